@@ -73,9 +73,7 @@ def read_json(path: str | Path) -> Any:
         raise CandidError(f"{path}: not JSON: {error}") from None
 
 
-def read_csv(
-    path: str | Path, columns: Sequence[str], types: dict[str, type | str] | None = None
-) -> pd.DataFrame:
+def read_csv(path: str | Path, columns: Sequence[str], types: dict[str, Any] | None = None) -> pd.DataFrame:
     """Read a table written by a stage.
 
     Args:
@@ -99,11 +97,13 @@ def read_csv(
     return table[[*columns, *(name for name in table if name not in columns)]]
 
 
-def _typed(column: pd.Series[str], kind: type | str, where: str) -> pd.Series[Any]:
+def _typed(column: pd.Series[str], kind: Any, where: str) -> pd.Series[Any]:
     if kind == "bool":
         wrong = ~column.isin(["true", "false"])
         if wrong.any():
-            raise CandidError(f"{where}, row {int(wrong.argmax())}: {column[wrong].iloc[0]!r} is not true or false")
+            raise CandidError(
+                f"{where}, row {int(wrong.argmax())}: {column[wrong].iloc[0]!r} is not true or false"
+            )
         return column == "true"
     try:
         return column.astype(kind)

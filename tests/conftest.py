@@ -1,0 +1,42 @@
+"""What all tests share: where the real datasets are, and how a stage is run as a user would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """Folder of the real archives: CANDID_MIRROR, else shared/data beside the checkout."""
+    for folder in (os.environ.get("CANDID_MIRROR"), REPOSITORY.parent / "shared" / "data"):
+        if folder and (Path(folder) / "fer2013.zip").is_file():
+            return Path(folder)
+    pytest.skip("the real datasets are not here: set CANDID_MIRROR to a folder with fer2013.zip")
+
+
+@pytest.fixture
+def run_stage(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `python -m MODULE ARGS` in tmp_path, which gets a copy of params.yaml unless it has one."""
+
+    def run(module: str, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        if not (tmp_path / "params.yaml").exists():
+            shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+        return subprocess.run(
+            [sys.executable, "-m", module, *args],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
