@@ -1,0 +1,29 @@
+"""Split the kept faces into train, validation and test: python -m stages.split.
+
+Reads data/faces.csv and data/kept.csv; writes data/splits.csv (id,label,part,group) and metrics/split.json.
+"""
+
+from __future__ import annotations
+
+from stages.errors import run
+from stages.faces import read_faces, read_kept
+from stages.files import write_csv, write_json
+from stages.settings import read_section
+from stages.split.groups import kind_codes
+from stages.split.params import SplitSettings
+from stages.split.protocols import split_faces
+from stages.split.summary import summary
+
+
+def main() -> None:
+    """Run the stage in the project's folder."""
+    settings = read_section("split", SplitSettings)
+    faces, kept = read_faces(), read_kept().sort_values("id", ignore_index=True)
+    splits = split_faces(faces, kept, settings)
+    kinds = {kind: codes[splits["id"]] for kind, codes in kind_codes(faces, kept).items()}
+    write_csv("data/splits.csv", splits)
+    write_json("metrics/split.json", {"protocol": settings.protocol, **summary(splits, kinds)})
+
+
+if __name__ == "__main__":
+    run("split", main)
