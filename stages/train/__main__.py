@@ -1,0 +1,51 @@
+"""Trains a net: models/model.keras and plots/history.csv. Run: python -m stages.train."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from stages.errors import run
+from stages.faces import load_images, read_splits
+from stages.files import read_json, write_csv
+from stages.settings import read_section
+from stages.train.backend import use_backend, versions
+from stages.train.checkpoints import Checkpoints
+from stages.train.inputs import training_set
+from stages.train.params import ModelSettings, TrainSettings
+from stages.train.state import fingerprint, run_folder, source_files
+
+INPUTS = ("data/faces.npy", "data/splits.csv", "data/class_weights.json")
+
+
+def main() -> None:
+    """Read the settings and the faces, train, write the model and the history."""
+    settings = read_section("train", TrainSettings)
+    model = read_section("model", ModelSettings)
+    use_backend(settings.backend)
+    from stages.train.build import net_builder  # Keras from here on
+    from stages.train.nets import body_layers
+    from stages.train.save import write_model
+    from stages.train.train import train
+
+    data = training_set(load_images(INPUTS[0]), read_splits(INPUTS[1]), read_json(INPUTS[2]))
+    net = net_builder(model, settings, data)
+    read = [*map(Path, INPUTS), *net.files, *source_files()]
+    name = fingerprint({"train": settings.model_dump(), "net": net.settings}, read, versions())
+    with run_folder(name) as folder:
+        checkpoints = Checkpoints(folder)
+        trained, history = train(
+            net.build, data, settings, checkpoints, body_layers, net.weights, sys.stdout.isatty(), say
+        )
+        write_csv("plots/history.csv", history)
+        write_model("models/model.keras", trained, net.about)
+        checkpoints.clear()
+
+
+def say(line: str) -> None:
+    """Print one line now: a log is read while the run goes on."""
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    run("train", main)

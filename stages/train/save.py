@@ -1,0 +1,48 @@
+"""Writing a trained net as a .keras file whose bytes follow from its weights alone."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from stages.files import writing
+
+EXTRA = "candid.json"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip entry can carry
+
+
+def write_model(path: str | Path, net: Any, about: dict[str, Any]) -> None:
+    """Write a net as Keras does, without the time of saving and with `about` as the entry candid.json.
+
+    Keras stamps the present time into metadata.json and into the zip entries: with them, equal weights would
+    give unequal files. Keras does not look at further entries.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = Path(scratch) / "model.keras"
+        net.save(plain)
+        with zipfile.ZipFile(plain) as source, writing(path) as aside, zipfile.ZipFile(aside, "w") as target:
+            for name in sorted(source.namelist()):
+                content = source.read(name)
+                if name == "metadata.json":
+                    values = json.loads(content)
+                    values.pop("date_saved", None)
+                    content = json.dumps(values).encode()
+                target.writestr(_entry(name), content)
+            target.writestr(_entry(EXTRA), json.dumps(about, indent=2, ensure_ascii=False).encode())
+
+
+def read_about(path: str | Path) -> dict[str, Any]:
+    """Return candid.json of a .keras file; KeyError where it has none."""
+    with zipfile.ZipFile(path) as source:
+        about: dict[str, Any] = json.loads(source.read(EXTRA))
+    return about
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.external_attr = 0o644 << 16
+    entry.create_system = 3  # as on Unix, whatever this machine is
+    return entry

@@ -1,0 +1,58 @@
+"""Initial weights from an earlier model of the same net."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from stages.errors import CandidError
+from stages.train.save import read_about
+
+
+def start_from(net: Any, path: str | Path, classes: list[str]) -> None:
+    """Copy the weights of a .keras file into `net`; with other classes, all but those of the last layer.
+
+    Args:
+        net: freshly built.
+        path: a file written by train, of the same net and settings.
+        classes: the outputs of `net`, in order.
+
+    Raises:
+        CandidError: the file is missing, is no model, or a weight has another shape.
+    """
+    earlier, found = _load(path)
+    head = [id(weight) for weight in _last_layer(net).weights] if found != classes else []
+    if len(earlier.weights) != len(net.weights):
+        raise CandidError(
+            f"{path}: {len(earlier.weights)} weights, but the net has {len(net.weights)}: "
+            "expected a model of the same model.arch"
+        )
+    for old, new in zip(earlier.weights, net.weights, strict=True):
+        if id(new) in head:
+            continue
+        if tuple(old.shape) != tuple(new.shape):
+            raise CandidError(
+                f"{path}: {old.path} has shape {tuple(old.shape)}, the net's is {tuple(new.shape)}: "
+                "expected a model of the same model.arch and data.image_size"
+            )
+        new.assign(old)
+
+
+def _load(path: str | Path) -> tuple[Any, list[str]]:
+    try:
+        found = read_about(path)["classes"]
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except FileNotFoundError:
+        raise CandidError(f"params.yaml: model.weights = {str(path)!r}: no such file") from None
+    except KeyError:
+        raise CandidError(f"{path}: no candid.json in it; expected a model.keras written by train") from None
+    except (zipfile.BadZipFile, ValueError, OSError, TypeError) as error:
+        raise CandidError(f"{path}: not a Keras model: {str(error).splitlines()[0]}") from None
+    return model, list(found)
+
+
+def _last_layer(net: Any) -> Any:
+    return next(layer for layer in reversed(net.layers) if layer.weights)
