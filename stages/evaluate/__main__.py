@@ -1,0 +1,48 @@
+"""Write metrics/test.json, plots/predictions.csv and the pictures: python -m stages.evaluate"""
+
+from __future__ import annotations
+
+from stages.errors import run
+from stages.evaluate import outputs, predict, table
+from stages.evaluate.backend import accelerators, import_keras
+from stages.evaluate.draw_curves import kept_epoch, read_history
+from stages.evaluate.leaks import find_leaks
+from stages.evaluate.model_file import check_classes, read_card
+from stages.evaluate.params import EvaluateSettings, SplitSeen, TrainSeen
+from stages.evaluate.provenance import provenance
+from stages.evaluate.summary import summarise
+from stages.faces import class_order, load_images, read_faces, read_kept, read_splits
+from stages.settings import read_section
+
+MODEL = "models/model.keras"
+FINGERPRINTED = ("data/faces.npy", "data/faces.csv", "data/kept.csv", "data/splits.csv", MODEL)
+
+
+def main() -> None:
+    """Read, predict, score, draw, write."""
+    settings = read_section("evaluate", EvaluateSettings)
+    training, splitting = read_section("train", TrainSeen), read_section("split", SplitSeen)
+    images, splits, kept = load_images(), read_splits(), read_kept()
+    test = table.test_faces(splits, read_faces(), images)
+    leaks = find_leaks(splits, kept)
+    classes = class_order(splits["label"])
+    card = read_card(MODEL)
+    check_classes(card, classes, MODEL)
+    history = read_history("plots/history.csv")
+    kept_in = card.epoch or kept_epoch(history, training.monitor)
+
+    keras = import_keras(training.backend)
+    model = predict.load_model(keras, MODEL, card)
+    predict.check_input(model, card, images, settings.tta, MODEL)
+    probabilities = predict.predict(model, images, test["id"].to_numpy(), settings.tta)
+
+    found = table.as_predictions(test, classes, probabilities)
+    summary = summarise(found, leaks.leaked, leaks.copied, settings.bootstrap, settings.seed)
+    seeds = {"split": splitting.seed, "train": training.seed, "evaluate": settings.seed}
+    made = provenance(training.backend, accelerators(keras), seeds, FINGERPRINTED)
+    outputs.write_pictures(found, summary, images, test["id"].to_numpy(), history, kept_in)
+    outputs.write_tables(table.predictions_table(test, found), summary, made)
+
+
+if __name__ == "__main__":
+    run("evaluate", main)

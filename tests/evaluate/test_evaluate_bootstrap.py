@@ -1,0 +1,79 @@
+"""Intervals: resampled by group, the same on any machine, and as wide as theory says."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from stages.evaluate import bootstrap
+
+
+def test_groups_are_counted_apart():
+    counts = bootstrap.counts_by_group(np.array([7, 3, 7, 7]), np.array([0, 1, 2, 0]), 3)
+    np.testing.assert_array_equal(counts, [[0, 1, 0], [2, 0, 1]])
+
+
+def test_a_resample_takes_whole_groups_and_as_many_as_there_are():
+    counts = np.diag([1, 10, 100, 1000])
+    drawn = bootstrap.resample(counts, 5000, seed=1)
+    times = drawn / np.diag(counts)
+    assert (times == times.round()).all()
+    assert (times.sum(axis=1) == 4).all()
+    assert len(np.unique(times, axis=0)) == math.comb(7, 4), "every multiset of four groups comes up"
+
+
+def test_resamples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
+    counts = np.random.default_rng(0).integers(0, 5, (37, 4))
+    at_once = bootstrap.resample(counts, 101, seed=5)
+    monkeypatch.setattr(bootstrap, "CELLS_AT_ONCE", 100)
+    np.testing.assert_array_equal(bootstrap.resample(counts, 101, seed=5), at_once)
+    assert (bootstrap.resample(counts, 101, seed=6) != at_once).any()
+
+
+def test_the_draws_are_those_of_every_machine():
+    """A fixed answer: a change of generator or order would silently change published intervals."""
+    drawn = bootstrap.resample(np.eye(3, dtype=np.int64), 4, seed=0)
+    np.testing.assert_array_equal(drawn, [[0, 2, 1], [3, 0, 0], [3, 0, 0], [0, 1, 2]])
+
+
+def test_interval_of_single_faces_is_that_of_a_proportion():
+    actual = np.zeros(2465, np.int64)
+    predicted = (np.arange(2465) % 4 == 0).astype(np.int64)  # 75 % right
+    low, high = bootstrap.intervals(actual, predicted, np.arange(2465), 2, 2000, 0).accuracy
+    share = float((predicted == 0).mean())
+    half = 1.96 * math.sqrt(share * (1 - share) / 2465)
+    assert low == pytest.approx(share - half, abs=0.002)
+    assert high == pytest.approx(share + half, abs=0.002)
+
+
+def test_copies_do_not_narrow_the_interval():
+    generator = np.random.default_rng(0)
+    actual, predicted = generator.integers(0, 3, 300), generator.integers(0, 3, 300)
+    groups = np.arange(300)
+    once = bootstrap.intervals(actual, predicted, groups, 3, 500, 0)
+    ten = bootstrap.intervals(np.tile(actual, 10), np.tile(predicted, 10), np.tile(groups, 10), 3, 500, 0)
+    np.testing.assert_allclose(ten, once)
+
+
+def test_one_group_leaves_the_interval_unknown():
+    found = bootstrap.intervals(np.array([0, 1]), np.array([0, 0]), np.array([4, 4]), 2, 100, 0)
+    assert all(math.isnan(bound) for pair in found for bound in pair)
+
+
+def test_resampling_with_scipy_gives_a_like_interval():
+    from scipy.stats import bootstrap as reference
+
+    generator = np.random.default_rng(3)
+    actual, predicted = generator.integers(0, 3, 200), generator.integers(0, 3, 200)
+    predicted[:90] = actual[:90]
+
+    def score(chosen: np.ndarray) -> float:
+        return float((actual[chosen] == predicted[chosen]).mean())
+
+    theirs = reference(
+        (np.arange(200),), score, method="percentile", n_resamples=2000, vectorized=False, rng=1
+    )
+    ours = bootstrap.intervals(actual, predicted, np.arange(200), 3, 2000, 0).accuracy
+    assert ours == pytest.approx(tuple(theirs.confidence_interval), abs=0.011)
