@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -19,27 +20,37 @@ class DataSettings(Section):
 
     dataset: str
     path: str
-    parts: list[Literal["train", "validation", "test"]] | None
-    classes: list[str] | None
+    parts: list[Literal["train", "validation", "test"]] | None = Field(min_length=1)
+    classes: list[str] | None = Field(min_length=1)
     image_size: int = Field(ge=8, le=1024)
     color: Literal["grey", "rgb"]
     max_rejected_share: float = Field(ge=0, le=1)
 
 
 class Archive(Section):
-    """One published file of a dataset."""
+    """One published file of a dataset.
+
+    It is the right one when its size and sha256 are those given here, or when the files in it are: the same
+    pictures come in other wrappings too (packed again after Kaggle's client unpacked them, say).
+    """
 
     name: str
     """File name under data/raw, and in the mirror."""
+    also: list[str] = []
+    """Other names, under which the same content is published in another wrapping."""
     kaggle: str | None = None
-    """Handle for Kaggle's client, e.g. msambare/fer2013."""
+    """Handle for Kaggle's client: owner/dataset/versions/N, or competitions/name."""
+    kaggle_file: str | None = None
+    """The one file to take from there, where it isn't the whole."""
     url: str | None = None
     """HTTPS address, where it is published openly."""
     size: int | None = None
-    """Bytes."""
+    """Bytes of the file that has `sha256`."""
     sha256: str | None = None
+    contents: str | None = None
+    """Digest of the published files, whatever they are wrapped in (stages/download/verify.py)."""
     get: str | None = None
-    """Where a person gets it, when neither of the above serves (a form to sign, say)."""
+    """What a person has to do to get it, when neither of the above serves (a form to sign, say)."""
 
 
 class Dataset(Section):
@@ -52,17 +63,27 @@ class Dataset(Section):
     archives: list[Archive] = []
     union: list[str] = []
     """Datasets that this one is made of, in order; it then has no archives of its own."""
-    reader: Literal["folders", "fer2013_csv", "muxspace", "rafdb", "sample"] = "folders"
+    reader: Literal["folders", "fer2013_csv", "muxspace", "rafdb"] = "folders"
     labels: dict[str, str] = {}
-    """Published label, lower case -> one of LABELS."""
+    """Published label, lower case -> one of LABELS; the words of LABELS stand for themselves."""
+    other_labels: bool = False
+    """Labels not known here become classes of their own (a user's folder); otherwise they stop the run."""
     parts: dict[str, Literal["train", "validation", "test"]] = {}
-    """Published part -> ours."""
+    """Published part, lower case -> ours."""
+    part_pattern: str | None = None
+    """Regular expression whose group 1 is the published part, matched at the start of a file's name."""
+    subject_pattern: str | None = None
+    """The same for the person shown."""
+    sequence_pattern: str | None = None
+    """The same for the film that the picture is a frame of."""
+    planted: str | None = None
+    """File in the archive that lists near-duplicates planted on purpose (columns a, b, kind)."""
     drop: list[str] = []
     """Labels of LABELS left out unless data.classes asks for them."""
     dedup: Literal["remove", "group", "off"] = "remove"
     """What dedup.policy: auto means here."""
     faces: int | None = None
-    """Faces with a label that the archives are known to hold."""
+    """Faces with one label that the archives are known to hold."""
 
 
 def read_catalogue(path: Path = CATALOGUE) -> dict[str, Dataset]:
@@ -72,8 +93,27 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Dataset]:
         unknown = (set(entry.labels.values()) - set(LABELS)) | (set(entry.parts.values()) - set(PARTS))
         unknown |= set(entry.union) - set(entries)
         if unknown:
-            raise CandidError(f"{path}: {name}: {sorted(unknown)[0]!r} is no label, part or dataset known here")
+            raise CandidError(
+                f"{path}: {name}: {sorted(unknown)[0]!r} is no label, part or dataset known here"
+            )
+        _check_patterns(f"{path}: {name}", entry)
     return entries
+
+
+def _check_patterns(where: str, entry: Dataset) -> None:
+    for pattern in (entry.part_pattern, entry.subject_pattern, entry.sequence_pattern):
+        try:
+            groups = re.compile(pattern or "()").groups
+        except re.error as error:
+            raise CandidError(f"{where}: pattern {pattern!r}: {error}") from None
+        if groups != 1:
+            raise CandidError(f"{where}: pattern {pattern!r} has {groups} groups; expected one")
+
+
+def members(name: str, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
+    """The datasets with archives that `name` stands for: those of its union, in order, or itself."""
+    entry = find_dataset(name, catalogue)
+    return {part: catalogue[part] for part in entry.union} if entry.union else {name: entry}
 
 
 def find_dataset(name: str, catalogue: dict[str, Dataset]) -> Dataset:

@@ -1,0 +1,38 @@
+"""A user's own pictures: a folder, a zip or a tar of one folder a class becomes data/raw/folder.zip."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+from stages.download.pack import pack_folder, pack_tar
+from stages.errors import CandidError
+from stages.files import writing
+
+
+def take_own(path: Path, target: Path) -> str:
+    """Pack the folder or tar at `path` into `target`, or copy a zip; gives one line on what was done.
+
+    Raises:
+        CandidError: there is nothing at `path`, or nothing in it.
+    """
+    expected = "expected a folder, zip or tar of one folder a class"
+    if path.is_dir():
+        if pack_folder(path, target) == 0:
+            raise CandidError(f"data.path = '{path}': no file in it; {expected}")
+        return f"{target.name}: packed from {path}"
+    if not path.is_file():
+        absolute = "" if path.is_absolute() else " here (a queued run needs an absolute path)"
+        raise CandidError(f"data.path = '{path}': no such file or folder{absolute}; {expected}")
+    if path.stat().st_size == 0:
+        raise CandidError(f"data.path = '{path}': 0 bytes; {expected}")
+    if zipfile.is_zipfile(path):
+        with writing(target) as aside:
+            shutil.copyfile(path, aside)
+        return f"{target.name}: copied from {path}"
+    if tarfile.is_tarfile(path):
+        pack_tar(path, target)
+        return f"{target.name}: packed from {path}"
+    raise CandidError(f"data.path = '{path}': neither a zip nor a tar archive (or cut short); {expected}")

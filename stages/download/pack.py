@@ -1,0 +1,96 @@
+"""Make one zip of a folder or a tar: stored, fixed dates, so that equal files give equal bytes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from stages.errors import CandidError
+from stages.files import writing
+
+MAX_EXPANSION = 100
+"""A compressed tar that unpacks to more than this many times its size is refused."""
+
+
+def pack_folder(folder: Path, target: Path) -> int:
+    """Zip all files below `folder`, sorted by path; gives their number.
+
+    Hidden files are left out. Links are followed, so that a set made of links to a store can be packed; a
+    link to a folder that holds it is not.
+    """
+    files = sorted((path.relative_to(folder).as_posix(), path) for path in _walk(folder))
+    with writing(target) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as archive:
+        for name, path in tqdm(files, desc=f"packing {folder}", unit=" files", disable=None, leave=False):
+            with path.open("rb") as file:
+                _add(archive, name, path.stat().st_size, file)
+    return len(files)
+
+
+def pack_tar(path: Path, target: Path) -> int:
+    """Zip the files of a tar archive (plain, gz, bz2, xz) in the order they have there; gives their number.
+
+    Nothing is unpacked to disk. Raises CandidError for links and devices, for an archive that is cut, and for
+    one that unpacks to more than MAX_EXPANSION times its size.
+    """
+    room = MAX_EXPANSION * path.stat().st_size
+    count = 0
+    try:
+        with tarfile.open(path) as source, writing(target) as aside, zipfile.ZipFile(aside, "w") as archive:
+            for member in tqdm(source, desc=f"packing {path}", unit=" files", disable=None, leave=False):
+                if member.isdir() or _hidden(member.name):
+                    continue
+                file = source.extractfile(member) if member.isreg() else None
+                if file is None:
+                    raise CandidError(
+                        f"{path}: {member.name!r} is no plain file; expected no links or devices (try tar -h)"
+                    )
+                room -= member.size
+                if room < 0:
+                    raise CandidError(f"{path}: unpacks to more than {MAX_EXPANSION} times its size")
+                _add(archive, member.name, member.size, file)
+                count += 1
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault, not the archive's
+        raise CandidError(f"{path}: not a whole tar archive: {error}") from None
+    return count
+
+
+def _add(archive: zipfile.ZipFile, name: str, size: int, file: IO[bytes]) -> None:
+    entry = zipfile.ZipInfo(_utf8(name), date_time=(1980, 1, 1, 0, 0, 0))
+    entry.create_system, entry.external_attr, entry.file_size = 3, 0o644 << 16, size
+    with archive.open(entry, "w") as into:
+        shutil.copyfileobj(file, into, 1 << 20)
+
+
+def _utf8(name: str) -> str:
+    try:
+        return name.encode("utf-8").decode("utf-8")
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
+        raise CandidError(f"file name {shown}: not UTF-8; expected one that a table can hold") from None
+
+
+def _walk(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above:  # a link back to a folder that holds it
+        return
+    for path in folder.iterdir():
+        if _hidden(path.name):
+            continue
+        if path.is_dir():
+            yield from _walk(path, (*above, real))
+        elif path.is_file():
+            yield path
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))

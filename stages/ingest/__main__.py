@@ -1,0 +1,46 @@
+"""Stage ingest: python -m stages.ingest
+
+Reads the archives in data/raw and makes data/faces.npy and data/faces.csv (one row a face), data/rejected.csv
+(what can't be read, and why), data/planted.csv (the planted near-duplicates of `sample`) and
+metrics/ingest.json (counts).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tqdm import tqdm
+
+from stages.catalogue import DataSettings, find_dataset, members, read_catalogue
+from stages.errors import run
+from stages.files import write_csv, write_json, writing
+from stages.ingest.assemble import assemble
+from stages.ingest.readers import find, read_all
+from stages.ingest.records import Wanted
+from stages.ingest.report import counts, faces_table, planted_table, refuse, rejected_table, summary
+from stages.settings import read_section
+
+RAW = Path("data/raw")
+
+
+def main() -> None:
+    """Read, decode, write."""
+    settings = read_section("data", DataSettings)
+    catalogue = read_catalogue()
+    datasets = members(settings.dataset, catalogue)
+    wanted = Wanted.of(settings, find_dataset(settings.dataset, catalogue))
+    items = tqdm(read_all(datasets, RAW, wanted), desc="ingest", unit=" files", disable=None)
+    with writing("data/faces.npy") as aside:
+        found = assemble(items, aside, settings.image_size, settings.color)
+        write_csv("data/rejected.csv", rejected_table(found))
+        refuse(found, settings.max_rejected_share, settings.classes)
+    faces = faces_table(found)
+    first = next(iter(datasets.values()))
+    write_csv("data/faces.csv", faces)
+    write_csv("data/planted.csv", planted_table(find(RAW, first.archives[0]), first.planted, faces))
+    write_json("metrics/ingest.json", counts(found, datasets))
+    print(*summary(found, datasets), sep="\n")
+
+
+if __name__ == "__main__":
+    run("ingest", main)

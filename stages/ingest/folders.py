@@ -1,0 +1,77 @@
+"""Reader: one folder a class, with the official part in a folder or in the file's name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from stages.catalogue import Dataset
+from stages.faces import LABELS
+from stages.ingest.archives import Archive, is_not_picture, opened
+from stages.ingest.decode import UnreadableError
+from stages.ingest.records import Items, Record, Rejected, Skipped, Wanted, to_label
+
+
+def read_folders(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -> Items:
+    """Read `[enclosing folders/][part/]<class>/[further folders/]<file>` from a zip archive.
+
+    `entry` says how labels and parts are called, and which patterns find part, subject and sequence in a
+    file's name; a part in the name goes before one in a folder.
+    """
+    with opened(paths[0]) as archive:
+        names = [file for file in archive.names() if file != entry.planted]
+        tried = [file for file in names if not is_not_picture(file)]
+        depth = _enclosing(tried, entry)
+        yield from (Skipped(file, "not_a_picture") for file in archive.clutter())
+        for file in names:
+            if is_not_picture(file):
+                yield Skipped(file, "not_a_picture")
+                continue
+            folders = file.split("/")[depth:-1]
+            part = entry.parts.get(folders[0].lower(), "") if len(folders) > 1 else ""
+            if not folders:
+                yield Rejected(file, "not in the folder of a class")
+                continue
+            label = to_label(folders[1 if part else 0], entry, f"{paths[0]}: {file}")
+            yield read_one(name, entry, archive, file, label, wanted, part)
+
+
+def read_one(
+    name: str, entry: Dataset, archive: Archive, file: str, label: str, wanted: Wanted, part: str = ""
+) -> Record | Rejected | Skipped:
+    """Read one picture whose label is known; what its name tells is added."""
+    base = file.rpartition("/")[2]
+    part = entry.parts.get(_matched(entry.part_pattern, base).lower(), part)
+    if reason := wanted.skips(label, part):
+        return Skipped(file, reason, label)
+    subject = _matched(entry.subject_pattern, base)
+    sequence = _matched(entry.sequence_pattern, base)
+    try:
+        data = archive.read(file)
+    except UnreadableError as error:
+        return Rejected(file, str(error))
+    return Record(
+        data,
+        label,
+        file,
+        part,
+        f"{name}:{subject}" if subject else "",
+        f"{name}:{sequence}" if sequence else "",
+    )
+
+
+def _matched(pattern: str | None, base: str) -> str:
+    found = re.match(pattern, base) if pattern else None
+    return found.group(1) if found else ""
+
+
+def _enclosing(names: list[str], entry: Dataset) -> int:
+    """Number of outer folders that all files share and that are neither a part nor a class."""
+    known = {*LABELS, *entry.labels, *entry.parts}
+    depth = 0
+    # zip ends with the shortest; a file's innermost folder is its class, if no other is
+    for level in zip(*(name.split("/")[:-2] for name in names), strict=False):
+        if len(set(level)) > 1 or level[0].lower() in known:
+            break
+        depth += 1
+    return depth
