@@ -1,1 +1,1 @@
-
+"""Stage `dedup`: exact and near-duplicate faces, found before the split."""

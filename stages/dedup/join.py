@@ -1,0 +1,256 @@
+"""All pairs of hashes within d bits, exactly.
+
+Multi-index by the general pigeonhole principle (Qin et al., SIGMOD 2018): of m chunks with radii r_1..r_m
+whose sum is d - m + 1, a pair within d bits has at least one chunk i within r_i bits. For 64 bits and d = 8
+that is three chunks of 21 or 22 bits within 2 bits each. The hashes are sorted by chunk into buckets, and
+for every mask of at most r_i ones the bucket b meets the bucket b ^ mask; b runs upwards, so both run
+through memory in order, which is what makes it fast. Hashes too wide for that (256 bits at 56) are compared
+one by one.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import comb
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.dedup.kernels import in_parallel, kernel, popcount
+
+MAX_CHUNK_BITS = 24  # offsets of 2^24 buckets take 64 MiB
+
+
+class Pairs(NamedTuple):
+    """Pairs a < b with their distance in bits, sorted by a, then b."""
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    distance_bits: NDArray[np.int64]
+
+
+class Copies(NamedTuple):
+    """Equal rows: `first` is the index of each distinct row's first copy, `which` each row's distinct row."""
+
+    first: NDArray[np.int64]
+    which: NDArray[np.int64]
+
+
+class Chunk(NamedTuple):
+    """Bits start..start+width of the (scattered) hash, to be matched within `radius` bits."""
+
+    start: int
+    width: int
+    radius: int
+
+
+def collapse(rows: NDArray[Any]) -> Copies:
+    """Find equal rows of an N x K array, so that a thousand copies cost as one."""
+    flat = np.ascontiguousarray(rows.reshape(len(rows), -1))
+    if not len(flat):
+        return Copies(np.empty(0, np.int64), np.empty(0, np.int64))
+    key = (
+        flat[:, 0]
+        if flat.shape[1] == 1
+        else flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1])))[:, 0]
+    )
+    _, first, which = np.unique(key, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")  # number the distinct rows as they come
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return Copies(first[order].astype(np.int64), rank[which.reshape(-1)].astype(np.int64))
+
+
+def pairs_within(hashes: NDArray[np.uint64], bits: int, limit: int) -> Pairs:
+    """All pairs of distinct rows within `limit` bits.
+
+    Args:
+        hashes: N x words of packed hashes; equal rows should be collapsed first (`collapse`).
+        bits: bits of a hash, words * 64 at most.
+        limit: greatest distance.
+
+    Time grows with N where 64-bit chunks can serve (`plan`), else with the square of N.
+    """
+    if len(hashes) < 2:
+        empty = np.empty(0, np.int64)
+        return Pairs(empty, empty.copy(), empty.copy())
+    chunks = plan(len(hashes), bits, limit)
+    found = _by_index(hashes[:, 0], chunks, limit) if chunks else _exhaustive(hashes, limit)
+    order = np.lexsort((found[:, 1], found[:, 0]))
+    ordered = found[order].astype(np.int64)
+    return Pairs(ordered[:, 0], ordered[:, 1], ordered[:, 2])
+
+
+def plan(count: int, bits: int, limit: int) -> list[Chunk]:
+    """Choose the chunks with the least expected work; an empty list means: compare all pairs.
+
+    A mask costs a walk over the buckets; random hashes meet in a bucket of 2^-width of all pairs.
+    """
+    if bits > 64:
+        return []
+    best: list[Chunk] = []
+    cost = count * count / 2 * 0.5  # streaming comparison, in units of one bucket visit
+    for parts in range(1, bits + 1):
+        width, wider = divmod(bits, parts)
+        if width + bool(wider) > MAX_CHUNK_BITS:
+            continue
+        spare = limit - parts + 1
+        if spare < 0:
+            break
+        radii = [spare // parts + (i < spare % parts) for i in range(parts)]
+        widths = [width + (i < wider) for i in range(parts)]  # the larger radius goes with the wider chunk
+        masks = [sum(comb(w, k) for k in range(r + 1)) for w, r in zip(widths, radii, strict=True)]
+        work = sum(
+            m * (min(count, 2**w) / 2 + count**2 / 2 / 2**w) + 2**w
+            for m, w in zip(masks, widths, strict=True)
+        )
+        if work < cost:
+            starts = np.cumsum([0, *widths[:-1]])
+            cost, best = work, [Chunk(int(s), w, r) for s, w, r in zip(starts, widths, radii, strict=True)]
+    return best
+
+
+def _by_index(hashes: NDArray[np.uint64], chunks: list[Chunk], limit: int) -> NDArray[np.int32]:
+    # Neighbouring bits of a hash of an image go together (a flat corner is all zeros): scatter them, so
+    # that no chunk is much poorer than another. 37 is odd, so k -> 37 k mod 64 is a permutation.
+    bits = chunks[-1].start + chunks[-1].width
+    scattered = _scatter(hashes, np.array(_permutation(bits), np.uint64))
+    starts = np.array([c.start for c in chunks], np.uint64)
+    widths = np.array([c.width for c in chunks], np.uint64)
+    radii = np.array([c.radius for c in chunks], np.int64)
+    found = []
+    for i, chunk in enumerate(chunks):
+        keys = ((scattered >> np.uint64(chunk.start)) & np.uint64(2**chunk.width - 1)).astype(np.uint32)
+        order, offsets = _sort(keys, 2**chunk.width)
+        masks = np.array(_masks(chunk.width, chunk.radius), np.uint32)
+        found.append(_walk(scattered[order], order, offsets, masks, i, starts, widths, radii, limit))
+    return np.concatenate(found)
+
+
+def _permutation(bits: int) -> list[int]:
+    step = next(s for s in range(37, 37 + 2 * bits) if np.gcd(s, bits) == 1)
+    return [step * k % bits for k in range(bits)]
+
+
+def _masks(width: int, radius: int) -> list[int]:
+    ones = (c for k in range(radius + 1) for c in combinations(range(width), k))
+    return [sum(1 << bit for bit in c) for c in ones]
+
+
+@kernel
+def _scatter(hashes: Any, to: Any) -> Any:
+    out = np.zeros_like(hashes)
+    for i in range(len(hashes)):
+        word = np.uint64(0)
+        for k in range(len(to)):
+            word |= ((hashes[i] >> np.uint64(k)) & np.uint64(1)) << to[k]
+        out[i] = word
+    return out
+
+
+@kernel
+def _sort(keys: Any, buckets: int) -> Any:
+    """Counting sort: (order, offsets), stable."""
+    offsets = np.zeros(buckets + 1, np.int32)
+    for key in keys:
+        offsets[key + 1] += 1
+    for b in range(buckets):
+        offsets[b + 1] += offsets[b]
+    place = offsets[:-1].copy()
+    order = np.empty(len(keys), np.int32)
+    for i in range(len(keys)):
+        order[place[keys[i]]] = i
+        place[keys[i]] += 1
+    return order, offsets
+
+
+@kernel
+def _walk(
+    words: Any,
+    order: Any,
+    offsets: Any,
+    masks: Any,
+    chunk: int,
+    starts: Any,
+    widths: Any,
+    radii: Any,
+    limit: int,
+) -> Any:
+    out = np.empty((1024, 3), np.int32)
+    n = 0
+    buckets = len(offsets) - 1
+    for m in range(len(masks)):
+        mask = np.int64(masks[m])
+        for b in range(buckets):
+            other = b ^ mask
+            if other < b:
+                continue
+            low, high = offsets[b], offsets[b + 1]
+            if low == high:
+                continue
+            first, last = offsets[other], offsets[other + 1]
+            for i in range(low, high):
+                word = words[i]
+                for j in range(max(first, i + 1), last):
+                    differ = word ^ words[j]
+                    distance = np.int64(popcount(differ))
+                    if distance > limit:
+                        continue
+                    seen = False  # an earlier chunk that is near enough has found this pair already
+                    for c in range(chunk):
+                        part = (differ >> starts[c]) & ((np.uint64(1) << widths[c]) - np.uint64(1))
+                        if np.int64(popcount(part)) <= radii[c]:
+                            seen = True
+                            break
+                    if seen:
+                        continue
+                    if n == len(out):
+                        grown = np.empty((2 * n, 3), np.int32)
+                        grown[:n] = out
+                        out = grown
+                    out[n, 0] = min(order[i], order[j])
+                    out[n, 1] = max(order[i], order[j])
+                    out[n, 2] = distance
+                    n += 1
+    return out[:n].copy()
+
+
+def _exhaustive(hashes: NDArray[np.uint64], limit: int) -> NDArray[np.int32]:
+    columns = np.ascontiguousarray(hashes.T)
+
+    def rows(start: int, stop: int) -> NDArray[np.int32]:
+        return np.asarray(_compare(columns, start, stop, limit))
+
+    return np.concatenate(in_parallel(rows, len(hashes), 512))
+
+
+@kernel
+def _compare(columns: Any, start: int, stop: int, limit: int) -> Any:
+    words, count = columns.shape
+    out = np.empty((256, 3), np.int32)
+    distances = np.empty(count, np.int32)
+    n = 0
+    for i in range(start, stop):
+        distances[:] = 0
+        for w in range(words):
+            word = columns[w, i]
+            column = columns[w]
+            for j in range(i + 1, count):
+                distances[j] += np.int32(popcount(word ^ column[j]))
+        for j in range(i + 1, count):
+            if distances[j] <= limit:
+                if n == len(out):
+                    grown = np.empty((2 * n, 3), np.int32)
+                    grown[:n] = out
+                    out = grown
+                out[n, 0] = i
+                out[n, 1] = j
+                out[n, 2] = distances[j]
+                n += 1
+    return out[:n].copy()
+
+
+def distances(hashes: NDArray[np.uint64], a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Distance in bits of the given pairs of rows."""
+    return np.asarray(np.bitwise_count(hashes[a] ^ hashes[b]).sum(axis=1, dtype=np.int64))
