@@ -1,0 +1,1 @@
+"""What a person or CI runs beside the pipeline: `python -m tools.NAME --help` explains each."""
