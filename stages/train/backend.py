@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from stages.errors import CandidError
 
-PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
-
 
 def use_backend(name: str) -> None:
-    """Make Keras use `name` (tensorflow, jax or torch); call it before anything imports Keras.
+    """Make Keras run on `name` (tensorflow, jax or torch) and import both; call it before Keras is imported.
 
     Raises:
         CandidError: KERAS_BACKEND asks for another, the package is not installed, or Keras already
@@ -25,20 +27,20 @@ def use_backend(name: str) -> None:
             "unset it or make them equal"
         )
     try:
-        importlib.metadata.version(PACKAGES[name])
+        importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         raise CandidError(
-            f"params.yaml: train.backend = {name!r}: the package {PACKAGES[name]} is not installed"
+            f"params.yaml: train.backend = {name!r}: the package {name} is not installed"
         ) from None
     os.environ["KERAS_BACKEND"] = name
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else a screen of start-up lines hides ours
-    if "keras" in sys.modules:
-        import keras
-
-        if keras.backend.backend() != name:
-            raise CandidError(
-                f"params.yaml: train.backend = {name!r}, but Keras runs on {keras.backend.backend()}"
-            )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _hushed():
+        keras = importlib.import_module("keras")
+        devices()
+    if keras.backend.backend() != name:
+        raise CandidError(
+            f"params.yaml: train.backend = {name!r}, but Keras runs on {keras.backend.backend()}"
+        )
 
 
 def versions() -> dict[str, str]:
@@ -58,10 +60,8 @@ def devices() -> list[str]:
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return [
-            device.name
-            for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        ]
+        kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        return [device.name for device in tf.config.list_physical_devices(kind)]
     if backend == "jax":
         import jax
 
@@ -86,3 +86,24 @@ def is_out_of_memory(error: Exception) -> bool:
     return any(
         sign in text for sign in ("resourceexhausted", "resource_exhausted", "out of memory", "oom when")
     )
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep what libraries write to stderr while they load: shown only where loading fails.
+
+    TensorFlow 2.21 prints a dozen lines about missing GPUs before it reads its own log level.
+    """
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(shown, kept.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)

@@ -17,8 +17,9 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip entry can carry
 def write_model(path: str | Path, net: Any, about: dict[str, Any]) -> None:
     """Write a net as Keras does, without the time of saving and with `about` as the entry candid.json.
 
-    Keras stamps the present time into metadata.json and into the zip entries: with them, equal weights would
-    give unequal files. Keras does not look at further entries.
+    Keras stamps the present time into metadata.json and into the zip entries, and numbers objects that layers
+    share by their addresses in memory: with these, equal weights would give unequal files. It does not look
+    at further entries.
     """
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / "model.keras"
@@ -27,9 +28,11 @@ def write_model(path: str | Path, net: Any, about: dict[str, Any]) -> None:
             for name in sorted(source.namelist()):
                 content = source.read(name)
                 if name == "metadata.json":
-                    values = json.loads(content)
-                    values.pop("date_saved", None)
-                    content = json.dumps(values).encode()
+                    content = _json(
+                        {key: value for key, value in json.loads(content).items() if key != "date_saved"}
+                    )
+                elif name == "config.json":
+                    content = _json(_renumber(json.loads(content), {}))
                 target.writestr(_entry(name), content)
             target.writestr(_entry(EXTRA), json.dumps(about, indent=2, ensure_ascii=False).encode())
 
@@ -39,6 +42,24 @@ def read_about(path: str | Path) -> dict[str, Any]:
     with zipfile.ZipFile(path) as source:
         about: dict[str, Any] = json.loads(source.read(EXTRA))
     return about
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _renumber(value: Any, numbers: dict[int, int]) -> Any:
+    """Number shared objects 1, 2, ... as they come."""
+    if isinstance(value, list):
+        return [_renumber(item, numbers) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: numbers.setdefault(item, len(numbers) + 1)
+        if key == "shared_object_id"
+        else _renumber(item, numbers)
+        for key, item in value.items()
+    }
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
