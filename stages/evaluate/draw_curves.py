@@ -33,12 +33,12 @@ def read_history(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def kept_epoch(history: pd.DataFrame, monitor: str | None) -> int | None:
+def kept_epoch(history: pd.DataFrame, monitor: str) -> int | None:
     """First of the best epochs by column `monitor`: the smallest loss, or the largest of anything else.
 
     None where there is no such column, or no number in it.
     """
-    if monitor is None or monitor not in history or history[monitor].isna().all():
+    if monitor not in history or history[monitor].isna().all():
         return None
     values = history[monitor].to_numpy()
     best = np.nanargmin(values) if monitor.endswith("loss") else np.nanargmax(values)

@@ -29,13 +29,13 @@ class Seen(Section):
 class TrainSeen(Seen):
     """Of section `train`: the model is run by the backend that trained it; the seed is recorded."""
 
-    backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
-    monitor: str | None = None
+    backend: Literal["tensorflow", "jax", "torch"]
+    monitor: str
     """Column of plots/history.csv by which the kept epoch was chosen."""
-    seed: int = 0
+    seed: int
 
 
 class SplitSeen(Seen):
     """Of section `split`: the seed is recorded."""
 
-    seed: int = 0
+    seed: int

@@ -35,7 +35,8 @@ def views(faces: Images, tta: str, size: int) -> Iterator[Images]:
     if tta == "ten_crop":
         end = whole - crop
         boxes = [
-            (top, left, crop) for top, left in ((0, 0), (0, end), (end, 0), (end, end), (end // 2, end // 2))
+            (top, left, crop)
+            for top, left in ((0, 0), (0, end), (end, 0), (end, end), (middle(whole, crop),) * 2)
         ]
     for top, left, side in boxes:
         view = faces[:, top : top + side, left : left + side]
@@ -44,11 +45,16 @@ def views(faces: Images, tta: str, size: int) -> Iterator[Images]:
             yield fit(view[:, :, ::-1], size)
 
 
+def middle(whole: int, part: int) -> int:
+    """Where the middle crop begins, as in torchvision's CenterCrop (and in train)."""
+    return round((whole - part) / 2)
+
+
 def fit(view: Images, size: int) -> Images:
     """Enlarge square images to `size`, or cut them to it at the centre."""
-    start = (view.shape[1] - size) // 2
-    if start < 0:
+    if view.shape[1] < size:
         return enlarge(view, size)
+    start = middle(view.shape[1], size)
     return view[:, start : start + size, start : start + size]
 
 

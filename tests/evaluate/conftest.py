@@ -88,7 +88,7 @@ def make_project(tmp_path, monkeypatch, bare_model) -> Callable[..., Path]:
         add_card(tmp_path / "models/model.keras", **(card or {}))
         settings = f"evaluate: {{tta: {tta}, bootstrap: 200, seed: 0}}\n"
         (tmp_path / "params.yaml").write_text(
-            settings + "train: {backend: tensorflow, seed: 7}\nsplit: {seed: 3}\n"
+            settings + "train: {backend: tensorflow, seed: 7, monitor: val_loss}\nsplit: {seed: 3}\n"
         )
         monkeypatch.chdir(tmp_path)
         return Path.cwd()
