@@ -12,8 +12,8 @@ from PIL import Image, UnidentifiedImageError
 
 Color = Literal["grey", "rgb"]
 
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""Pillow knows more, among them some that start other programs (EPS) or load from elsewhere."""
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+"""Pillow knows more, some of which start other programs (EPS) or refer to other files."""
 
 MAX_PIXELS = 89_478_485
 """Pictures with more are bombs: this many take 256 MiB as RGB. Pillow warns from here on."""
