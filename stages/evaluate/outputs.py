@@ -33,7 +33,7 @@ def write_pictures(
     save_picture("plots/roc.png", *roc_picture(found, summary))
     save_picture("plots/reliability.png", *reliability_picture(found, summary))
     save_picture("plots/curves.png", *curves_picture(history, kept_epoch))
-    save_picture("plots/mistakes.png", *mistakes_picture(found, faces, wrong))
+    save_picture("plots/mistakes.png", *mistakes_picture(found, faces, wrong), colors=None)
 
 
 def write_tables(predictions: pd.DataFrame, summary: dict[str, Any], made: dict[str, Any]) -> None:

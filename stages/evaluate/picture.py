@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from PIL import Image
+
 from stages.files import writing
 
 if TYPE_CHECKING:
@@ -40,19 +43,29 @@ STYLE: dict[str, Any] = {
 }
 
 
-def save_picture(path: str | Path, size: tuple[float, float], draw: Callable[[Figure], None]) -> None:
-    """Draw on an empty figure of `size` inches and write it as PNG, without date or version inside."""
+def save_picture(
+    path: str | Path, size: tuple[float, float], draw: Callable[[Figure], None], colors: int | None = 128
+) -> None:
+    """Draw on an empty figure of `size` inches and write it as PNG, without date or version inside.
+
+    A chart needs few colours; a palette of them makes a third of the bytes that git has to keep. Faces
+    need them all (`colors`: None).
+    """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # silent about building its font cache
     import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with mpl.rc_context(), writing(path) as aside:
         mpl.rcdefaults()
         parameters: Any = mpl.rcParams
         parameters.update(STYLE)
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size, dpi=140, layout="constrained")
         draw(figure)
-        figure.savefig(aside, format="png", dpi=150, metadata={"Software": None})
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.draw()
+        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        (picture.quantize(colors) if colors else picture).save(aside, format="PNG", optimize=True)
 
 
 def title(figure: Figure, headline: str, *lines: str, warning: str = "") -> None:
