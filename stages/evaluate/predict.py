@@ -77,10 +77,18 @@ def predict(model: Any, images: Images, ids: NDArray[np.int64], tta: str) -> Flo
         seen: list[Floats] = []
         for view in views(faces, tta, size):
             batch = view.reshape(len(view), size, size, *channels)
-            seen.append(np.asarray(model.predict_on_batch(batch), np.float64))
+            seen.append(_run(model, batch))
             check_probabilities(seen[-1], chosen)
         averaged.append(np.mean(seen, axis=0))
     return np.concatenate(averaged)
+
+
+def _run(model: Any, batch: Images) -> Floats:
+    try:
+        return np.asarray(model.predict_on_batch(batch), np.float64)
+    except Exception as error:  # each backend has its own, out of memory included
+        reason = " ".join(str(error).split())[:200]
+        raise CandidError(f"the model fails on a batch of {len(batch)} faces: {reason}") from None
 
 
 def check_probabilities(given: Floats, ids: NDArray[np.int64]) -> None:

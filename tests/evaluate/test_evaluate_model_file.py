@@ -17,7 +17,7 @@ import pytest
 from stages.errors import CandidError
 from stages.evaluate.backend import import_keras
 from stages.evaluate.model_file import check_classes, read_card
-from stages.evaluate.predict import check_input, check_probabilities, load_model
+from stages.evaluate.predict import check_input, check_probabilities, load_model, predict
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -195,6 +195,18 @@ def test_a_model_that_keras_cannot_rebuild(tmp_path, bare_model, add_card):
 def test_outputs_that_are_no_probabilities_name_the_face(row):
     message = refusal(check_probabilities, np.array([[0.5, 0.5], row]), np.array([4, 9]))
     assert "for face 9" in message
+
+
+def test_a_model_that_fails_at_work_ends_in_one_line():
+    class Failing:
+        input_shape = (None, 8, 8)
+
+        def predict_on_batch(self, batch: np.ndarray) -> np.ndarray:
+            raise RuntimeError("OOM when allocating\ntensor")
+
+    faces = np.zeros((3, 8, 8), np.uint8)
+    message = refusal(predict, Failing(), faces, np.arange(3), "none")
+    assert message == "the model fails on a batch of 3 faces: OOM when allocating tensor"
 
 
 def test_another_backend_is_refused(monkeypatch):

@@ -110,6 +110,13 @@ def test_copies_that_were_removed_from_train_are_no_leak():
     assert not find_leaks(frame(id=[1], part=["test"], group=[0]), kept).leaked.any()
 
 
+@pytest.mark.parametrize("ids", [[0, 1], [0, 1, 2, 2]], ids=["missing", "twice"])
+def test_a_face_without_its_one_row_of_duplicates_is_refused(ids):
+    splits = frame(id=[0, 1, 2], part=["train", "test", "test"], group=[0, 1, 2])
+    with pytest.raises(CandidError, match="face 2 is missing or there twice"):
+        find_leaks(splits, frame(id=ids, group=[-1] * len(ids)))
+
+
 def test_the_table_gives_back_the_metrics():
     """Every number in metrics/test.json can be made again from plots/predictions.csv."""
     generator = np.random.default_rng(0)
