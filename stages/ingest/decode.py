@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -92,14 +93,15 @@ def decode_chunk(data: list[bytes | str], size: int, color: Color) -> tuple[NDAr
     """
     faces: list[NDArray[np.uint8]] = []
     reasons: list[str] = []
-    for each in data:
-        try:
-            faces.append(
-                decode(each, size, color) if isinstance(each, bytes) else decode_row(each, size, color)
-            )
-            reasons.append("")
-        except UnreadableError as error:
-            reasons.append(str(error))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about odd metadata
+        for each in data:
+            try:
+                face = decode(each, size, color) if isinstance(each, bytes) else decode_row(each, size, color)
+                faces.append(face)
+                reasons.append("")
+            except UnreadableError as error:
+                reasons.append(str(error))
     shape = (0, size, size) if color == "grey" else (0, size, size, 3)
     return np.stack(faces) if faces else np.empty(shape, np.uint8), reasons
 

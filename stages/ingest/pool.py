@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -40,11 +39,8 @@ def decode_all(
     """
     workers = workers or _cores()
     jobs = iter(jobs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, about odd metadata
-        here = jobs if workers == 1 else islice(jobs, FIRST_JOBS_HERE)
-        for key, data in here:
-            yield key, decode_chunk(data, size, color)
+    for key, data in jobs if workers == 1 else islice(jobs, FIRST_JOBS_HERE):
+        yield key, decode_chunk(data, size, color)
     if workers > 1:
         yield from _in_processes(jobs, size, color, workers)
 
@@ -76,7 +72,6 @@ def _in_processes(
 
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the others
-    warnings.simplefilter("ignore")
 
 
 def _cores() -> int:
