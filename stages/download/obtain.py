@@ -63,7 +63,8 @@ def _from_kaggle(handle: str, archive: Archive, raw: Path, mirror: Path | None) 
     if found.is_file():
         return _copy(found, raw / found.name, archive)
     target = raw / archive.name
-    pack_folder(found, target)
+    if pack_folder(found, target) == 0:
+        raise CandidError(f"{found}: no file in it; remove the folder and run again to fetch {handle} anew")
     try:
         checked = check(target, archive, f"Kaggle, {handle}")
     except CandidError as error:

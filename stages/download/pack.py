@@ -21,12 +21,14 @@ MAX_EXPANSION = 100
 
 
 def pack_folder(folder: Path, target: Path) -> int:
-    """Zip all files below `folder`, sorted by path; gives their number.
+    """Zip all files below `folder`, sorted by path; gives their number, and writes nothing where that is 0.
 
     Hidden files are left out. Links are followed, so that a set made of links to a store can be packed; a
     link to a folder that holds it is not.
     """
     files = sorted((path.relative_to(folder).as_posix(), path) for path in _walk(folder))
+    if not files:
+        return 0
     with writing(target) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as archive:
         for name, path in tqdm(files, desc=f"packing {folder}", unit=" files", disable=None, leave=False):
             with path.open("rb") as file:
