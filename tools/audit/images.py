@@ -1,0 +1,131 @@
+"""From files to what the search needs: one small grey image each, and a digest that equal pictures share."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from stages.dedup.hashes import to_grey
+from stages.dedup.views import SIZE
+from stages.errors import CandidError
+from stages.ingest.archives import is_not_picture
+from stages.ingest.decode import FORMATS, UnreadableError, decode
+from tools.audit.layout import read_layout
+from tools.audit.sources import Source
+
+WAITING = 32  # files read but not decoded yet, at most
+THREADS = 4  # more would hold too many large pictures at once
+THUMBNAIL = 224  # pixels a side of the pictures that are shown
+SUFFIXES = (*".jpg .jpeg .jpe .jfif .png .bmp .gif .tif .tiff .webp .ppm .pgm .pbm .pnm .mpo".split(),)  # noqa: SIM905
+
+
+class Decoded(NamedTuple):
+    """What is kept of one image."""
+
+    grey: NDArray[np.uint8]
+    """SIZE x SIZE."""
+    digest: bytes
+    """16 bytes of its width, height and its pixels at SIZE x SIZE in colour."""
+
+
+class ImageSet(NamedTuple):
+    """What was read of a set."""
+
+    images: pd.DataFrame
+    """file, label, part; one row an image, in order of file."""
+    pixels: NDArray[np.uint8]
+    """N x SIZE x SIZE, grey."""
+    digests: NDArray[np.void]
+    """16 bytes an image, equal for exact copies."""
+    unreadable: pd.DataFrame
+    """file, reason."""
+    other_files: int
+    """Files that are no images."""
+
+
+def read_images(source: Source, use_labels: bool = True) -> ImageSet:
+    """Decode all images of a set, straight to the working size.
+
+    Raises:
+        CandidError: there is no image in it.
+    """
+    names = source.names()
+    tried = [name for name in names if not is_not_picture(name)]
+    kept: dict[str, Decoded] = {}
+    faults: dict[str, str] = {}
+    bar = tqdm(total=len(tried), desc="reading", unit=" images", disable=None, leave=False)
+    with bar:
+        for name, found in _in_threads(source.read(tried)):
+            bar.update()
+            if isinstance(found, Decoded):
+                kept[name] = found
+            elif name.lower().endswith(SUFFIXES) or "known format" not in str(found):
+                faults[name] = str(found)
+    if not kept:
+        fault = next((f"; {name!r}: {reason}" for name, reason in sorted(faults.items())), "")
+        raise CandidError(f"no image among {len(names)} files{fault}; expected some of {', '.join(FORMATS)}")
+    order = sorted(kept)
+    layout = read_layout(order, use_labels)
+    return ImageSet(
+        pd.DataFrame({"file": order, "label": layout.labels, "part": layout.parts}, dtype=str),
+        np.stack([kept[name].grey for name in order]),
+        np.array([kept[name].digest for name in order], np.dtype((np.void, 16))),
+        pd.DataFrame(sorted(faults.items()), columns=["file", "reason"], dtype=str),
+        len(names) - len(kept) - len(faults),
+    )
+
+
+def thumbnails(source: Source, names: Iterable[str]) -> dict[str, NDArray[np.uint8]]:
+    """Read some images once more for the eye: grey or RGB, THUMBNAIL pixels a side at most, not stretched."""
+    return {
+        name: _thumbnail(data) for name, data in source.read(sorted(set(names))) if isinstance(data, bytes)
+    }
+
+
+def _in_threads(
+    files: Iterator[tuple[str, bytes | UnreadableError]],
+) -> Iterator[tuple[str, Decoded | UnreadableError]]:
+    """Decode on several cores while this one reads; in the order of `files`."""
+    waiting: deque[tuple[str, Future[Decoded | UnreadableError]]] = deque()
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        for name, data in files:
+            waiting.append((name, pool.submit(_decoded, data)))
+            if len(waiting) >= WAITING:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for name, future in waiting:
+            yield name, future.result()
+
+
+def _decoded(data: bytes | UnreadableError) -> Decoded | UnreadableError:
+    if isinstance(data, UnreadableError):
+        return data
+    try:
+        pixels = np.ascontiguousarray(decode(data, SIZE, "rgb"))
+    except UnreadableError as error:
+        return error
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        size = f"{image.width} {image.height}".encode()
+    return Decoded(
+        to_grey(pixels[None])[0], hashlib.blake2b(size + pixels.tobytes(), digest_size=16).digest()
+    )
+
+
+def _thumbnail(data: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if image.mode not in ("L", "RGB"):  # 16 bits, transparency, palettes: as the search sees them
+            return decode(data, THUMBNAIL, "rgb")
+        upright = ImageOps.exif_transpose(image)
+        upright.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+        return np.asarray(upright)
