@@ -7,7 +7,8 @@ from pathlib import Path
 
 from stages.errors import CandidError
 
-SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_KEY", "KAGGLE_USERNAME")
+SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_KEY")
+LONGEST_REASON = 240
 
 
 def fetch(handle: str, file: str | None = None) -> Path:
@@ -32,7 +33,7 @@ def fetch(handle: str, file: str | None = None) -> Path:
         reason = without_secrets(f"{type(error).__name__}: {error}")
     except Exception as error:  # the client has a dozen kinds of its own
         reason = without_secrets(f"{type(error).__name__}: {error}")
-    raise CandidError(f"Kaggle's client can't fetch {handle}: {reason}")
+    raise CandidError(f"Kaggle's client can't fetch {handle}: {reason[:LONGEST_REASON]}")
 
 
 def without_secrets(text: str) -> str:

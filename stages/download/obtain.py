@@ -42,7 +42,7 @@ def obtain(archive: Archive, raw: Path, mirror: Path | None, parts: Path = PARTS
     if archive.kaggle:
         return _from_kaggle(archive.kaggle, archive, raw, mirror)
     if archive.url:
-        return _from_url(archive.url, archive, raw, parts)
+        return _from_url(archive.url, archive, raw, mirror, parts)
     raise CandidError(
         f"{archive.name} can't be fetched by a program: {archive.get}; {_by_hand(archive, mirror)}"
     )
@@ -59,7 +59,7 @@ def _from_kaggle(handle: str, archive: Archive, raw: Path, mirror: Path | None) 
     try:
         found = kaggle.fetch(handle, archive.kaggle_file)
     except CandidError as error:
-        raise CandidError(f"{error}; or {_by_hand(archive, mirror)} (docs/datasets.md)") from None
+        raise CandidError(f"{error}; see docs/datasets.md, or {_by_hand(archive, mirror)}") from None
     if found.is_file():
         return _copy(found, raw / found.name, archive)
     target = raw / archive.name
@@ -74,10 +74,13 @@ def _from_kaggle(handle: str, archive: Archive, raw: Path, mirror: Path | None) 
     return f"{target.name}: from Kaggle, {handle} ({checked})"
 
 
-def _from_url(url: str, archive: Archive, raw: Path, parts: Path) -> str:
+def _from_url(url: str, archive: Archive, raw: Path, mirror: Path | None, parts: Path) -> str:
     key = hashlib.sha256(url.encode()).hexdigest()[:12]
     part = parts / f"{key}-{archive.name}.part"
-    https.fetch(url, part)
+    try:
+        https.fetch(url, part)
+    except CandidError as error:
+        raise CandidError(f"{error}; or {_by_hand(archive, mirror)}") from None
     try:
         checked = check(part, archive, url)
     except CandidError:

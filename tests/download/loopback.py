@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -31,8 +33,8 @@ class Site:
 
 
 @contextmanager
-def serving(site: Site) -> Iterator[Site]:
-    """Serve `site` on a free port of the loopback address."""
+def serving(site: Site, certificate: Path | None = None) -> Iterator[Site]:
+    """Serve `site` on a free port of the loopback address, over HTTPS where a certificate is given."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.0"
@@ -80,7 +82,11 @@ def serving(site: Site) -> Iterator[Site]:
             return int(asked.removeprefix("bytes=").rstrip("-")) if asked and site.ranges and same else 0
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    site.url = f"http://127.0.0.1:{server.server_port}/faces.zip"
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    site.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}/faces.zip"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

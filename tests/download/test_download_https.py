@@ -6,8 +6,14 @@ import errno
 import json
 import socket
 import urllib.request
+from datetime import datetime
+from ipaddress import IPv4Address
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -181,3 +187,42 @@ def test_the_note_says_which_version_the_part_is_of(part):
     with serving(Site(BODY)) as site:
         get(site, part)
     assert json.loads(part.with_name("faces.zip.part.json").read_text()) == {"version": '"one"'}
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A key and a certificate for 127.0.0.1, signed by itself, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1))
+        .not_valid_after(datetime(2120, 1, 1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "server.pem"
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(secret + signed.public_bytes(pem))
+    return path
+
+
+def test_https_is_spoken_resumed_and_redirected_with_certificates_checked(part, certificate, monkeypatch):
+    with (
+        serving(Site(BODY, cuts=[1000]), certificate) as site,
+        serving(Site(b"", redirect=site.url), certificate) as door,
+    ):
+        with pytest.raises(CandidError, match="CERTIFICATE_VERIFY_FAILED"):
+            fetch(door.url, part, sleep=lambda _: None)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        fetch(door.url, part, sleep=lambda _: None)
+        assert part.read_bytes() == BODY
+        assert site.seen == [None, "bytes=1000-"]
