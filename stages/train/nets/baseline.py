@@ -9,7 +9,15 @@ from __future__ import annotations
 from keras import layers
 from pydantic import Field
 
-from stages.train.nets.parts import HEAD, NormedSettings, Tensor, dense_relu, probabilities, scaled
+from stages.train.nets.parts import (
+    HEAD,
+    NormedSettings,
+    Tensor,
+    average,
+    dense_relu,
+    probabilities,
+    scaled,
+)
 
 STEM = 32
 STAGES = ((48, 2), (128, 2), (192, 1))
@@ -25,7 +33,7 @@ class BaselineSettings(NormedSettings):
 
 
 def baseline_cnn(faces: Tensor, settings: BaselineSettings, classes: int) -> Tensor:
-    """Build a small residual net: a 7x7 convolution, three stages, global maximum, a hidden layer.
+    """Build a small residual net: a 7x7 convolution, three stages, global average, a hidden layer.
 
     A stage is a convolution with max pooling and residual blocks of two convolutions with an identity skip.
     Every convolution is followed by batch norm and ReLU, and has no bias of its own.
@@ -40,8 +48,9 @@ def baseline_cnn(faces: Tensor, settings: BaselineSettings, classes: int) -> Ten
             inner = _conv(x, width, 3, momentum, f"{name}a")
             inner = _conv(inner, width, 3, momentum, f"{name}b")
             x = layers.Add(name=f"{name}_add")([x, inner])
-    x = layers.GlobalMaxPooling2D(name=f"{HEAD}maximum")(x)
-    x = layers.Dropout(settings.dropout, name=f"{HEAD}maximum_dropout")(x)
+    # Not the global maximum: sums of residual branches make it so large that the hidden layer dies at
+    # a learning rate of 0.002, and the net gives the class shares for every face.
+    x = layers.Dropout(settings.dropout, name=f"{HEAD}average_dropout")(average(x))
     x = dense_relu(x, HIDDEN, "dense1", settings.dropout)
     return probabilities(x, classes)
 
