@@ -49,14 +49,16 @@ class Archive:
         self.path = path
         self._zip = archive
         self._members = _plain_members(path, archive)
+        self._clutter = sorted(filter(_is_clutter, self._members))
+        self._names = sorted(self._members.keys() - set(self._clutter))
 
     def names(self) -> list[str]:
         """Names of all files, sorted; folders and what operating systems leave behind are not among them."""
-        return sorted(name for name in self._members if not _is_clutter(name))
+        return self._names
 
     def clutter(self) -> list[str]:
         """Names of hidden files and of those that operating systems leave behind, sorted."""
-        return sorted(filter(_is_clutter, self._members))
+        return self._clutter
 
     def read(self, name: str) -> bytes:
         """One file's bytes; UnreadableError where it is damaged or too long."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from pathlib import Path
 
 from stages.catalogue import Dataset
@@ -19,21 +20,19 @@ def read_folders(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -
     file's name; a part in the name goes before one in a folder.
     """
     with opened(paths[0]) as archive:
-        names = [file for file in archive.names() if file != entry.planted]
-        tried = [file for file in names if not is_not_picture(file)]
-        depth = _enclosing(tried, entry)
-        yield from (Skipped(file, "not_a_picture") for file in archive.clutter())
-        for file in names:
-            if is_not_picture(file):
-                yield Skipped(file, "not_a_picture")
-                continue
-            folders = file.split("/")[depth:-1]
-            part = entry.parts.get(folders[0].lower(), "") if len(folders) > 1 else ""
+        others = [*archive.clutter(), *filter(is_not_picture, archive.names())]
+        yield from (Skipped(file, "not_a_picture") for file in others if file != entry.planted)
+        files = sorted(set(archive.names()).difference(others))
+        depth = _enclosing(files, entry)
+        for folder, within in groupby(files, key=lambda file: file.rpartition("/")[0]):
+            folders = folder.split("/")[depth:] if folder else []
             if not folders:
-                yield Rejected(file, "not in the folder of a class")
+                yield from (Rejected(file, "not in the folder of a class") for file in within)
                 continue
-            label = to_label(folders[1 if part else 0], entry, f"{paths[0]}: {file}")
-            yield read_one(name, entry, archive, file, label, wanted, part)
+            part = entry.parts.get(folders[0].lower(), "") if len(folders) > 1 else ""
+            label = to_label(folders[1 if part else 0], entry, f"{paths[0]}: {folder}/")
+            for file in within:
+                yield read_one(name, entry, archive, file, label, wanted, part)
 
 
 def read_one(
