@@ -1,8 +1,11 @@
 """Bring one image over another: shift, scale and turn, by integer sums.
 
-First a search over shifts and zooms of small thumbnails, then Gauss-Newton steps on the pixels: the image A
-is regressed on 1, the warped image B and the change of B by each motion; the coefficients are light, contrast
-and the step. The sums are of integers, so equal in any order; the few divisions are plain IEEE 754.
+Gauss-Newton steps from a rough start: the image A is regressed on 1, the warped image B and the change of
+B by each motion; the coefficients are light, contrast and the step. The sums are of integers, so equal in
+any order; the few divisions are plain IEEE 754.
+
+A motion is (scale, turn, dx, dy) in pixels of a 48 x 48 image: A's point p lies at B's point
+M (p - c) + c + (dx, dy) with M = [[scale, -turn], [turn, scale]] and c the centre.
 """
 
 from __future__ import annotations
@@ -14,56 +17,11 @@ import numpy as np
 
 from stages.dedup.kernels import kernel
 
-CELLS = 16  # of the thumbnails, 3 pixels each
-ZOOMS = (1.0, 1.07, 1.145, 1.225)
-REACH = 2  # cells of shift, 6 pixels
 ONE = 65536  # fixed point of coordinates
-"""A motion is (scale, turn, dx, dy), in pixels: A's point p lies at B's point M (p - c) + c + (dx, dy),
-M = [[scale, -turn], [turn, scale]], c the centre."""
 
 
 @kernel
-def zoomed_thumbnails(images: Any) -> Any:
-    """N x S x S -> N x ZOOMS x CELLS x CELLS: centre crops, a cell the mean of nine bilinear samples."""
-    count, size = images.shape[0], images.shape[1]
-    out = np.zeros((count, len(ZOOMS), CELLS, CELLS), np.uint8)
-    for n in range(count):
-        for z in range(len(ZOOMS)):
-            width = size / ZOOMS[z]
-            left = (size - width) / 2
-            for j in range(CELLS):
-                for i in range(CELLS):
-                    total = 0
-                    for v in range(3):
-                        y = int(
-                            32 * min(max(left + (j + (v + 0.5) / 3) * width / CELLS - 0.5, 0.0), size - 1.1)
-                        )
-                        for u in range(3):
-                            x = int(
-                                32
-                                * min(max(left + (i + (u + 0.5) / 3) * width / CELLS - 0.5, 0.0), size - 1.1)
-                            )
-                            total += sample(images[n], x << 11, y << 11)
-                    out[n, z, j, i] = (total + 4) // 9
-    return out
-
-
-@kernel
-def sample(image: Any, x: int, y: int) -> Any:
-    """Bilinear sample at (x, y) in 1/ONE pixel, rounded to a whole grey level."""
-    column, row, fx, fy = x >> 16, y >> 16, (x >> 11) & 31, (y >> 11) & 31
-    top = 32 * np.int32(image[row, column]) + fx * (
-        np.int32(image[row, column + 1]) - np.int32(image[row, column])
-    )
-    row += 1
-    low = 32 * np.int32(image[row, column]) + fx * (
-        np.int32(image[row, column + 1]) - np.int32(image[row, column])
-    )
-    return (32 * top + fy * (low - top) + 512) >> 10
-
-
-@kernel
-def correlation(n: int, sa: int, sb: int, saa: int, sbb: int, sab: int) -> float:
+def correlation(n: int, sa: int, sb: int, saa: int, sbb: int, sab: int) -> Any:
     """Normalised correlation from integer sums; 0 where either side does not vary."""
     va, vb = n * saa - sa * sa, n * sbb - sb * sb
     if va <= 0 or vb <= 0:
@@ -72,35 +30,18 @@ def correlation(n: int, sa: int, sb: int, saa: int, sbb: int, sab: int) -> float
 
 
 @kernel
-def coarse(thumbs_a: Any, thumbs_b: Any, motion: Any) -> float:
-    """Best correlation over shifts and zooms of either image; writes the motion it belongs to."""
-    best = -2.0
-    for k in range(1 - len(ZOOMS), len(ZOOMS)):
-        a, b = thumbs_a[max(-k, 0)], thumbs_b[max(k, 0)]
-        for dy in range(-REACH, REACH + 1):
-            for dx in range(-REACH, REACH + 1):
-                top, bottom = max(0, -dy), min(CELLS, CELLS - dy)
-                left, right = max(0, -dx), min(CELLS, CELLS - dx)
-                sa = sb = saa = sbb = sab = np.int32(0)
-                for j in range(top, bottom):
-                    for i in range(left, right):
-                        p, q = np.int32(a[j, i]), np.int32(b[j + dy, i + dx])
-                        sa += p
-                        sb += q
-                        saa += p * p
-                        sbb += q * q
-                        sab += p * q
-                count = (bottom - top) * (right - left)
-                r = correlation(
-                    count, np.int64(sa), np.int64(sb), np.int64(saa), np.int64(sbb), np.int64(sab)
-                )
-                if r > best:
-                    best = r
-                    scale = 1 / ZOOMS[k] if k >= 0 else ZOOMS[-k]
-                    motion[0], motion[1] = scale, 0.0
-                    shift = 3.0 * (scale if k >= 0 else 1.0)  # pixels of B a cell
-                    motion[2], motion[3] = dx * shift, dy * shift
-    return best
+def overlap_correlation(a: Any, b: Any, motion: Any, rows: Any) -> Any:
+    """Normalised correlation of A and the warped B over the pixels they share."""
+    n = overlay(a, b, motion, rows)
+    sa = sb = saa = sbb = sab = np.int64(0)
+    for k in range(n):
+        p, r = np.int64(rows[0, k]), np.int64(rows[1, k])
+        sa += p
+        sb += r
+        saa += p * p
+        sbb += r * r
+        sab += p * r
+    return correlation(n, sa, sb, saa, sbb, sab)
 
 
 @kernel

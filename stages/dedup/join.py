@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.dedup.copies import collapse, copy_pairs, open_out
 from stages.dedup.kernels import in_parallel, kernel, popcount
 
 MAX_CHUNK_BITS = 24  # offsets of 2^24 buckets take 64 MiB
@@ -30,13 +31,6 @@ class Pairs(NamedTuple):
     distance_bits: NDArray[np.int64]
 
 
-class Copies(NamedTuple):
-    """Equal rows: `first` is the index of each distinct row's first copy, `which` each row's distinct row."""
-
-    first: NDArray[np.int64]
-    which: NDArray[np.int64]
-
-
 class Chunk(NamedTuple):
     """Bits start..start+width of the (scattered) hash, to be matched within `radius` bits."""
 
@@ -45,41 +39,30 @@ class Chunk(NamedTuple):
     radius: int
 
 
-def collapse(rows: NDArray[Any]) -> Copies:
-    """Find equal rows of an N x K array, so that a thousand copies cost as one."""
-    flat = np.ascontiguousarray(rows.reshape(len(rows), -1))
-    if not len(flat):
-        return Copies(np.empty(0, np.int64), np.empty(0, np.int64))
-    key = (
-        flat[:, 0]
-        if flat.shape[1] == 1
-        else flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1])))[:, 0]
-    )
-    _, first, which = np.unique(key, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")  # number the distinct rows as they come
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return Copies(first[order].astype(np.int64), rank[which.reshape(-1)].astype(np.int64))
-
-
 def pairs_within(hashes: NDArray[np.uint64], bits: int, limit: int) -> Pairs:
-    """All pairs of distinct rows within `limit` bits.
+    """All pairs of rows within `limit` bits; rows with equal hashes, too, as far as `copies.LISTED` goes.
 
     Args:
-        hashes: N x words of packed hashes; equal rows should be collapsed first (`collapse`).
+        hashes: N x words of packed hashes (see hashes.pack).
         bits: bits of a hash, words * 64 at most.
         limit: greatest distance.
 
-    Time grows with N where 64-bit chunks can serve (`plan`), else with the square of N.
+    Time grows nearly with N where the index can serve (`plan`), else with the square of N.
     """
-    if len(hashes) < 2:
-        empty = np.empty(0, np.int64)
-        return Pairs(empty, empty.copy(), empty.copy())
-    chunks = plan(len(hashes), bits, limit)
-    found = _by_index(hashes[:, 0], chunks, limit) if chunks else _exhaustive(hashes, limit)
-    order = np.lexsort((found[:, 1], found[:, 0]))
-    ordered = found[order].astype(np.int64)
-    return Pairs(ordered[:, 0], ordered[:, 1], ordered[:, 2])
+    copies = collapse(hashes)
+    distinct = hashes[copies.first]
+    chunks = plan(len(distinct), bits, limit)
+    found = _by_index(distinct[:, 0], chunks, limit) if chunks else _exhaustive(distinct, limit)
+    if len(copies.first) == len(hashes):
+        pairs, apart = found[:, :2].astype(np.int64), found[:, 2].astype(np.int64)
+    else:
+        pairs, source = open_out(found[:, 0].astype(np.int64), found[:, 1].astype(np.int64), copies)
+        equal = copy_pairs(copies)
+        pairs = np.concatenate([pairs, equal])
+        apart = np.concatenate([found[source, 2], np.zeros(len(equal), np.int64)])
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    ordered = pairs[order].astype(np.int64)
+    return Pairs(ordered[:, 0], ordered[:, 1], apart[order].astype(np.int64))
 
 
 def plan(count: int, bits: int, limit: int) -> list[Chunk]:
@@ -222,35 +205,42 @@ def _exhaustive(hashes: NDArray[np.uint64], limit: int) -> NDArray[np.int32]:
     def rows(start: int, stop: int) -> NDArray[np.int32]:
         return np.asarray(_compare(columns, start, stop, limit))
 
-    return np.concatenate(in_parallel(rows, len(hashes), 512))
+    return np.concatenate([np.empty((0, 3), np.int32), *in_parallel(rows, len(hashes), 256)])
 
 
 @kernel
 def _compare(columns: Any, start: int, stop: int, limit: int) -> Any:
     words, count = columns.shape
     out = np.empty((256, 3), np.int32)
-    distances = np.empty(count, np.int32)
+    apart = np.empty(
+        512, np.uint16
+    )  # short blocks stay in the first cache, and the loops over them vectorise
+    most = np.uint16(limit)
     n = 0
     for i in range(start, stop):
-        distances[:] = 0
-        for w in range(words):
-            word = columns[w, i]
-            column = columns[w]
-            for j in range(i + 1, count):
-                distances[j] += np.int32(popcount(word ^ column[j]))
-        for j in range(i + 1, count):
-            if distances[j] <= limit:
-                if n == len(out):
-                    grown = np.empty((2 * n, 3), np.int32)
-                    grown[:n] = out
-                    out = grown
-                out[n, 0] = i
-                out[n, 1] = j
-                out[n, 2] = distances[j]
-                n += 1
+        for block in range((i + 1) // 512 * 512, count, 512):
+            size = min(512, count - block)
+            for w in range(words):
+                word, column = columns[w, i], columns[w, block : block + size]
+                if w == 0:
+                    for j in range(size):
+                        apart[j] = np.uint16(popcount(word ^ column[j]))
+                else:
+                    for j in range(size):
+                        apart[j] += np.uint16(popcount(word ^ column[j]))
+            some = np.uint16(0)
+            for j in range(size):
+                some |= np.uint16(apart[j] <= most)
+            if not some:
+                continue
+            for j in range(max(0, i + 1 - block), size):
+                if apart[j] <= most:
+                    if n == len(out):
+                        grown = np.empty((2 * n, 3), np.int32)
+                        grown[:n] = out
+                        out = grown
+                    out[n, 0] = i
+                    out[n, 1] = block + j
+                    out[n, 2] = apart[j]
+                    n += 1
     return out[:n].copy()
-
-
-def distances(hashes: NDArray[np.uint64], a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Distance in bits of the given pairs of rows."""
-    return np.asarray(np.bitwise_count(hashes[a] ^ hashes[b]).sum(axis=1, dtype=np.int64))

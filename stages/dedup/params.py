@@ -22,7 +22,7 @@ class DedupSettings(Section):
     hash_size: int = Field(default=16, ge=2, le=32)
     max_distance_bits: int = Field(default=56, ge=0)
     verify: bool = True
-    min_similarity: float = Field(default=0.8, ge=0.5, le=1)
+    min_similarity: float = Field(default=0.86, ge=0.5, le=1)
     mirror: bool = False
     protect: list[PartName] = ["test"]
     conflicts: ConflictRule = "report"

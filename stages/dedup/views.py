@@ -1,6 +1,7 @@
-"""What the search and the verifier look at: a working size, small thumbnails of crops, and flat images.
+"""What the search looks at: a working size, thumbnails of shifted and scaled crops, and sketches of these.
 
-All of it is integer arithmetic, so that it is the same on every machine.
+All of it is integer arithmetic (the few square roots and quotients are plain IEEE 754), so that it is the
+same on every machine.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.linalg import hadamard
 
-from stages.dedup.hashes import BLOCK, resize, to_grey
+from stages.dedup.hashes import BLOCK, pack, resize, to_grey
 from stages.dedup.kernels import in_parallel, kernel
 
 SIZE = 48  # pixels, height and width, at which images are compared
 THUMB = 10
-RADIUS = 4000  # length of a feature vector: RADIUS squared stays below 2^24, so that float32 sums are exact
+LENGTH = 4000  # of a feature vector: LENGTH squared stays below 2^24, so that float32 sums are exact
 FLAT_DEVIATION = 4  # grey levels; a standard deviation below this carries no picture to compare
-CENTRE = 40.0  # width in pixels of the crop that is searched for
-SHIFT = 3.5
+CENTRE = 36.0  # pixels, width of the crop that is looked for
+ZOOMED = 31.0  # width of the narrower crops in which it is looked for
+SHIFTS = (-6.0, -3.0, 0.0, 3.0, 6.0)
+SKETCH_BITS = 128
+FREQUENCIES = 5.0  # half periods a crop; finer structure moves too much between neighbouring views
 
 
 class View(NamedTuple):
@@ -30,20 +35,27 @@ class View(NamedTuple):
     width: float
 
 
+class Thumbnails(NamedTuple):
+    """One crop of every image."""
+
+    features: NDArray[np.int16]
+    """N x THUMB^2, mean removed, LENGTH long: a product of two rows is their correlation times LENGTH^2."""
+    sketches: NDArray[np.uint64]
+    """N x SKETCH_BITS / 64 words: signs of projections; of similar crops few bits differ."""
+
+
+CENTRE_VIEW = View(0.0, 0.0, CENTRE)
+
+
 def search_views() -> list[View]:
     """Crops in which the centre crop of another image is looked for, the centre crop itself first.
 
-    Of two inverse views (shifted right, shifted left) one is enough, as all ordered pairs are compared.
+    Wider crops are left out, as the other image's narrower ones are the same question; and of two inverse
+    shifts at equal width one is enough, as all ordered pairs are compared.
     """
-    chosen = [View(0.0, 0.0, CENTRE)]
-    for width in (CENTRE - 4, CENTRE, CENTRE + 4):
-        for dy in (-SHIFT, 0.0, SHIFT):
-            for dx in (-SHIFT, 0.0, SHIFT):
-                view, inverse = View(dx, dy, width), View(-dx, -dy, 2 * CENTRE - width)
-                inside = max(abs(dx), abs(dy)) + width / 2 <= SIZE / 2
-                if inside and view not in chosen and inverse not in chosen:
-                    chosen.append(view)
-    return chosen
+    shifts = [(dx, dy) for dy in SHIFTS for dx in SHIFTS]
+    equal = [View(dx, dy, CENTRE) for dx, dy in shifts if (dy, dx) > (0.0, 0.0)]
+    return [CENTRE_VIEW, *equal, *(View(dx, dy, ZOOMED) for dx, dy in shifts)]
 
 
 def working_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -69,21 +81,17 @@ def flat_images(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return out
 
 
-def features(grey: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
-    """Thumbnails of one crop of every image, less their mean, scaled to length RADIUS and rounded.
+def thumbnails(grey: NDArray[np.uint8], view: View) -> Thumbnails:
+    """Reduce one crop of every image of N x SIZE x SIZE to THUMB x THUMB cells."""
+    across, down = _weights(view.dx, view.width), _weights(view.dy, view.width)
+    projection = _projection()
 
-    The product of two rows is their correlation times RADIUS squared, exact in float32 whatever the order
-    of the additions: the entries are whole numbers and no partial sum reaches 2^24.
-    """
-    weights_x, weights_y = _weights(view.dx, view.width), _weights(view.dy, view.width)
+    def block(start: int, stop: int) -> tuple[Any, Any]:
+        features = _features(grey[start:stop], across, down)
+        return features, pack(features.astype(np.float32) @ projection > 0)
 
-    def block(start: int, stop: int) -> Any:
-        thumbs = _thumbnails(grey[start:stop], weights_x, weights_y).reshape(stop - start, THUMB * THUMB)
-        centred = thumbs * np.int64(THUMB * THUMB) - thumbs.sum(axis=1, keepdims=True)
-        length = np.sqrt((centred.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
-        return np.rint(centred * (RADIUS / np.maximum(length, 1.0))).astype(np.float32)
-
-    return np.concatenate(in_parallel(block, len(grey), BLOCK)) if len(grey) else block(0, 0)
+    features, sketches = zip(*(in_parallel(block, len(grey), BLOCK) or [block(0, 0)]), strict=True)
+    return Thumbnails(np.concatenate(features), np.concatenate(sketches))
 
 
 def _weights(offset: float, width: float) -> NDArray[np.int32]:
@@ -94,23 +102,59 @@ def _weights(offset: float, width: float) -> NDArray[np.int32]:
     return np.asarray(np.rint(64 * np.clip(share, 0, 1)), np.int32)
 
 
+def _projection() -> NDArray[np.float32]:
+    """THUMB^2 x SKETCH_BITS whole numbers: the low frequencies of a cosine transform, mixed.
+
+    Pictures have an amplitude of about 1 / frequency; weighting by the root of the frequency goes half of
+    the way to equal shares, which separates best. Rows of a Hadamard matrix with random signs mix them, so
+    that every bit says as much as any other.
+    """
+    k = np.arange(THUMB)
+    cosine = np.cos(np.pi * (2 * k + 1) * k[:, None] / (2 * THUMB))
+    waves = np.asarray(np.kron(cosine, cosine), np.float64)
+    waves = waves / np.sqrt((waves**2).sum(axis=1, keepdims=True))
+    frequency = np.hypot(*np.divmod(np.arange(THUMB**2), THUMB))
+    low = (frequency > 0) & (frequency <= FREQUENCIES)
+    order = 2 ** int(np.ceil(np.log2(low.sum())))
+    random = np.random.RandomState(0)  # its stream is frozen for good
+    mixers = [
+        (hadamard(order) * random.choice([-1, 1], order))[:, : low.sum()] for _ in range(SKETCH_BITS // order)
+    ]
+    mixed = np.concatenate(mixers) @ (waves[low] * np.sqrt(frequency[low])[:, None])
+    mixed *= LENGTH / np.sqrt((mixed**2).sum(axis=1, keepdims=True))
+    return np.ascontiguousarray(np.rint(mixed).T, np.float32)
+
+
 @kernel
-def _thumbnails(grey: Any, weights_x: Any, weights_y: Any) -> Any:
+def _features(grey: Any, across: Any, down: Any) -> Any:
     count, size = grey.shape[0], grey.shape[1]
-    cells = weights_x.shape[0]
-    out = np.zeros((count, cells, cells), np.int64)
-    rows = np.zeros((cells, size), np.int64)
+    cells = across.shape[0]
+    out = np.empty((count, cells * cells), np.int16)
+    first, last = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
+    for c in range(cells):
+        used = np.flatnonzero(across[c])
+        first[c], last[c] = used[0], used[-1] + 1
+    row, thumb = np.empty(size, np.int32), np.empty(cells * cells, np.int32)
     for n in range(count):
-        rows[:] = 0
+        total = np.int32(0)
         for k in range(cells):
+            row[:] = 0
             for y in range(size):
-                if weights_y[k, y]:
+                weight = down[k, y]
+                if weight:
                     for x in range(size):
-                        rows[k, x] += weights_y[k, y] * np.int64(grey[n, y, x])
-        for k in range(cells):
+                        row[x] += weight * np.int32(grey[n, y, x])
             for c in range(cells):
-                total = np.int64(0)
-                for x in range(size):
-                    total += weights_x[c, x] * rows[k, x]
-                out[n, k, c] = total
+                cell = np.int32(0)
+                for x in range(first[c], last[c]):
+                    cell += across[c, x] * row[x]
+                thumb[k * cells + c] = cell >> 6
+                total += cell >> 6
+        squares = np.int64(0)
+        for c in range(cells * cells):
+            thumb[c] = thumb[c] * (cells * cells) - total
+            squares += np.int64(thumb[c]) * np.int64(thumb[c])
+        factor = LENGTH / np.sqrt(max(float(squares), 1.0))
+        for c in range(cells * cells):
+            out[n, c] = np.rint(thumb[c] * factor)
     return out
