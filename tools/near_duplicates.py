@@ -57,7 +57,7 @@ def choose(images: NDArray[np.uint8], faces: pd.DataFrame, settings: DedupSettin
     """Search and choose up to `most` pairs of each band, conflicts first."""
     found = find_duplicates(images, settings)
     accepted, rejected = by_similarity(found.pairs), by_similarity(found.rejected)
-    conflicts = conflict_band(accepted, faces["label"].tolist(), most)
+    conflicts = conflict_band(accepted, faces["label"].tolist(), found.flat, most)
     return [band for band in (conflicts, *bands(accepted, rejected, threshold(settings), most)) if band.total]
 
 

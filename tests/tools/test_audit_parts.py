@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from stages.dedup.views import SIZE
 from stages.errors import CandidError
@@ -78,11 +79,13 @@ def test_every_pair_of_interest_is_in_one_band(values, threshold, most):
 
 def test_conflicts_show_every_pair_of_labels_before_any_twice():
     labels = ["happy"] * 6 + ["sad"] * 5 + ["fear"]
-    band = conflict_band(pairs_of([0.9] * 6), labels, 2)
+    seen = np.zeros(12, bool)
+    band = conflict_band(pairs_of([0.9] * 6), labels, seen, 2)
     assert band.total == 6
     assert sorted(labels[pair.b] for pair in band.pairs) == ["fear", "sad"]
-    assert conflict_band(pairs_of([0.9] * 6), ["x"] * 12, 2).total == 0
-    assert conflict_band(pairs_of([0.9] * 2), ["", "a", "b", ""], 2).total == 0
+    assert conflict_band(pairs_of([0.9] * 6), ["x"] * 12, seen, 2).total == 0
+    assert conflict_band(pairs_of([0.9] * 2), ["", "a", "b", ""], seen, 2).total == 0
+    assert conflict_band(pairs_of([1.0] * 6), labels, ~seen, 2).total == 0
 
 
 def test_images_are_decoded_to_the_working_size_and_shown_in_their_proportions(tmp_path):
@@ -197,3 +200,28 @@ def test_a_list_that_no_audit_wrote_gives_no_right_to_files(tmp_path, manifest):
         check_folder(tmp_path)
     with pytest.raises(CandidError, match="is a file"):
         check_folder(tmp_path / "mine.txt")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_large_jpeg_is_read_quickly_and_seen_as_the_same_picture(tmp_path, mode):
+    image = photo(1, 1200, 900).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    (tmp_path / "large.jpg").write_bytes(encoded(image, "JPEG", quality=95))
+    (tmp_path / "turned.jpg").write_bytes(encoded(turned, "JPEG", exif=exif))
+    (tmp_path / "plain.png").write_bytes(encoded(image.convert("RGB")))
+    with open_source(tmp_path, tmp_path / "out") as source:
+        read = read_images(source)
+    large, plain, upright = read.pixels.astype(int)
+    assert np.abs(large - plain).mean() < 2
+    assert np.abs(upright - plain).mean() < 2
+
+
+def test_a_cut_large_jpeg_is_unreadable(tmp_path):
+    (tmp_path / "cut.jpg").write_bytes(encoded(photo(1, 1200, 900), "JPEG")[:9000])
+    (tmp_path / "whole.jpg").write_bytes(encoded(photo(1, 1200, 900), "JPEG"))
+    with open_source(tmp_path, tmp_path / "out") as source:
+        read = read_images(source)
+    assert read.images["file"].tolist() == ["whole.jpg"]
+    assert read.unreadable["file"].tolist() == ["cut.jpg"]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 ACCEPTED_BANDS = 4  # between the threshold and 1
 REJECTED_BANDS = 2  # of the same width, below the threshold
@@ -79,11 +80,14 @@ def _width(threshold: float) -> float:
     return (1 - threshold) / ACCEPTED_BANDS
 
 
-def conflict_band(accepted: pd.DataFrame, labels: Sequence[str], most: int) -> Band:
-    """Choose pairs of copies whose labels differ, one a pair of labels in turn, so that none is left out."""
+def conflict_band(accepted: pd.DataFrame, labels: Sequence[str], flat: NDArray[np.bool_], most: int) -> Band:
+    """Choose pairs of copies whose labels differ, one a pair of labels in turn, so that none is left out.
+
+    Flat images, in which there is nothing to see, are passed over.
+    """
     names = np.asarray(labels)
     a, b = names[accepted["a"]], names[accepted["b"]]
-    differ = accepted[(a != b) & (a != "") & (b != "")]
+    differ = accepted[(a != b) & (a != "") & (b != "") & ~flat[accepted["a"]]]
     meet = pd.Series(
         [" ".join(sorted(pair)) for pair in zip(names[differ["a"]], names[differ["b"]], strict=True)],
         index=differ.index,

@@ -70,19 +70,21 @@ def page(
 
 def _figures(said: Mapping[str, Any]) -> str:
     grouped, images = said["grouped_images"], said["images"]
-    return cards(
-        [
-            ("Images", images, f"in {said['classes']} classes" if said["classes"] else "without classes"),
-            ("Unreadable", said["unreadable"], "files"),
-            ("Exact copies", said["exact_copies"], "images that repeat another, pixel for pixel"),
-            ("Near-duplicates", said["near_pairs"], "pairs"),
-            ("Groups of copies", said["groups"], f"{grouped:,} images, {grouped / images:.1%} of all"),
-            ("Surplus images", said["surplus_images"], "would go if one of each group stayed"),
-            ("Largest group", said["largest_group"], "images"),
-            ("Conflicts", said["conflicting_groups"], f"groups, {said['conflicting_images']:,} images"),
-            ("Flat", said["flat"], "images of one grey"),
-        ]
-    )
+    figures = [
+        ("Images", images, f"in {said['classes']} classes" if said["classes"] else "without classes"),
+        ("Unreadable", said["unreadable"], "files"),
+        ("Exact copies", said["exact_copies"], "images that repeat another, pixel for pixel"),
+        ("Near-duplicates", said["near_pairs"], "pairs"),
+        ("Groups of copies", said["groups"], f"{grouped:,} images, {grouped / images:.1%} of all"),
+        ("Surplus images", said["surplus_images"], "would go if one of each group stayed"),
+        ("Largest group", said["largest_group"], "images"),
+        ("Flat", said["flat"], "images of one grey"),
+    ]
+    if said["classes"]:
+        figures.append(
+            ("Conflicts", said["conflicting_groups"], f"groups, {said['conflicting_images']:,} images")
+        )
+    return cards(figures)
 
 
 def _parts(said: Mapping[str, Any]) -> str:

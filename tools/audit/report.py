@@ -23,7 +23,9 @@ Pictures = Mapping[int, NDArray[np.uint8]]
 
 def choose(found: Findings, threshold: float, most: int) -> list[Band]:
     """Choose the pairs to show: the conflicts first, then band by band."""
-    conflicts = conflict_band(found.pairs, found.images["label"].tolist(), most)
+    conflicts = conflict_band(
+        found.pairs, found.images["label"].tolist(), found.images["flat"].to_numpy(), most
+    )
     return [conflicts] * bool(conflicts.total) + bands(found.pairs, found.rejected, threshold, most)
 
 

@@ -42,12 +42,18 @@ svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 svg .accepted { fill: var(--yes); }
 svg .rejected { fill: var(--no); }
 svg line { stroke: var(--soft); }
+@media (max-width: 40rem) { svg text { font-size: 20px; } }
 @media print {
   :root { color-scheme: light; --ink: #000; --soft: #444; --paper: #fff; --card: #fff; --rule: #bbb;
     --yes: #000; --no: #000; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   .cards div { border: 1px solid var(--rule); }
-  .pairs { grid-template-columns: repeat(4, 1fr); }
+  h2 { margin-top: 1.2rem; font-size: 12pt; }
+  .scroll { overflow: visible; }
+  .pairs { grid-template-columns: repeat(5, 1fr); gap: .4rem; }
+  figure { padding: .3rem; }
+  figcaption, .two { font-size: 7pt; }
+  img { height: 3.6rem; }
   svg .rejected { fill: #999; }
 }
 """
