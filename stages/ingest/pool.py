@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 import numpy as np
@@ -54,7 +56,8 @@ def _in_processes(
         for key, data in jobs:
             # spawn: the same on every system, and safe beside the threads of numpy and tqdm
             pool = pool or ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
-            waiting.append((key, pool.submit(decode_chunk, data, size, color)))
+            with _interrupts_held():
+                waiting.append((key, pool.submit(decode_chunk, data, size, color)))
             if len(waiting) > 2 * workers:
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -70,8 +73,28 @@ def _in_processes(
             pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while a process may be started: that one inherits this, so only the main one ends."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the others
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose main process was killed would wait for work forever."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _cores() -> int:

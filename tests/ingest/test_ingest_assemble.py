@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from stages.ingest.decode import decode
 from stages.ingest.faces_file import FacesFile
 from stages.ingest.records import Record, Rejected, Skipped, Wanted
 from stages.ingest.report import counts, faces_table, planted_table, refuse, rejected_table, summary
-from tests.ingest.made import CATALOGUE, EVERYTHING, SETTINGS, encoded, face, pixels, read, zipped
+from tests.ingest.made import CATALOGUE, EVERYTHING, ROOT, SETTINGS, encoded, face, pixels, read, zipped
 
 
 def items(count):
@@ -71,6 +74,37 @@ def test_a_killed_worker_is_one_line(monkeypatch):
 
 def kill(*_):
     os.kill(os.getpid(), 9)
+
+
+def test_an_interrupt_is_one_line_with_processes_at_work(tmp_path):
+    script = tmp_path / "endless.py"
+    script.write_text("""
+import itertools
+from stages.errors import run
+from stages.ingest import pool
+pool.FIRST_JOBS_HERE = 0
+def main():
+    for key, _ in pool.decode_all(((i, [b"x"]) for i in itertools.count()), 8, "grey", workers=2):
+        if key == 0:
+            print("at work", flush=True)
+if __name__ == "__main__":
+    run("ingest", main)
+""")
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        os.killpg(process.pid, signal.SIGINT)
+        errors = process.communicate()[1]
+    assert process.returncode == 130
+    assert errors.startswith("candid ingest: interrupted")
+    assert errors.count("\n") == 1
 
 
 def test_records_are_drawn_only_as_they_are_needed(tmp_path, monkeypatch):
