@@ -1,4 +1,4 @@
-"""95 % intervals by resampling groups of faces that are not independent (Efron's percentile bootstrap)."""
+"""95 % intervals by resampling groups of faces that are not independent (expanded percentile bootstrap)."""
 
 from __future__ import annotations
 
@@ -45,11 +45,24 @@ class Interval(NamedTuple):
     high: float
 
 
-def interval(values: NDArray[np.float64]) -> Interval:
-    """2.5 % and 97.5 % quantiles (linear between order statistics) of resampled scores."""
-    if not np.isfinite(values).all():
+def tail(groups: int) -> float:
+    """Share of the resampled scores to leave out at each end: 2.5 %, and less where groups are few.
+
+    Plain percentile intervals are too narrow then: with 6 groups they cover 86 % of the time, with this
+    correction 94 % (tests/evaluate). Phi(t sqrt(G / (G - 1))), t being Student's 2.5 % quantile with G - 1
+    degrees of freedom (Hesterberg 2015, "What teachers should know about the bootstrap").
+    """
+    from scipy.special import ndtr, stdtrit  # slow to import, and the gate uses this module without it
+
+    return float(ndtr(stdtrit(groups - 1, 0.025) * np.sqrt(groups / (groups - 1))))
+
+
+def interval(values: NDArray[np.float64], groups: int) -> Interval:
+    """Quantiles (linear between order statistics) of scores from resamples of `groups` groups."""
+    if groups < 2 or not np.isfinite(values).all():
         return Interval(float("nan"), float("nan"))
-    low, high = np.quantile(values, [0.025, 0.975])
+    outside = tail(groups)
+    low, high = np.quantile(values, [outside, 1 - outside])
     return Interval(float(low), float(high))
 
 
@@ -66,9 +79,6 @@ def intervals(
 ) -> Intervals:
     """Resample the groups of N faces and score every resample; the faces of a group stay together."""
     counts = counts_by_group(groups, actual * classes + predicted, classes**2)
-    if len(counts) < 2:
-        unknown = interval(np.array([np.nan]))
-        return Intervals(unknown, unknown, unknown)
     stack = resample(counts, resamples, seed).reshape(-1, classes, classes)
     scores: list[Floats] = [accuracy(stack), macro_f1(stack), weighted_f1(stack)]
-    return Intervals(*(interval(score) for score in scores))
+    return Intervals(*(interval(score, len(counts)) for score in scores))

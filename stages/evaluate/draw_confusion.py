@@ -24,6 +24,13 @@ def headline(summary: dict[str, Any]) -> str:
     return f"Accuracy {found} on {summary['faces']:,} test faces"
 
 
+def evidence(summary: dict[str, Any]) -> str:
+    """What the interval is, and from how many independent groups where these are fewer than the faces."""
+    groups, faces = summary["groups"], summary["faces"]
+    among = "" if groups == faces else f" over {groups:,} independent group{'s' * (groups != 1)} of faces"
+    return f"95 % bootstrap interval{among}"
+
+
 def leak_warning(summary: dict[str, Any]) -> str:
     """Lines that say so where the split is leaky, else empty."""
     if not summary["leaky"]:
@@ -50,7 +57,8 @@ def confusion_picture(
         title(
             figure,
             headline(summary),
-            "95 % bootstrap interval; cells: share of the row's faces, with the count",
+            evidence(summary),
+            "Cells: share of the row's faces, with the count",
             warning=leak_warning(summary),
         )
         _matrix(figure.add_subplot(), counts, found.classes)

@@ -57,6 +57,22 @@ def test_copies_do_not_narrow_the_interval():
     np.testing.assert_allclose(ten, once)
 
 
+def test_few_groups_widen_the_interval_until_it_holds_what_it_promises():
+    """1,000 test parts of 6 subjects with 16 faces each, some easier than others; the truth is 70 %."""
+    generator = np.random.default_rng(0)
+    plain = expanded = 0
+    for seed in range(1000):
+        right = generator.binomial(16, generator.beta(6.3, 2.7, 6))
+        drawn = bootstrap.resample(right[:, None], 400, seed)[:, 0] / 96
+        low, high = bootstrap.interval(drawn, 6)
+        expanded += low <= 0.7 <= high
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        plain += low <= 0.7 <= high
+    assert plain < 890
+    assert 920 < expanded < 970
+    assert bootstrap.tail(3589) == pytest.approx(0.025, rel=0.003), "with many groups nothing changes"
+
+
 def test_one_group_leaves_the_interval_unknown():
     found = bootstrap.intervals(np.array([0, 1]), np.array([0, 0]), np.array([4, 4]), 2, 100, 0)
     assert all(math.isnan(bound) for pair in found for bound in pair)
