@@ -1,4 +1,4 @@
-"""The residual CNN of Bah and Yu (2022), Table 1, and their basic CNN, the same without residual blocks."""
+"""The residual CNN of Bah et al. (2022), Table 1, and their basic CNN, the same without residual blocks."""
 
 from __future__ import annotations
 

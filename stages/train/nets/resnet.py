@@ -1,4 +1,4 @@
-"""ResNet-18 and ResNet-50 (He and others 2016) with bodies from keras-hub."""
+"""ResNet-18 and ResNet-50 (He et al. 2016) with bodies from keras-hub."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def resnet18(faces: Tensor, settings: ResNetSettings, classes: int) -> Tensor:
 
 
 def resnet50(faces: Tensor, settings: ResNetSettings, classes: int) -> Tensor:
-    """Build the ResNet50 of adebo2023 and rehman2024: global average, softmax."""
+    """Build the ResNet50 of li2021, adebo2023 and rehman2024: global average, softmax."""
     body = {**COMMON, "stackwise_num_blocks": [3, 4, 6, 3], "block_type": "bottleneck_block"}
     return _net(faces, settings, classes, body)
 

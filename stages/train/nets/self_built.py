@@ -1,8 +1,8 @@
-"""The self-built net of Adebo and others (2023)."""
+"""The self-built net of Adebo (2023)."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from keras import layers
 from pydantic import Field
@@ -22,7 +22,7 @@ class SelfBuiltSettings(NormedSettings):
     """`archs.self_built`."""
 
     scaling: Literal["unit", "standard", "imagenet"] = "standard"
-    widths: list[int] = Field(default=[32, 64], min_length=2, max_length=2)
+    widths: list[Annotated[int, Field(ge=1, le=4096)]] = Field(default=[32, 64], min_length=2, max_length=2)
     """Channels of the two convolutions."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Behind each of the two fully connected layers."""
