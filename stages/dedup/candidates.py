@@ -12,8 +12,8 @@ from stages.dedup.join import pairs_within
 from stages.dedup.kernels import in_parallel, kernel, popcount
 from stages.dedup.views import CENTRE, CENTRE_VIEW, LENGTH, Thumbnails, View, search_views, thumbnails
 
-MAX_SKETCH_BITS = 22  # of 128; the same photograph is within this in 97 of 100 pairs, others in 1 of 10,000
-MIN_CORRELATION = 0.845  # of the thumbnails
+MAX_SKETCH_BITS = 24  # of 128; the same photograph is within this in 98 of 100 pairs, others in 1 of 5,000
+MIN_CORRELATION = 0.82  # of the thumbnails
 MANY = 200_000  # images; from here on an index finds the pairs, since all pairs would take minutes
 INDEX_BITS = 8  # of the first 64 bits of the sketch
 ROWS = 256  # of the left side, a unit of work

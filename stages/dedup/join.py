@@ -160,25 +160,32 @@ def _walk(
     radii: Any,
     limit: int,
 ) -> Any:
+    buckets = len(offsets) - 1
+    filled = np.zeros(buckets // 64 + 1, np.uint64)  # a bit a bucket stays in the cache where offsets don't
+    keys = np.empty(min(buckets, len(words)), np.int64)
+    count = 0
+    for b in range(buckets):
+        if offsets[b] < offsets[b + 1]:
+            filled[b >> 6] |= np.uint64(1) << np.uint64(b & 63)
+            keys[count] = b
+            count += 1
     out = np.empty((1024, 3), np.int32)
     n = 0
-    buckets = len(offsets) - 1
     for m in range(len(masks)):
         mask = np.int64(masks[m])
-        for b in range(buckets):
+        for k in range(count):
+            b = keys[k]
             other = b ^ mask
-            if other < b:
+            if other < b or not (filled[other >> 6] >> np.uint64(other & 63)) & np.uint64(1):
                 continue
-            low, high = offsets[b], offsets[b + 1]
-            if low == high:
-                continue
-            first, last = offsets[other], offsets[other + 1]
-            for i in range(low, high):
+            first, last = np.int64(offsets[other]), np.int64(offsets[other + 1])
+            for i in range(offsets[b], offsets[b + 1]):
                 word = words[i]
-                for j in range(max(first, i + 1), last):
+                start: Any = max(first, i + 1)
+                for j in range(start, last):
                     differ = word ^ words[j]
-                    distance = np.int64(popcount(differ))
-                    if distance > limit:
+                    apart = np.int64(popcount(differ))
+                    if apart > limit:
                         continue
                     seen = False  # an earlier chunk that is near enough has found this pair already
                     for c in range(chunk):
@@ -194,7 +201,7 @@ def _walk(
                         out = grown
                     out[n, 0] = min(order[i], order[j])
                     out[n, 1] = max(order[i], order[j])
-                    out[n, 2] = distance
+                    out[n, 2] = apart
                     n += 1
     return out[:n].copy()
 
