@@ -39,7 +39,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         for name, number in zip(columns, right, strict=True)
     )
     body = "".join(f"<tr>{''.join(row)}</tr>\n" for row in filled)
-    return f"<div class='scroll'><table>\n<tr>{head}</tr>\n{body}</table></div>\n"
+    return (
+        f"<div class='scroll'><table>\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n"
+    )
 
 
 def cards(entries: Iterable[tuple[str, int, str]]) -> str:
