@@ -1,0 +1,151 @@
+"""The pipeline as its users run it: DVC commands in a clone of its own, on the embedded sample."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stages.settings import read_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+# One short epoch of a small net: these tests are about the pipeline, not about accuracy.
+QUICK = ["-S", "model.arch=baseline_cnn", "-S", "train.epochs=1", "-S", "evaluate.bootstrap=50"]
+
+
+@dataclass
+class Project:
+    """A clone in which every call of `python` is written down."""
+
+    folder: Path
+    calls: Path
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "PATH": f"{self.calls.parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": "",
+            "CANDID_STATE": str(self.calls.parent / "state"),
+            "CI": "",
+        }
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(command)}: status {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def stages_started(self) -> list[str]:
+        """Stages whose process was started since the last call of this."""
+        lines = self.calls.read_text().splitlines() if self.calls.exists() else []
+        self.calls.unlink(missing_ok=True)
+        return [line.split("stages.")[1].split()[0] for line in lines if "-m stages." in line]
+
+    def lock(self) -> dict[str, dict[str, str]]:
+        """Stage -> output -> hash, as dvc.lock has them."""
+        stages = read_yaml(self.folder / "dvc.lock")["stages"]
+        return {name: {out["path"]: out["md5"] for out in entry["outs"]} for name, entry in stages.items()}
+
+
+def clone(folder: Path) -> Project:
+    """A checkout of the present files (committed or not), with an empty cache, as a repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    project = Project(folder / "candid", folder / "bin" / "calls")
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "metrics/", "plots/")):
+            target = project.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+    project.calls.parent.mkdir()
+    shim = project.calls.parent / "python"
+    shim.write_text(f'#!/bin/sh\necho "$@" >> "{project.calls}"\nexec "{sys.executable}" "$@"\n')
+    shim.chmod(0o755)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        subprocess.run([*git, *command], cwd=project.folder, check=True, capture_output=True)
+    return project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A clone in which the pipeline ran once, quickly."""
+    made = clone(tmp_path_factory.mktemp("pipeline"))
+    made.run("dvc", "exp", "run", *QUICK)
+    return made
+
+
+@pytest.mark.slow
+def test_every_output_is_there_and_a_second_repro_starts_no_process(project):
+    assert set(project.lock()) == set(read_yaml(ROOT / "dvc.yaml")["stages"])
+    for outs in project.lock().values():
+        for path in outs:
+            assert (project.folder / path).exists(), path
+    project.stages_started()
+    done = project.run("dvc", "repro")
+    assert project.stages_started() == []
+    assert "up to date" in done.stdout
+
+
+@pytest.mark.slow
+def test_data_stages_give_the_committed_bits(project):
+    committed = read_yaml(ROOT / "dvc.lock")["stages"]
+    for stage in ("download", "ingest", "dedup", "split", "class_weights"):
+        wanted = {out["path"]: out["md5"] for out in committed[stage]["outs"]}
+        assert project.lock()[stage] == wanted, stage
+
+
+@pytest.mark.slow
+def test_metrics_are_honest_on_the_sample(project):
+    metrics = json.loads((project.folder / "metrics/test.json").read_text())
+    assert metrics["leaky"] is False
+    assert metrics["accuracy_low"] <= metrics["accuracy"] <= metrics["accuracy_high"]
+    shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)
+    assert shown[""]["data"]["metrics/test.json"]["data"] == metrics
+
+
+@pytest.mark.slow
+def test_a_change_runs_what_depends_on_it_and_nothing_else(project):
+    project.stages_started()
+    project.run("dvc", "repro", "--dry")
+    project.run("dvc", "exp", "run", *QUICK, "-S", "evaluate.seed=1")
+    assert project.stages_started() == ["evaluate"]
+    project.run("dvc", "exp", "run", *QUICK, "-S", "evaluate.seed=0")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("data.dataset=fer2031", ["candid download", "fer2031", "fer2013"]),
+        ("split.ratios=[0.5,0.1,0.1]", ["candid split", "split.ratios"]),
+        ("train.batch_size=many", ["candid train", "train.batch_size", "many"]),
+        ("evaluate.tta=ten", ["candid evaluate", "evaluate.tta", "ten_crop"]),
+        ("model.arch=resnet51", ["resnet51"]),
+    ],
+)
+def test_a_wrong_setting_ends_in_one_line_and_loses_nothing(project, setting, words):
+    before = {path: (project.folder / path).read_bytes() for outs in project.lock().values() for path in outs
+              if (project.folder / path).is_file()}
+    params = (project.folder / "params.yaml").read_text()
+    done = project.run("dvc", "exp", "run", *QUICK, "-S", setting, check=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    line = next(line for line in (done.stdout + done.stderr).splitlines() if words[0] in line)
+    for word in words:
+        assert word in line
+    (project.folder / "params.yaml").write_text(params)
+    project.run("dvc", "checkout")
+    for path, content in before.items():
+        assert (project.folder / path).read_bytes() == content, path
