@@ -177,6 +177,16 @@ def test_a_cut_tar_is_one_line(tmp_path, suffix):
         read_images(source)
 
 
+def test_a_report_below_is_neither_in_the_way_nor_lost(tmp_path):
+    write_report(tmp_path / "audit/near_duplicates", {}, {"a.png": lambda path: path.write_text("a")})
+    write_report(tmp_path / "audit", {}, {"b.txt": lambda path: path.write_text("b")})
+    write_report(tmp_path / "audit", {}, {"c.txt": lambda path: path.write_text("c")})
+    assert (tmp_path / "audit/near_duplicates/a.png").read_text() == "a"
+    (tmp_path / "audit/near_duplicates/mine.txt").write_text("mine")
+    with pytest.raises(CandidError, match=r"near_duplicates/mine\.txt"):
+        check_folder(tmp_path / "audit")
+
+
 def test_a_report_cut_short_is_replaced_by_the_next(tmp_path):
     def fail(path):
         raise RuntimeError

@@ -16,12 +16,20 @@ MADE_BY = "python -m tools.audit"
 def check_folder(folder: Path) -> set[str]:
     """Make sure that a report can go here; return the files of an earlier report, which it replaces.
 
+    Reports in folders below are left alone.
+
     Raises:
         CandidError: the folder holds anything that no audit wrote, or is a file.
     """
     if folder.exists() and not folder.is_dir():
         raise CandidError(f"{folder}: is a file; expected a folder for the report, new or empty")
-    here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    below = {
+        manifest.parent / name
+        for manifest in folder.glob(f"*/{MANIFEST}")
+        for name in _listed(manifest.parent)
+    }
+    files = [path for path in folder.rglob("*") if not path.is_dir() and path not in below]
+    here = {path.relative_to(folder).as_posix() for path in files}
     ours = here & _listed(folder)
     if foreign := sorted(here - ours):
         raise CandidError(
