@@ -46,10 +46,10 @@ def test_grey_is_repeated_for_a_body_of_three_channels() -> None:
     np.testing.assert_allclose(outputs(grey, GREY), outputs(colour, GREY.repeat(3, axis=3)), atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "size"), [("vgg19", 40), ("vgg19", 32), ("vgg16", 40), ("resnet18", 40)])
+@pytest.mark.parametrize(("name", "size"), [("vgg19", 40), ("resnet18", 40)])
 def test_counts_hold_for_crops(name: str, size: int) -> None:
     model = build_model(name, image_size=size)
-    expected = {"vgg19": 45_227_079, "vgg16": 33_625_927, "resnet18": 11_180_103}[name]
+    expected = {"vgg19": 45_227_079, "resnet18": 11_180_103}[name]
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == expected
 
 
