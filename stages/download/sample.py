@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from stages.download.sample_actions import draw_actions
 from stages.download.sample_alike import alike
-from stages.download.sample_canvas import SIZE
+from stages.download.sample_canvas import FRAME, middle
 from stages.download.sample_draw import TEXTURE, draw
 from stages.download.sample_plant import Copy, plant
 from stages.download.sample_random import Stream
@@ -48,7 +48,7 @@ FER2013 = {
 
 ORIGINALS, PEOPLE = 2000, 120
 PAIRS, TRIPLES = 150, 12
-BATCH = 50
+BATCH = 32
 """Pictures drawn at once: what fits into a core's cache. The result doesn't depend on it."""
 
 
@@ -63,9 +63,9 @@ def draw_sample(seed: int = 0) -> tuple[NDArray[np.uint8], pd.DataFrame, pd.Data
     cast = Stream(seed, "labels")
     labels = _labels(ORIGINALS, cast)
     who = cast.below(PEOPLE, ORIGINALS)
-    images = _originals(seed, labels, who)
-    copies = plant(images, PAIRS, TRIPLES, Stream(seed, "copies"))
-    return _catalogue(images, labels, who, copies, Stream(seed, "names"))
+    frames = _originals(seed, labels, who)
+    copies = plant(frames, PAIRS, TRIPLES, Stream(seed, "copies"))
+    return _catalogue(middle(frames), labels, who, copies, Stream(seed, "names"))
 
 
 def write_sample(path: Path, seed: int = 0) -> None:
@@ -104,19 +104,19 @@ def _originals(seed: int, labels: list[str], who: NDArray[np.int64]) -> NDArray[
     people = Stream(seed, "people").values(PERSON, PEOPLE)
     actions = draw_actions(labels, Stream(seed, "actions"))
     scenes, textures = Stream(seed, "scenes"), Stream(seed, "textures")
-    images = np.zeros((n, SIZE, SIZE), np.uint8)
+    frames = np.zeros((n, FRAME, FRAME), np.uint8)
     again = np.arange(n)
     while len(again):
         scene = scenes.values(SCENE, len(again))
-        texture = textures.raw(len(again), TEXTURE)
         for start in range(0, len(again), BATCH):
             some = slice(start, start + BATCH)
             these = again[some]
             p = {name: value[who[these]] for name, value in people.items()}
             p |= {name: value[some] for name, value in scene.items()}
-            images[these] = draw(p, {key: value[these] for key, value in actions.items()}, texture[some])
-        again = alike(images, again)
-    return images
+            act = {key: value[these] for key, value in actions.items()}
+            frames[these] = draw(p, act, textures.raw(len(these), TEXTURE))
+        again = alike(middle(frames), again)
+    return frames
 
 
 def _catalogue(

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.download.sample_random import Floats, Raw, unit
 
 SIZE = 48
 """Pixels, height and width of a face."""
 
+MARGIN = 4
+FRAME = SIZE + 2 * MARGIN
+"""What is drawn: a copy that is cropped otherwise shows what lies beside the original."""
+
 Number = float | Floats
+
+
+def middle(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Crop frames (... x FRAME x FRAME) to pictures (... x SIZE x SIZE)."""
+    return frames[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
 def cover(distance: Floats, edge: Number = 1.0) -> Floats:
@@ -57,17 +67,17 @@ def stroke(x: Floats, y: Floats, half: Number, curve: Number, slope: Number) -> 
 
 
 def noise(raw: Raw, rows: int, columns: int) -> Floats:
-    """Value noise in -1..1: n grids of random numbers, filled smoothly to n x SIZE x SIZE."""
+    """Value noise in -1..1: n grids of random numbers, filled smoothly to n x FRAME x FRAME."""
     grid = unit(raw).reshape(-1, rows, columns) * 2.0 - 1.0
-    if (rows, columns) == (SIZE, SIZE):
+    if (rows, columns) == (FRAME, FRAME):
         return grid
     return _fill(_fill(grid, 1), 2)
 
 
 def _fill(grid: Floats, axis: int) -> Floats:
-    """Interpolate along one axis to SIZE, with the weight 3t² - 2t³."""
+    """Interpolate along one axis to FRAME, with the weight 3t² - 2t³."""
     cells = grid.shape[axis] - 1
-    where = (np.arange(SIZE, dtype=np.float32) + 0.5) * np.float32(cells / SIZE)
+    where = (np.arange(FRAME, dtype=np.float32) + 0.5) * np.float32(cells / FRAME)
     low = np.minimum(where.astype(np.int64), cells - 1)
     t = where - low.astype(np.float32)
     weight = (t * t * (3.0 - 2.0 * t)).astype(np.float32)

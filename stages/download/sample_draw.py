@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from stages.download import sample_features as features
 from stages.download import sample_head as head
-from stages.download.sample_canvas import SIZE, cover, noise, over
+from stages.download.sample_canvas import FRAME, SIZE, cover, noise, over
 from stages.download.sample_features import Actions
 from stages.download.sample_head import Values
 from stages.download.sample_random import Floats, Raw
 
-_GRIDS = {"clutter": (6, 6), "litter": (11, 11), "streak": (4, 17), "mottle": (8, 8), "grain": (48, 48)}
+_GRIDS = {"clutter": (7, 7), "litter": (13, 13), "streak": (5, 20), "mottle": (9, 9), "grain": (FRAME, FRAME)}
 
 TEXTURE = sum(rows * columns for rows, columns in _GRIDS.values())
 """Random numbers that the noise of one picture takes."""
@@ -27,7 +27,7 @@ def draw(p: Values, act: Actions, texture: Raw) -> NDArray[np.uint8]:
         texture: raw random numbers for the noise, n x TEXTURE.
 
     Returns:
-        uint8, n x SIZE x SIZE.
+        uint8, n x FRAME x FRAME.
     """
     noises = _noises(texture)
     clutter, streak = noises["clutter"] + 0.5 * noises["litter"], noises["streak"]
@@ -57,7 +57,7 @@ def draw(p: Values, act: Actions, texture: Raw) -> NDArray[np.uint8]:
 
 
 def _noises(texture: Raw) -> dict[str, Floats]:
-    """Make the noises of _GRIDS, each n x SIZE x SIZE."""
+    """Make the noises of _GRIDS, each n x FRAME x FRAME."""
     noises, start = {}, 0
     for name, (rows, columns) in _GRIDS.items():
         raw = texture[:, start : start + rows * columns]
@@ -68,7 +68,7 @@ def _noises(texture: Raw) -> dict[str, Floats]:
 
 def _expose(p: Values, canvas: Floats, grain: Floats) -> NDArray[np.uint8]:
     """Exposure, vignette, focus, the film's curve and its grain."""
-    at = (np.arange(SIZE, dtype=np.float32) - np.float32(SIZE / 2 - 0.5)) / np.float32(SIZE / 2)
+    at = (np.arange(FRAME, dtype=np.float32) - np.float32(FRAME / 2 - 0.5)) / np.float32(SIZE / 2)
     corner = at[None, :, None] * at[None, :, None] + at[None, None, :] * at[None, None, :]
     seen = canvas * p["exposure"] * (1.0 - p["vignette"] * 0.5 * corner)
     seen = seen + (_blur(seen) - seen) * (p["softness"] * p["softness"])

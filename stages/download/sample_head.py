@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.download.sample_canvas import SIZE, bump, cover, ellipse, over, sign
+from stages.download.sample_canvas import FRAME, bump, cover, ellipse, over, sign
 from stages.download.sample_random import Floats
 
 Values = dict[str, Floats]
@@ -15,7 +15,7 @@ Values = dict[str, Floats]
 
 @dataclass(frozen=True)
 class Pose:
-    """Where each pixel lies. All n x SIZE x SIZE.
+    """Where each pixel lies. All n x FRAME x FRAME.
 
     x, y: on the picture plane, in the head's scale and upright, from the middle of the head.
     nx, ny, nz: the head taken as an ellipsoid, its surface normal there, as the camera sees it.
@@ -43,7 +43,7 @@ def turn(half_tangent: Floats) -> tuple[Floats, Floats]:
 
 def place(p: Values, jaw_drop: Floats) -> Pose:
     """Find every pixel's place on the head; `jaw_drop` lengthens the chin (pixels)."""
-    at = np.arange(SIZE, dtype=np.float32) - np.float32(SIZE / 2 - 0.5)
+    at = np.arange(FRAME, dtype=np.float32) - np.float32(FRAME / 2 - 0.5)
     column, row = at[None, None, :] - p["shift_x"], at[None, :, None] - p["shift_y"]
     cos, sin = turn(p["roll"])
     x = (column * cos + row * sin) / p["scale"]
@@ -64,7 +64,7 @@ def place(p: Values, jaw_drop: Floats) -> Pose:
 
 
 def surroundings(p: Values, pose: Pose, clutter: Floats, hair: Floats) -> Floats:
-    """Paint wall, neck, shoulders and the hair behind the head; a new canvas, n x SIZE x SIZE."""
+    """Paint wall, neck, shoulders and the hair behind the head; a new canvas, n x FRAME x FRAME."""
     x, y, px = pose.x, pose.y, pose.px
     wall = p["wall"] + x * (p["wall_x"] / 24) + y * (p["wall_y"] / 24) + p["clutter"] * clutter
     wall += p["edge"] * cover(x - p["edge_x"] + 0.15 * y, 2.0)
@@ -172,7 +172,7 @@ def passers(p: Values, pose: Pose, canvas: Floats) -> None:
 
 def blinds(p: Values) -> Floats:
     """Share of the light that stripes of shade leave to every pixel."""
-    at = np.arange(SIZE, dtype=np.float32) - np.float32(SIZE / 2 - 0.5)
+    at = np.arange(FRAME, dtype=np.float32) - np.float32(FRAME / 2 - 0.5)
     x, y = p["blinds_x"], p["blinds_y"]
     length = np.sqrt(x * x + y * y) + 0.01
     along = (at[None, None, :] * x + at[None, :, None] * y) / (length * p["blinds_step"]) + p["blinds_at"]

@@ -1,4 +1,4 @@
-"""Near-duplicates for `sample`: copies of a picture as they turn up on the web, in integer arithmetic."""
+"""Near-duplicates for `sample`: copies of a photograph as they turn up on the web, in integer arithmetic."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.download.sample_canvas import middle
 from stages.download.sample_random import Stream
 
 Image = NDArray[np.uint8]
@@ -55,24 +56,24 @@ class Copy:
     mislabelled: bool
 
 
-def plant(images: Image, pairs: int, triples: int, stream: Stream) -> list[Copy]:
+def plant(frames: Image, pairs: int, triples: int, stream: Stream) -> list[Copy]:
     """Copy some of the pictures: `pairs` of them once, `triples` twice.
 
     Args:
-        images: uint8, n x height x width, multiples of 8.
+        frames: uint8, n x FRAME x FRAME; the pictures are their middles.
 
     Returns:
         The pairs + 2 * triples copies.
     """
-    chosen = stream.order(len(images))[: pairs + triples].tolist()
+    chosen = stream.order(len(frames))[: pairs + triples].tolist()
     copies = []
     for turn, original in enumerate(chosen + chosen[:triples]):
         changes = CHANGES[turn % len(CHANGES)]
-        image = images[original]
+        frame = frames[original]
         for change in changes:
-            image = _change(image, change, stream)
+            frame = _change(frame, change, stream)
         wrong = turn % MISLABELLED_EVERY == MISLABELLED_EVERY - 1
-        copies.append(Copy(original, image, "+".join((*changes, *["mislabelled"] * wrong)), wrong))
+        copies.append(Copy(original, middle(frame), "+".join((*changes, *["mislabelled"] * wrong)), wrong))
     return copies
 
 
