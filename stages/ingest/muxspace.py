@@ -18,7 +18,8 @@ LEGEND = "data/legend.csv"
 def read_muxspace(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -> Items:
     """Read the pictures of images/ with their labels, in whatever case they are written there.
 
-    The column user.id names who labelled, not who is shown, so the subject stays unknown. A picture that was
+    The column user.id names who labelled, not who is shown; the subject is the person in the file name of
+    those that come from Labeled Faces in the Wild. A picture that was
     labelled twice alike is read once; one with two different labels, or with none, is rejected: what it shows
     is not known.
     """

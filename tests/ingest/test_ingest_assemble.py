@@ -210,11 +210,12 @@ def test_impossible_classes_are_refused_before_anything_is_read(dataset, classes
 
 
 def test_contempt_is_left_out_unless_it_is_asked_for():
-    assert Wanted.of(SETTINGS, CATALOGUE["ck48"]).skips("contempt", "") == "class"
+    assert Wanted.of(SETTINGS, CATALOGUE["fergit"]).skips("contempt", "") == "class"
+    assert Wanted.of(SETTINGS, CATALOGUE["ck48"]).skips("contempt", "") == ""
     assert Wanted.of(SETTINGS, CATALOGUE["folder"]).skips("contempt", "") == ""
     asked = SETTINGS.model_copy(update={"classes": ["contempt", "happy"]})
-    assert Wanted.of(asked, CATALOGUE["ck48"]).skips("contempt", "") == ""
-    assert Wanted.of(asked, CATALOGUE["ck48"]).skips("sad", "") == "class"
+    assert Wanted.of(asked, CATALOGUE["muxspace"]).skips("contempt", "") == ""
+    assert Wanted.of(asked, CATALOGUE["muxspace"]).skips("sad", "") == "class"
     assert EVERYTHING.skips("contempt", "") == ""
 
 

@@ -26,7 +26,7 @@ def ck48(folder, extra=None):
 def test_the_stage_writes_its_outputs_and_again_the_same(run_stage, tmp_path):
     ck48(
         tmp_path,
-        {"CK+48/contempt/S002_001_00000001.png": face(7), "CK+48/sadness/S002_002_00000001.png": b"x"},
+        {"CK+48/notes/S002_001_00000001.txt": b"text", "CK+48/sadness/S002_002_00000001.png": b"x"},
     )
     write_params(tmp_path, dataset="ck48", max_rejected_share=0.25)
     first = run_stage("stages.ingest", PYTHONHASHSEED="1", TZ="Asia/Tokyo", LC_ALL="C")

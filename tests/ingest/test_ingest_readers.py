@@ -80,16 +80,16 @@ jhamski,c.jpg,SURPRISE
 jhamski,c.jpg,SADNESS
 302,gone.jpg,anger
 302,e.jpg,
-302,f.jpg,contempt
+302,George_W_Bush_0001.jpg,contempt
 """
-    names = [f"images/{stem}.jpg" for stem in "abcdef"]
+    names = [f"images/{stem}.jpg" for stem in [*"abcde", "George_W_Bush_0001"]]
     files = {root + name: face(i) for i, name in enumerate(names)}
     files |= {f"{root}data/legend.csv": legend, f"{root}test/1.jpg": face(9), f"{root}README.md": b"text"}
     items = read("muxspace", [zipped(tmp_path / "m.zip", files)])
     assert [(record.label, record.source, record.subject) for record in records(items)] == [
+        ("contempt", f"{root}images/George_W_Bush_0001.jpg", "muxspace:George_W_Bush"),
         ("happy", f"{root}images/a.jpg", ""),
         ("neutral", f"{root}images/b.jpg", ""),
-        ("contempt", f"{root}images/f.jpg", ""),
     ]
     assert rejected(items) == {
         f"{root}images/c.jpg": "labels that differ: sad, surprise",

@@ -89,4 +89,5 @@ def test_ck48_has_118_subjects_with_sequences_of_three(mirror, tmp_path):
         "happy": 207,
         "sad": 84,
         "surprise": 249,
+        "contempt": 54,
     }
