@@ -15,33 +15,34 @@ from typing import Any
 
 import numpy as np
 
-from stages.dedup.kernels import kernel
+from stages.dedup.kernels import exact_sums, kernel
 
 ONE = 65536  # fixed point of coordinates
 
 
 @kernel
-def correlation(n: int, sa: int, sb: int, saa: int, sbb: int, sab: int) -> Any:
-    """Normalised correlation from integer sums; 0 where either side does not vary."""
-    va, vb = n * saa - sa * sa, n * sbb - sb * sb
-    if va <= 0 or vb <= 0:
-        return 0.0
-    return (n * sab - sa * sb) / sqrt(float(va) * float(vb))
-
-
-@kernel
 def overlap_correlation(a: Any, b: Any, motion: Any, rows: Any) -> Any:
-    """Normalised correlation of A and the warped B over the pixels they share."""
+    """Normalised correlation of A and the warped B over the pixels they share; 0 where either is flat."""
     n = overlay(a, b, motion, rows)
-    sa = sb = saa = sbb = sab = np.int64(0)
+    sums = np.empty(5)
+    _correlation_sums(rows, n, sums)
+    vary_a, vary_b = n * sums[2] - sums[0] * sums[0], n * sums[3] - sums[1] * sums[1]
+    if vary_a <= 0 or vary_b <= 0:
+        return 0.0
+    return (n * sums[4] - sums[0] * sums[1]) / sqrt(vary_a * vary_b)
+
+
+@exact_sums
+def _correlation_sums(rows: Any, n: int, sums: Any) -> None:
+    a = b = aa = bb = ab = 0.0
     for k in range(n):
-        p, r = np.int64(rows[0, k]), np.int64(rows[1, k])
-        sa += p
-        sb += r
-        saa += p * p
-        sbb += r * r
-        sab += p * r
-    return correlation(n, sa, sb, saa, sbb, sab)
+        p, q = rows[0, k], rows[1, k]
+        a += p
+        b += q
+        aa += p * p
+        bb += q * q
+        ab += p * q
+    sums[0], sums[1], sums[2], sums[3], sums[4] = a, b, aa, bb, ab
 
 
 @kernel
@@ -83,58 +84,67 @@ def improve(a: Any, b: Any, motion: Any, rows: Any, system: Any) -> bool:
     n = overlay(a, b, motion, rows)
     if 10 * n < 4 * size * size:
         return False
-    sums = np.zeros(
-        (5, 7), np.int64
-    )  # products of B and the four changes with each other, with A, and with 1
-    for q in range(n):
-        f0 = np.int64(rows[1, q])
-        f1 = np.int64(rows[2, q])
-        f2 = np.int64(rows[3, q])
-        f3 = (f1 * rows[4, q] + f2 * rows[5, q]) >> 4
-        f4 = (f2 * rows[4, q] - f1 * rows[5, q]) >> 4
-        p = np.int64(rows[0, q])
-        sums[0, 0] += f0 * f0
-        sums[0, 1] += f0 * f1
-        sums[0, 2] += f0 * f2
-        sums[0, 3] += f0 * f3
-        sums[0, 4] += f0 * f4
-        sums[1, 1] += f1 * f1
-        sums[1, 2] += f1 * f2
-        sums[1, 3] += f1 * f3
-        sums[1, 4] += f1 * f4
-        sums[2, 2] += f2 * f2
-        sums[2, 3] += f2 * f3
-        sums[2, 4] += f2 * f4
-        sums[3, 3] += f3 * f3
-        sums[3, 4] += f3 * f4
-        sums[4, 4] += f4 * f4
-        sums[0, 5] += f0 * p
-        sums[1, 5] += f1 * p
-        sums[2, 5] += f2 * p
-        sums[3, 5] += f3 * p
-        sums[4, 5] += f4 * p
-        sums[0, 6] += f0
-        sums[1, 6] += f1
-        sums[2, 6] += f2
-        sums[3, 6] += f3
-        sums[4, 6] += f4
-    total = np.int64(0)
-    for q in range(n):
-        total += rows[0, q]
+    sums = np.empty((6, 6))
+    _products(rows, n, sums)
     for i in range(5):
         for j in range(i, 5):
-            system[i, j] = float(sums[i, j]) - float(sums[i, 6]) * float(sums[j, 6]) / n
+            system[i, j] = sums[i, j] - sums[i, 5] * sums[j, 5] / n
             system[j, i] = system[i, j]
-        system[i, 5] = float(sums[i, 5]) - float(sums[i, 6]) * float(total) / n
+        system[i, 5] = sums[5, i] - sums[i, 5] * sums[5, 5] / n
         system[i, i] = system[i, i] * 1.001 + 1.0  # keeps a step along a featureless direction small
     if not solve(system) or system[0, 5] < 0.05:
         return False
     contrast = system[0, 5]
-    motion[0] += clip(system[3, 5] / contrast, 0.05)
-    motion[1] += clip(system[4, 5] / contrast, 0.05)
+    motion[0] += clip(16 * system[3, 5] / contrast, 0.05)
+    motion[1] += clip(16 * system[4, 5] / contrast, 0.05)
     motion[2] += clip(8 * system[1, 5] / contrast / shrink, 2.0)
     motion[3] += clip(8 * system[2, 5] / contrast / shrink, 2.0)
     return True
+
+
+@exact_sums
+def _products(rows: Any, n: int, sums: Any) -> None:
+    """Sums of products of B, its changes by dx, dy, scale and turn (columns 0 to 4), 1 and A.
+
+    sums[i, j] for i <= j < 5, sums[i, 5] of column i alone, sums[5, i] of column i with A, sums[5, 5] of A.
+    Kept in scalars, which the compiler holds in registers. The largest stays below 2^47.
+    """
+    s00 = s01 = s02 = s03 = s04 = s11 = s12 = s13 = s14 = s22 = s23 = s24 = s33 = s34 = s44 = 0.0
+    a0 = a1 = a2 = a3 = a4 = t0 = t1 = t2 = t3 = t4 = ta = 0.0
+    for k in range(n):
+        a, f0, f1, f2, u, v = rows[0, k], rows[1, k], rows[2, k], rows[3, k], rows[4, k], rows[5, k]
+        f3, f4 = f1 * u + f2 * v, f2 * u - f1 * v
+        s00 += f0 * f0
+        s01 += f0 * f1
+        s02 += f0 * f2
+        s03 += f0 * f3
+        s04 += f0 * f4
+        s11 += f1 * f1
+        s12 += f1 * f2
+        s13 += f1 * f3
+        s14 += f1 * f4
+        s22 += f2 * f2
+        s23 += f2 * f3
+        s24 += f2 * f4
+        s33 += f3 * f3
+        s34 += f3 * f4
+        s44 += f4 * f4
+        a0 += a * f0
+        a1 += a * f1
+        a2 += a * f2
+        a3 += a * f3
+        a4 += a * f4
+        t0 += f0
+        t1 += f1
+        t2 += f2
+        t3 += f3
+        t4 += f4
+        ta += a
+    sums[0, 0], sums[0, 1], sums[0, 2], sums[0, 3], sums[0, 4], sums[0, 5] = s00, s01, s02, s03, s04, t0
+    sums[1, 1], sums[1, 2], sums[1, 3], sums[1, 4], sums[1, 5] = s11, s12, s13, s14, t1
+    sums[2, 2], sums[2, 3], sums[2, 4], sums[2, 5] = s22, s23, s24, t2
+    sums[3, 3], sums[3, 4], sums[3, 5], sums[4, 4], sums[4, 5] = s33, s34, t3, s44, t4
+    sums[5, 0], sums[5, 1], sums[5, 2], sums[5, 3], sums[5, 4], sums[5, 5] = a0, a1, a2, a3, a4, ta
 
 
 @kernel

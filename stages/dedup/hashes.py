@@ -37,11 +37,18 @@ def resize(
     grey: NDArray[np.uint8], width: int, height: int, filter: Image.Resampling = Image.Resampling.LANCZOS
 ) -> NDArray[np.uint8]:
     """Resize N x H x W as Pillow does image by image, pixel for pixel."""
+    if grey.shape[1] > grey.shape[2]:  # Pillow takes some tall pictures' vertical pass first: leave it to it
+        out = np.empty((len(grey), height, width), np.uint8)
+        for n, image in enumerate(grey):
+            out[n] = np.asarray(Image.fromarray(image).resize((width, height), filter))
+        return out
 
     def pass_over_rows(stack: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         count, rows, columns = stack.shape
         if columns == size:
             return stack
+        if not count:
+            return np.empty((0, rows, size), np.uint8)
         tall = Image.fromarray(np.ascontiguousarray(stack).reshape(count * rows, columns))
         return np.asarray(tall.resize((size, count * rows), filter)).reshape(count, rows, size)
 

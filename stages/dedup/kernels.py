@@ -19,10 +19,22 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
     No fast-math: every sum and quotient is what IEEE 754 says, so that results are equal on every machine.
     """
+    return _compile(function)
+
+
+def exact_sums(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel whose float64 sums may be taken in any order, which makes them several times faster.
+
+    Only for sums of whole numbers below 2^53: these are exact, so that the order doesn't show.
+    """
+    return _compile(function, fastmath={"reassoc"})
+
+
+def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     try:
-        compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)(function)
+        compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, **options)(function)
     except RuntimeError:  # neither this folder nor the user's cache folder can be written to
-        compiled = numba.njit(nogil=True)(function)
+        compiled = numba.njit(nogil=True, **options)(function)
     return compiled
 
 
