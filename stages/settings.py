@@ -58,9 +58,19 @@ def check(name: str, kind: type[SectionT], value: Any, path: str | Path = PARAMS
         first = error.errors(include_url=False)[0]
         key = ".".join([name, *(str(part) for part in first["loc"])])
         if first["type"] == "extra_forbidden":
-            known = ", ".join(kind.model_fields)
+            known = ", ".join(_fields_beside(kind, first["loc"]))
             raise CandidError(f"{path}: unknown key {key}; expected one of {known}") from None
         if first["type"] == "missing":
             raise CandidError(f"{path}: {key} is missing") from None
         reason = first["msg"].removeprefix("Value error, ")
         raise CandidError(f"{path}: {key} = {first['input']!r}: {reason}") from None
+
+
+def _fields_beside(kind: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """Name the keys there are where an unknown one stands: those of the innermost section around it."""
+    for part in place[:-1]:
+        inner = kind.model_fields[str(part)].annotation if str(part) in kind.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        kind = inner
+    return list(kind.model_fields)

@@ -76,8 +76,8 @@ def _geometry(draws: _Draws, settings: Augment, height: int, width: int) -> tupl
     rotation, shift, zoom = settings.rotation, settings.shift, settings.zoom
     mirror = draws.gated(-1.0, settings.flip, 1.0)
     angle = draws.gated(draws.uniform(-1, 1) * math.radians(rotation.degrees), rotation.probability, 0.0)
-    move_x = draws.gated(draws.uniform(-1, 1) * shift.fraction * width, shift.probability, 0.0)
-    move_y = draws.gated(draws.uniform(-1, 1) * shift.fraction * height, shift.probability, 0.0)
+    reach = draws.gated(shift.fraction, shift.probability, 0.0)
+    move_x, move_y = (reach * draws.uniform(-1, 1) * side for side in (width, height))
     shrink = 1.0 / draws.gated(_factor(draws, zoom), zoom.probability, 1.0)
     wide, high, at_x, at_y = _window(draws, settings)
     crop_x, crop_y, crop_mirror = _ten_crop(draws, settings, height, width)

@@ -80,6 +80,13 @@ def worth_compiling() -> bool:
     return bool(keras.backend.backend() == "jax")
 
 
+def steps_per_call(wanted: int) -> int:
+    """Return how many steps one compiled call takes: Keras's PyTorch trainer can only do one."""
+    import keras
+
+    return 1 if keras.backend.backend() == "torch" else wanted
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Recognise each backend's way to say that memory ran out."""
     text = f"{type(error).__name__}: {error}".lower()

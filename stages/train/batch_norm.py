@@ -15,6 +15,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from stages.train.learner import Learner
+
 BATCH = 256
 MOST = 2048  # faces; more change validation accuracy by less than the noise of a reseed
 
@@ -22,14 +24,10 @@ MOST = 2048  # faces; more change validation accuracy by less than the noise of 
 class Recompute(keras.Model):
     """Runs a net over clean training faces to measure batch norm's statistics; nothing is learnt."""
 
-    def __init__(self, learner: Any, view: Any) -> None:
-        """Share the learner's net and faces.
-
-        Args:
-            view: what the net sees of the faces outside training, a function of uint8 B x H x W x C.
-        """
+    def __init__(self, learner: Learner) -> None:
+        """Share the learner's net and faces."""
         super().__init__(name="recompute", dtype="float32")
-        self.logits, self.faces, self.view = learner.logits, learner.faces, view
+        self.logits, self.view = learner.logits, learner.view
         self.norms = [
             layer for layer in _layers(learner.logits) if isinstance(layer, keras.layers.BatchNormalization)
         ]
@@ -39,7 +37,7 @@ class Recompute(keras.Model):
     def call(self, rows: Any, training: bool = False) -> Any:
         """Run the net with batch statistics; what it returns is of no use."""
         del training
-        return self.logits(self.view(ops.take(self.faces, rows, axis=0)), training=True)
+        return self.logits(self.view(rows), training=True)
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
         """Return 0: nothing is learnt here."""

@@ -20,15 +20,12 @@ class NetBuilder:
 
     build: Callable[[], Any]
     weights: Path | None
-    """An earlier model to start from."""
+    """An earlier model to start from, written by train."""
+    files: list[Path]
+    """Where the initial weights come from: that file, or those in the folder of a preset."""
     settings: dict[str, Any]
     about: dict[str, Any]
     """candid.json of the saved model."""
-
-    @property
-    def files(self) -> list[Path]:
-        """Return the files that the initial weights come from."""
-        return [self.weights] if self.weights else []
 
 
 def net_builder(model: ModelSettings, settings: TrainSettings, data: TrainingSet) -> NetBuilder:
@@ -49,14 +46,20 @@ def net_builder(model: ModelSettings, settings: TrainSettings, data: TrainingSet
         raise CandidError(
             f"params.yaml: train.augment.crop = {size}: expected at most data.image_size = {side}"
         )
-    weights = None if model.weights in (None, "imagenet") else Path(str(model.weights))
-    if weights and not weights.is_file():
+    weights = None if model.weights is None else Path(model.weights)
+    preset = model.weights if model.weights == "imagenet" or (weights and weights.is_dir()) else None
+    if weights and not preset and not weights.is_file():
         raise CandidError(
-            f"params.yaml: model.weights = {model.weights!r}: expected null, imagenet or a .keras file"
+            f"params.yaml: model.weights = {model.weights!r}: no such file; expected null, imagenet, "
+            "a .keras file or a folder with a keras-hub preset"
+        )
+    if settings.freeze_epochs and model.weights is None:
+        raise CandidError(
+            f"params.yaml: train.freeze_epochs = {settings.freeze_epochs} with model.weights = null: "
+            "a frozen body of random weights learns nothing; expected 0"
         )
 
     def build() -> Any:
-        preset = "imagenet" if model.weights == "imagenet" else None
         return nets.build_model(
             model.arch,
             classes=len(data.classes),
@@ -68,7 +71,8 @@ def net_builder(model: ModelSettings, settings: TrainSettings, data: TrainingSet
 
     return NetBuilder(
         build=build,
-        weights=weights,
+        weights=None if preset else weights,
+        files=_files(weights),
         settings={"model": model.model_dump(), "arch": own.model_dump()},
         about={
             "classes": data.classes,
@@ -77,3 +81,9 @@ def net_builder(model: ModelSettings, settings: TrainSettings, data: TrainingSet
             "crop": settings.augment.crop,
         },
     )
+
+
+def _files(weights: Path | None) -> list[Path]:
+    if weights is None or not weights.exists():
+        return []
+    return sorted(path for path in weights.rglob("*") if path.is_file()) if weights.is_dir() else [weights]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,20 +51,36 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.written = 0
+        self.rest_until = 0.0
 
-    def write(self, progress: Progress, weights: Arrays, optimizer: Arrays) -> None:
-        """Replace the state; files of earlier best epochs go afterwards."""
+    def write(
+        self, progress: Progress, weights: Callable[[], Arrays], optimizer: Callable[[], Arrays], best: Arrays
+    ) -> None:
+        """Replace the checkpoint by one of the epoch just finished.
+
+        Where writing takes more than a second (hundreds of megabytes; on a GPU an epoch takes no longer),
+        some epochs are left out so that it takes at most a twentieth of the time. A killed run then repeats
+        them, and ends with the same bits.
+
+        Args:
+            weights: gives the net's weights, asked for only when they are written; `optimizer` likewise.
+            best: weights of the best epoch so far.
+        """
+        started = time.monotonic()
+        if started < self.rest_until:
+            return
+        kept = self._best(progress.best_epoch)
+        if not kept.exists():
+            _write(kept, {"weights": best})
         text = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
-        _write(self.folder / "state.npz", {"progress": [text], "weights": weights, "optimizer": optimizer})
-        keep = self._best(progress.best_epoch)
+        state = {"progress": [text], "weights": weights(), "optimizer": optimizer()}
+        _write(self.folder / "state.npz", state)
         for path in self.folder.glob("best-*.npz"):
-            if path != keep:
+            if path != kept:
                 path.unlink()
-
-    def write_best(self, epoch: int, weights: Arrays) -> None:
-        """Keep the weights of the best epoch so far; call it before `write`."""
-        _write(self._best(epoch), {"weights": weights})
+        took = time.monotonic() - started
+        if took > 1:
+            self.rest_until = time.monotonic() + 19 * took
 
     def read(self) -> Saved | None:
         """Return the last checkpoint; None where there is none or it can't be read."""
@@ -92,7 +110,7 @@ def _write(path: Path, groups: dict[str, Arrays]) -> None:
 
 def _read(path: Path) -> dict[str, Arrays]:
     groups: dict[str, Arrays] = {}
-    with np.load(path, allow_pickle=False) as stored:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         for key in sorted(stored.files):
             groups.setdefault(key.rsplit("_", 1)[0], []).append(stored[key])
     return groups

@@ -45,12 +45,9 @@ class Learner(keras.Model):
 
     def call(self, rows: Tensor, training: bool = False) -> Tensor:
         """Return probabilities; in training a dict of logits, targets and a weight for each face."""
-        faces = ops.take(self.faces, rows, axis=0)
         if not training:
-            return ops.softmax(
-                ops.cast(self.logits(middle(faces, self.settings.augment.crop), training=False), "float32")
-            )
-        faces = augment(faces, self.settings.augment, self.stream)
+            return ops.softmax(ops.cast(self.logits(self.view(rows), training=False), "float32"))
+        faces = augment(ops.take(self.faces, rows, axis=0), self.settings.augment, self.stream)
         targets = ops.take(self.targets, rows, axis=0)
         if self.settings.mixup > 0:
             faces, targets = self._mix(faces, targets)
@@ -59,6 +56,10 @@ class Learner(keras.Model):
         targets = targets * (1 - smooth) + smooth / targets.shape[1]
         logits = ops.cast(self.logits(faces, training=True), "float32")
         return {"logits": logits, "targets": targets, "weights": weights}
+
+    def view(self, rows: Tensor) -> Tensor:
+        """Return the faces as the net sees them outside training, uint8 B x S x S x C."""
+        return middle(ops.take(self.faces, rows, axis=0), self.settings.augment.crop)
 
     def compute_loss(
         self,
@@ -103,7 +104,7 @@ def logits_of(net: Any) -> Any:
     if isinstance(last, keras.layers.Softmax) or (
         isinstance(last, keras.layers.Activation) and last.activation is keras.activations.softmax
     ):
-        return keras.Model(net.inputs, last.input, name="logits")
+        return keras.Model(net.input, last.input, name="logits")
     raise TypeError(f"the last layer of {net.name} is {type(last).__name__}; expected a softmax of its own")
 
 

@@ -13,14 +13,14 @@ from keras import ops
 from numpy.typing import NDArray
 
 from stages.errors import CandidError
-from stages.train.backend import worth_compiling
+from stages.train.backend import steps_per_call, worth_compiling
 from stages.train.batch_norm import Recompute
 from stages.train.checkpoints import Arrays, Checkpoints, Progress
 from stages.train.inputs import TrainingSet
-from stages.train.learner import Learner, middle
+from stages.train.learner import Learner
 from stages.train.optimizers import build_optimizer
 from stages.train.params import TrainSettings
-from stages.train.schedules import Patience, Plateau, is_better, step_rate
+from stages.train.schedules import Patience, Phase, Plateau, is_better, phase_of, step_rate
 from stages.train.scores import validation_scores
 from stages.train.streams import derive, epoch_order, seed_epoch
 
@@ -54,7 +54,6 @@ class Training:
         self.recompute: Recompute | None = None
         self.progress = Progress(Plateau(settings.learning_rate))
         self.best: Arrays = []
-        self.phase = -1
         self.batch_size = min(settings.batch_size, data.train)
         self.steps = -(-data.train // self.batch_size)
 
@@ -65,49 +64,40 @@ class Training:
             self.progress, self.best = saved.progress, saved.best
             self.net.set_weights(saved.weights)
             self.say(f"going on after epoch {self.progress.epoch}")
+        phase = None
         while self.progress.epoch < self.settings.epochs and not self.progress.stopped:
-            self._enter_phase(saved.optimizer if saved else None)
-            saved = None
-            self._epoch()
+            if phase != (phase := phase_of(self.progress.epoch, self.settings)):
+                self._enter(phase)
+                if saved and self.progress.epoch > phase.first:
+                    _assign(self.learner.optimizer.variables, saved.optimizer)
+            self._epoch(phase)
         self.net.set_weights(self.best)
-        settle(self.net, self.settings.seed)
+        seed_epoch(self.net, self.settings.seed, 0)  # these are saved too, and shall not depend on the epoch
 
-    def _enter_phase(self, optimizer: Arrays | None) -> None:
-        """Compile for the phase that the next epoch belongs to: 0 with the body frozen, 1 with everything."""
-        settings, epoch = self.settings, self.progress.epoch
-        phase = 0 if epoch < settings.freeze_epochs else 1
-        if phase == self.phase:
-            return
-        first, last = (0, settings.freeze_epochs) if phase == 0 else (settings.freeze_epochs, settings.epochs)
-        rate = (
-            settings.learning_rate
-            if phase == 0 or settings.freeze_epochs == 0
-            else settings.thaw_learning_rate
-        )
-        if epoch == first:
-            self.progress.plateau, self.progress.patience = Plateau(rate), Patience()
+    def _enter(self, phase: Phase) -> None:
+        """Compile for a phase, with a new optimizer."""
+        settings = self.settings
+        if self.progress.epoch == phase.first:
+            self.progress.plateau, self.progress.patience = Plateau(phase.rate), Patience()
         for layer in self.body:
-            layer.trainable = phase == 1
-        warmup = min(settings.warmup_epochs, last - first) * self.steps
+            layer.trainable = not phase.frozen
+        epochs = phase.last - phase.first
+        warmup = min(settings.warmup_epochs, epochs) * self.steps
         self.learner.compile(
-            optimizer=build_optimizer(settings, rate, (last - first) * self.steps, warmup),
-            steps_per_execution=min(settings.steps_per_execution, self.steps),
+            optimizer=build_optimizer(settings, phase.rate, epochs * self.steps, warmup),
+            steps_per_execution=steps_per_call(min(settings.steps_per_execution, self.steps)),
             jit_compile=worth_compiling(),
         )
         self.learner.optimizer.build(self.learner.trainable_variables)
-        if optimizer:
-            for variable, value in zip(self.learner.optimizer.variables, optimizer, strict=True):
-                variable.assign(value)
         if settings.batch_norm == "recomputed" or settings.averaging > 0:
-            self.recompute = Recompute(self.learner, lambda faces: middle(faces, settings.augment.crop))
-        self.phase = phase
+            self.recompute = Recompute(self.learner)
 
-    def _epoch(self) -> None:
+    def _epoch(self, phase: Phase) -> None:
         settings, progress, started = self.settings, self.progress, time.perf_counter()
-        rate = self._set_rate(progress.epoch)
-        trained = self._fit(progress.epoch)
+        rate = self._set_rate(phase)
+        trained = self._fit()
         fitted = time.perf_counter()
-        own = self._prepare_validation(progress.epoch)
+        own = self._prepare_validation()
         scores = validation_scores(self._predict(), self.data.validation_labels)
         if not math.isfinite(trained["loss"]) or not math.isfinite(scores["val_loss"]):
             raise CandidError(
@@ -118,50 +108,43 @@ class Training:
         if is_better(settings.monitor, scores[settings.monitor], progress.best):
             progress.best, progress.best_epoch = scores[settings.monitor], progress.epoch
             self.best = self.net.get_weights()
-            self.checkpoints.write_best(progress.epoch, self.best)
         if own is not None:
             self.net.set_weights(own)
         progress.plateau.after(scores[settings.plateau.monitor], settings)
         stop = progress.patience.after(scores[settings.early_stopping.monitor], settings)
-        progress.stopped = stop and progress.epoch >= settings.freeze_epochs
+        progress.stopped = stop and not phase.frozen
         progress.history.append({"epoch": progress.epoch, **trained, **scores, "learning_rate": rate})
-        self.checkpoints.write(progress, self.net.get_weights(), _values(self.learner.optimizer.variables))
-        faces = self.steps * self.batch_size
-        self.say(_line(progress, settings.epochs, time.perf_counter() - started, faces / (fitted - started)))
+        optimizer = self.learner.optimizer
+        self.checkpoints.write(
+            progress, self.net.get_weights, lambda: _values(optimizer.variables), self.best
+        )
+        speed = self.steps * self.batch_size / (fitted - started)
+        self.say(_line(progress, settings.epochs, time.perf_counter() - started, speed))
 
-    def _set_rate(self, epoch: int) -> float:
-        """Set the rate of one epoch; return what its last step will use."""
-        settings, optimizer = self.settings, self.learner.optimizer
+    def _set_rate(self, phase: Phase) -> float:
+        """Set the rate of the next epoch; return the one of its last step."""
+        settings, optimizer, epoch = self.settings, self.learner.optimizer, self.progress.epoch
         if settings.schedule == "cosine":
-            schedule = optimizer._learning_rate
-            return float(
-                ops.convert_to_numpy(schedule(ops.convert_to_numpy(optimizer.iterations) + self.steps - 1))
-            )
-        rate = self.progress.plateau.rate
-        if settings.schedule == "constant":
-            rate = (
-                settings.learning_rate
-                if self.phase == 0 or not settings.freeze_epochs
-                else settings.thaw_learning_rate
-            )
+            last = (epoch - phase.first + 1) * self.steps - 1
+            return float(ops.convert_to_numpy(optimizer._learning_rate(last)))
+        rate = phase.rate
+        if settings.schedule == "plateau":
+            rate = self.progress.plateau.rate
         elif settings.schedule == "step":
-            rate = step_rate(epoch, settings.learning_rate, settings.step_epochs, settings.step_factor)
+            rate = step_rate(epoch, rate, settings.step_epochs, settings.step_factor)
         optimizer.learning_rate = rate
         return rate
 
-    def _fit(self, epoch: int) -> dict[str, float]:
+    def _fit(self) -> dict[str, float]:
+        """Fit one epoch; return its loss and accuracy."""
+        epoch, total = self.progress.epoch, self.settings.epochs
         seed_epoch(self.learner, self.settings.seed, epoch)
+        bar: dict[str, Any] = {"add_progbar": self.verbose, "verbose": int(self.verbose)}
         callbacks = keras.callbacks.CallbackList(
-            add_history=True,
-            add_progbar=self.verbose,
-            model=self.learner,
-            verbose=int(self.verbose),
-            epochs=self.settings.epochs,
-            steps=self.steps,
+            add_history=True, model=self.learner, epochs=total, steps=self.steps, **bar
         )
-        order = epoch_order(self.data.train, self.batch_size, self.settings.seed, epoch)
         fitted = self.learner.fit(
-            order,
+            epoch_order(self.data.train, self.batch_size, self.settings.seed, epoch),
             batch_size=self.batch_size,
             shuffle=False,
             initial_epoch=epoch,
@@ -171,18 +154,16 @@ class Training:
         )
         return {name: float(fitted.history[name][-1]) for name in ("loss", "accuracy")}
 
-    def _prepare_validation(self, epoch: int) -> Arrays | None:
+    def _prepare_validation(self) -> Arrays | None:
         """Bring the weights into the state that is validated; return those to go on with, if they differ."""
         if self.recompute is None:
             return None
         own: Arrays = self.net.get_weights()
         if self.settings.averaging > 0:
-            optimizer = self.learner.optimizer
-            optimizer._overwrite_model_variables_with_average_value(self.learner.trainable_variables)
-        rows = np.random.default_rng(derive(self.settings.seed, "batch_norm", epoch)).permutation(
-            self.data.train
-        )
-        self.recompute.run(rows.astype(np.int32))
+            averages = self.learner.optimizer._model_variables_moving_average
+            _assign(self.learner.trainable_variables, _values(averages))
+        seed = derive(self.settings.seed, "batch_norm", self.progress.epoch)
+        self.recompute.run(np.random.default_rng(seed).permutation(self.data.train).astype(np.int32))
         return own
 
     def _predict(self) -> NDArray[np.float32]:
@@ -194,13 +175,13 @@ class Training:
         return found
 
 
-def settle(net: Any, seed: int) -> None:
-    """Put the seed generators, which are saved too, into a state that does not depend on the epoch."""
-    seed_epoch(net, seed, 0)
-
-
 def _values(variables: list[Any]) -> Arrays:
     return [np.asarray(ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: list[Any], values: Arrays) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _line(progress: Progress, epochs: int, seconds: float, rate: float) -> str:

@@ -27,6 +27,28 @@ def step_rate(epoch: int, rate: float, epochs: list[int], factor: float) -> floa
     return rate * factor ** sum(epoch >= done for done in epochs)
 
 
+@dataclass(frozen=True)
+class Phase:
+    """Epochs with one optimizer."""
+
+    first: int
+    """Finished epochs at its start."""
+    last: int
+    """Finished epochs at its end, if nothing stops it."""
+    rate: float
+    frozen: bool
+    """Whether only the head is trained."""
+
+
+def phase_of(epoch: int, settings: TrainSettings) -> Phase:
+    """Return the phase to which the epoch after `epoch` finished ones belongs."""
+    if settings.freeze_epochs == 0:
+        return Phase(0, settings.epochs, settings.learning_rate, frozen=False)
+    if epoch < settings.freeze_epochs:
+        return Phase(0, settings.freeze_epochs, settings.learning_rate, frozen=True)
+    return Phase(settings.freeze_epochs, settings.epochs, settings.thaw_learning_rate, frozen=False)
+
+
 def is_better(monitor: str, value: float, best: float | None, min_delta: float = 0.0) -> bool:
     """Say whether a validation metric has improved by more than `min_delta`; a loss improves downwards."""
     if best is None:

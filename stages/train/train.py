@@ -13,8 +13,9 @@ from stages.errors import CandidError
 from stages.train.backend import is_out_of_memory
 from stages.train.checkpoints import Checkpoints
 from stages.train.inputs import TrainingSet
-from stages.train.loop import Training, settle
+from stages.train.loop import Training
 from stages.train.params import TrainSettings
+from stages.train.streams import seed_epoch
 from stages.train.weights import start_from
 
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "learning_rate")
@@ -70,5 +71,5 @@ def _in_float32(net: Any, build: Callable[[], Any], settings: TrainSettings) -> 
     keras.utils.set_random_seed(settings.seed)
     plain = build()
     plain.set_weights(net.get_weights())
-    settle(plain, settings.seed)
+    seed_epoch(plain, settings.seed, 0)
     return plain

@@ -1,0 +1,159 @@
+"""`python -m stages.train` as DVC runs it, on faces of 24 px and the smallest net."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from tests.train import tiny_net
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+SIZE = 16
+NET = {"arch": "self_built", "weights": None}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the inputs of train and settings for seconds."""
+    monkeypatch.setenv("CANDID_STATE", str(tmp_path / "state"))
+    data = tiny_net.faces(train=40, validation=20, size=SIZE)
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / "data/faces.npy", data.faces[..., 0])
+    rows = [
+        {"id": i, "label": data.classes[label], "part": "train" if i < 40 else "validation", "group": i}
+        for i, label in enumerate(data.labels)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "data/splits.csv", index=False)
+    (tmp_path / "data/class_weights.json").write_text(json.dumps(dict.fromkeys(data.classes, 1.0)))
+    write_params(tmp_path)
+    return tmp_path
+
+
+def write_params(folder: Path, model: dict[str, Any] | None = None, **train: Any) -> None:
+    augment = {**tiny_net.AUGMENT, "flip": 0.5, "rotation": {"degrees": 10, "probability": 1.0}}
+    sections = {
+        "model": {**NET, **(model or {})},
+        "archs": {"self_built": {"widths": [2, 2]}},
+        "train": {**tiny_net.TRAIN, "epochs": 4, "augment": augment, **train},
+    }
+    with (folder / "params.yaml").open("w") as file:
+        YAML(typ="safe").dump(sections, file)
+
+
+def outputs(folder: Path) -> tuple[bytes, bytes]:
+    return (folder / "models/model.keras").read_bytes(), (folder / "plots/history.csv").read_bytes()
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a failed run said, which is a line and no traceback."""
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_twice_the_same_bytes_and_killed_in_between_too(project: Path, run_stage: Run) -> None:
+    """Two undisturbed runs; then one that gets SIGKILL after its second epoch, and the same command again."""
+    done = run_stage("stages.train")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["1/4", "2/4", "3/4", "4/4"]
+    first = outputs(project)
+    history = pd.read_csv(project / "plots/history.csv")
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    assert np.isfinite(history).all(axis=None)
+    assert list((project / "state/train").iterdir()) == []
+
+    for name in ("models/model.keras", "plots/history.csv"):
+        (project / name).unlink()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "stages.train"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONHASHSEED": "7"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("epoch 2/"):
+                running.send_signal(signal.SIGKILL)
+                break
+    assert not (project / "models/model.keras").exists()
+    again = run_stage("stages.train")
+    assert again.stdout.startswith("going on after epoch 2\nepoch 3/4"), again.stdout + again.stderr
+    assert outputs(project) == first
+
+
+def test_the_model_loads_without_this_project_and_tells_its_classes(project: Path, run_stage: Run) -> None:
+    write_params(project, epochs=1, augment={**tiny_net.AUGMENT, "crop": 12})
+    assert run_stage("stages.train").returncode == 0
+    code = (
+        "import json, zipfile, numpy, keras\n"
+        "about = json.loads(zipfile.ZipFile('models/model.keras').read('candid.json'))\n"
+        "assert about.pop('classes') == ['happy', 'sad', 'neutral']\n"
+        "assert about == {'image_size': 16, 'color': 'grey', 'crop': 12}\n"
+        "model = keras.saving.load_model('models/model.keras')\n"
+        "out = model.predict(numpy.zeros((2, 12, 12), 'uint8'), verbose=0)\n"
+        "assert out.shape == (2, 3) and out.dtype == 'float32'\n"
+        "assert abs(out.sum(1) - 1).max() < 1e-5\n"
+    )
+    plain = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, env=plain, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_starts_from_an_earlier_model_with_other_classes(project: Path, run_stage: Run) -> None:
+    write_params(project, epochs=1)
+    assert run_stage("stages.train").returncode == 0
+    (project / "models/model.keras").rename(project / "earlier.keras")
+    splits = pd.read_csv(project / "data/splits.csv")
+    splits["label"] = splits["label"].replace("neutral", "fear")
+    splits.to_csv(project / "data/splits.csv", index=False)
+    (project / "data/class_weights.json").write_text('{"fear": 1, "happy": 1, "sad": 1}')
+    write_params(project, {"weights": "earlier.keras"}, epochs=2, freeze_epochs=1, thaw_learning_rate=0.001)
+    done = run_stage("stages.train")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "train", "told"),
+    [
+        ({"arch": "resnet_18"}, {}, "model.arch = 'resnet_18': expected one of residual_cnn, basic_cnn"),
+        ({"weights": "nowhere.keras"}, {}, "model.weights = 'nowhere.keras': no such file"),
+        ({}, {"freeze_epochs": 1}, "train.freeze_epochs = 1 with model.weights = null"),
+        ({}, {"augment": {**tiny_net.AUGMENT, "crop": 40}}, "train.augment.crop = 40: expected at most"),
+        ({}, {"epochs": 0}, "train.epochs = 0"),
+        ({}, {"backend": "jax"}, "train.backend = 'jax', but the environment says KERAS_BACKEND=tensorflow"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_bad_settings_end_in_one_line(
+    project: Path, run_stage: Run, model: Any, train: Any, told: str
+) -> None:
+    write_params(project, model, **train)
+    said = one_line(run_stage("stages.train", KERAS_BACKEND="tensorflow"))
+    assert said.startswith("candid train: ")
+    assert told in said
+    assert "dvc checkout" in said
+
+
+def test_a_backend_that_is_not_installed_is_told(project: Path, run_stage: Run) -> None:
+    missing = next((name for name in ("jax", "torch") if not find_spec(name)), None)
+    if missing is None:
+        pytest.skip("both jax and torch are installed")
+    write_params(project, backend=missing)
+    assert f"the package {missing} is not installed" in one_line(run_stage("stages.train", KERAS_BACKEND=""))
