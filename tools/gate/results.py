@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +62,7 @@ def read_results(tree: Tree) -> Results:
             metrics are not those of the predictions.
     """
     classes, faces, probabilities = _read_predictions(tree)
-    metrics = read_json(tree, METRICS)
-    for key in NEEDED:
-        if look_up(metrics, key) is MISSING:
-            raise CandidError(f"{tree.name}: {METRICS}: no {key}; expected what `dvc repro` writes")
+    metrics = read_json(tree, METRICS, NEEDED)
     results = Results(tree.name, classes, faces, probabilities, metrics)
     counts = scores.confusion_matrix(results.actual, results.predicted, len(classes))
     for key, value in (("accuracy", scores.accuracy(counts)), ("macro.f1", scores.macro_f1(counts))):
@@ -78,8 +75,12 @@ def read_results(tree: Tree) -> Results:
     return results
 
 
-def read_json(tree: Tree, path: str) -> dict[str, Any]:
-    """Read a metrics file; CandidError where it is missing, no JSON object, or holds NaN or infinity."""
+def read_json(tree: Tree, path: str, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a metrics file.
+
+    Raises:
+        CandidError: it is missing, no JSON object, holds NaN or infinity, or lacks a needed number.
+    """
     content = tree.read(path)
     if content is None:
         raise CandidError(f"{tree.name}: no {path}; expected a revision that holds its metrics in git")
@@ -90,11 +91,13 @@ def read_json(tree: Tree, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CandidError(f"{tree.name}: {path}: not a JSON object")
     for key, number in _leaves(value):
-        if number is None or (isinstance(number, float) and not math.isfinite(number)):
+        if isinstance(number, float) and not math.isfinite(number):
             raise CandidError(f"{tree.name}: {path}: {key} is {number}; expected a number")
-    for key in NEEDED:
+    for key in needed:
         number = look_up(value, key)
-        if number is not MISSING and not isinstance(number, int | float):
+        if number is MISSING:
+            raise CandidError(f"{tree.name}: {path}: no {key}; expected what `dvc repro` writes")
+        if not isinstance(number, int | float):
             raise CandidError(f"{tree.name}: {path}: {key} is {number!r}; expected a number")
     return value
 

@@ -21,7 +21,7 @@ ERROR_NOTE = (
 def as_text(verdict: Verdict) -> str:
     """A page for a terminal."""
     found = verdict.comparison
-    lines = [_title(verdict), _subject(verdict), "", *_columns([HEADLINE, *map(_row, found.headline)]), ""]
+    lines = [_title(verdict), _subject(verdict), "", *_columns([HEADLINE, *map(row, found.headline)]), ""]
     lines += [*_columns([CLASSES, *map(_class_row, found.classes)]), "", *_below(verdict)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -29,7 +29,7 @@ def as_text(verdict: Verdict) -> str:
 def as_markdown(verdict: Verdict) -> str:
     """A section for a pull request's comment."""
     found = verdict.comparison
-    headline = table([HEADLINE, *map(_row, found.headline)])
+    headline = table([HEADLINE, *map(row, found.headline)])
     classes = table([CLASSES, *map(_class_row, found.classes)])
     sign = "✅" if verdict.status == PASS else "❌"
     lines = [f"### {sign} {_title(verdict)}", "", _subject(verdict), "", *headline, ""]
@@ -108,7 +108,8 @@ def _subject(verdict: Verdict) -> str:
     )
 
 
-def _row(check: Check) -> tuple[str, ...]:
+def row(check: Check) -> tuple[str, ...]:
+    """Cells under HEADLINE."""
     return (check.name, percent(check.before), percent(check.after), *_limits(check))
 
 

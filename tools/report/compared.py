@@ -1,0 +1,137 @@
+"""What a run was compared with: trivial answers, an earlier revision, other runs."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from stages.errors import CandidError
+from stages.evaluate import scores
+from tools.gate.decide import compare
+from tools.gate.pairs import pair
+from tools.gate.params import GateSettings
+from tools.gate.results import PREDICTIONS
+from tools.gate.revisions import WorkingTree, git, resolve
+from tools.gate.tell import ERROR_NOTE, HEADLINE, points
+from tools.gate.tell import row as check_row
+from tools.gate.verdict import PASS, Verdict, judge
+from tools.report import charts, words
+from tools.report.asked import settings
+from tools.report.markup import Markup, interval, paragraph, percent, table
+from tools.report.runs import Run
+
+
+def previous(root: Path) -> str | None:
+    """The revision before the present results: HEAD while they are not committed, else the one before."""
+    try:
+        changed = subprocess.run(
+            ["git", "-C", str(root), "diff", "--quiet", "HEAD", "--", PREDICTIONS],
+            capture_output=True,
+            check=False,
+        ).returncode
+        commits = git(root, "log", "-2", "--format=%H", "--", PREDICTIONS).decode().split()
+    except (CandidError, OSError):
+        return None
+    if changed == 1 and commits:
+        return "HEAD"
+    return commits[1] if len(commits) == 2 else None
+
+
+def trivial(run: Run) -> Iterator[Markup]:
+    """What needs no model."""
+    support = scores.support(run.counts)
+    most = int(support.argmax())
+    yield paragraph(
+        f"Without looking at a face: always answering {run.results.classes[most]} is right on "
+        f"{percent(support[most] / support.sum())}, guessing evenly on {percent(1 / len(support))}."
+    )
+
+
+def gate(root: Path, baseline: str | None) -> Iterator[Markup]:
+    """The gate's verdict against a revision, or why there is none."""
+    if baseline is None:
+        yield paragraph(
+            "No earlier results in git to compare with; name a revision: make report BASELINE=main"
+        )
+        return
+    try:
+        verdict = judge(resolve(root, baseline), WorkingTree(root))
+    except CandidError as error:
+        yield paragraph(f"Not compared with {baseline[:12]}: {error}.")
+        return
+    yield from _verdict(verdict)
+
+
+def _verdict(verdict: Verdict) -> Iterator[Markup]:
+    found = verdict.comparison
+    kind, told = ("good", "pass") if verdict.status == PASS else ("bad", "regression")
+    why = ": " + "; ".join(verdict.reasons) if verdict.reasons else ""
+    yield paragraph(
+        Markup(f'<span class="badge {kind}">gate: {told}</span> '),
+        f"against {verdict.baseline.name[:12]} ({verdict.baseline.sha[:7]}), "
+        f"on the same {found.faces:,} faces{why}",
+    )
+    yield table(
+        "Change of the headline scores", ("score", *HEADLINE[1:]), [check_row(c) for c in found.headline]
+    )
+    test = found.mcnemar
+    yield paragraph(
+        f"{test.lost:,} faces lost, {test.gained:,} gained (McNemar, exact: p = {test.p_value:.2g}). "
+        f"“up to” is the upper end of the one-sided 95 % interval of the change, in points. {ERROR_NOTE}"
+    )
+    for note in verdict.notes:
+        yield paragraph(f"Note: {note}.")
+
+
+def others(runs: Sequence[Run]) -> Iterator[Markup]:
+    """Several runs side by side, each with its protocol, and paired with the first on the same faces."""
+    first = runs[0]
+    rows = [
+        (
+            run.name,
+            words.net(run),
+            f"{words.dataset(run)}; {words.protocol(run)}; {words.clean(run)}",
+            f"{run.metrics.get('faces', len(run.results.faces)):,}",
+            interval(run.metrics, "accuracy"),
+            interval(run.metrics["macro"], "f1"),
+            "–" if run is first else paired(first, run),
+        )
+        for run in runs
+    ]
+    head = (
+        "run",
+        "net",
+        "protocol",
+        "faces",
+        "accuracy (95 %)",
+        "macro F1 (95 %)",
+        f"against {first.name}, paired",
+    )
+    yield table("Runs side by side", head, rows, words=3, kind="runs")
+    different = list(_different_settings(runs))
+    if different:
+        names = [run.name for run in runs]
+        yield table(
+            "Settings that differ", ("setting", *names), different, words=1 + len(runs), kind="settings"
+        )
+    overlay = charts.validation_overlay(runs)
+    if overlay:
+        yield Markup(f'<div class="charts">{overlay}</div>')
+
+
+def paired(first: Run, second: Run) -> str:
+    """Change of accuracy on the same faces; why not where they are others."""
+    try:
+        found = compare(pair(first.results, second.results), GateSettings(resamples=1000))
+    except CandidError:
+        return "other faces"
+    return f"{points(found.headline[0].change)} points, p = {found.mcnemar.p_value:.2g} (McNemar)"
+
+
+def _different_settings(runs: Sequence[Run]) -> Iterator[tuple[str, ...]]:
+    tables = [dict(settings(run)) for run in runs]
+    for key in dict.fromkeys(key for each in tables for key in each):
+        values = [each.get(key, "–") for each in tables]
+        if len(set(values)) > 1:
+            yield (key, *values)
