@@ -32,10 +32,28 @@ def run(name: str, main: Callable[[], int | None], hint: str = RECOVER) -> None:
     except MemoryError:
         message, status = "out of memory: expected enough for the whole set, try a smaller data.image_size", 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+        if not _cannot_write(error):
             raise
         where = f" at {error.filename}" if error.filename else ""
-        message, status = f"{error.strerror}{where}: expected a folder with room that can be written to", 1
+        what = f"{error.strerror or error}{where}"
+        message, status = f"{what}: expected a folder with room that can be written to", 1
     one_line = " ".join(message.split())
     print(f"candid {name}: {one_line}" + (f"; {hint}" if hint else ""), file=sys.stderr)
     sys.exit(status)
+
+
+def _cannot_write(error: OSError) -> bool:
+    """Recognise a full disk or a folder that is closed to us, also as NumPy and HDF5 tell it (no errno)."""
+    if error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+    ):
+        return True
+    text = str(error)
+    return " requested and " in text or any(
+        f"errno = {code}," in text for code in (errno.ENOSPC, errno.EFBIG)
+    )

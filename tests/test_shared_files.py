@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,6 +16,8 @@ import pytest
 from pydantic import Field
 
 from stages import errors, faces, files, settings
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Example(settings.Section):
@@ -130,6 +136,46 @@ def test_a_fault_ends_in_one_line_that_says_how_to_get_results_back(capsys, rais
     assert line.count("\n") == 1
     assert words in line
     assert "dvc checkout" in line
+
+
+FULL_DISK = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+import h5py, numpy as np
+from stages.errors import run
+from stages.files import write_array, write_text, writing
+
+def hdf5():
+    with writing("kept.h5") as aside, h5py.File(aside, "w") as file:
+        file["x"] = np.random.default_rng(0).random(1 << 16)
+
+writers = {
+    "npy": lambda: write_array("kept.npy", np.zeros(1 << 18, np.uint8)),
+    "txt": lambda: write_text("kept.txt", "x" * (1 << 18)),
+    "h5": hdf5,
+}
+run("ingest", writers[%r])
+"""
+
+
+@pytest.mark.parametrize("kind", ["npy", "txt", "h5"])
+def test_a_disk_that_fills_up_is_one_line_and_what_stood_there_stays(tmp_path, kind):
+    """A limit on the size of files stands in for the full disk: the same calls fail at the same place."""
+    (tmp_path / f"kept.{kind}").write_bytes(b"before")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK % kind],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("candid ingest: ")
+    assert done.stderr.count("\n") == 1
+    assert "expected a folder with room" in done.stderr
+    assert (tmp_path / f"kept.{kind}").read_bytes() == b"before"
+    assert [path.name for path in tmp_path.iterdir()] == [f"kept.{kind}"]
 
 
 def test_a_fault_of_the_program_keeps_its_traceback():

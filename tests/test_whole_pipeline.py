@@ -136,8 +136,12 @@ def test_a_change_runs_what_depends_on_it_and_nothing_else(project):
     ],
 )
 def test_a_wrong_setting_ends_in_one_line_and_loses_nothing(project, setting, words):
-    before = {path: (project.folder / path).read_bytes() for outs in project.lock().values() for path in outs
-              if (project.folder / path).is_file()}
+    before = {
+        path: (project.folder / path).read_bytes()
+        for outs in project.lock().values()
+        for path in outs
+        if (project.folder / path).is_file()
+    }
     params = (project.folder / "params.yaml").read_text()
     done = project.run("dvc", "exp", "run", *QUICK, "-S", setting, check=False)
     assert done.returncode != 0
