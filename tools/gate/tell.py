@@ -83,8 +83,9 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def points(value: float) -> str:
-    """A change in percentage points, with its sign."""
-    return f"{100 * value:+.1f}".replace("-", "−")
+    """A change in percentage points, with its sign unless it is nothing."""
+    text = f"{100 * value:+.1f}".replace("-", "−")
+    return "0.0" if text[1:] == "0.0" else text
 
 
 def percent(value: float) -> str:
@@ -143,7 +144,7 @@ def _below(verdict: Verdict) -> list[str]:
     lines = [
         f"`up to` is the upper end of the one-sided 95 % interval of the change, in points. {ERROR_NOTE}",
         f"McNemar, exact: {test.lost} faces lost, {test.gained} gained, p = {test.p_value:.2g} (two-sided).",
-        f"At these counts a drop is caught {CAUGHT:.0%} of the time from "
+        f"At these counts a drop is caught in {100 * CAUGHT:g} % of all cases from "
         + " and ".join(f"{100 * check.detectable:.1f} points ({check.name})" for check in found.headline)
         + " on.",
     ]
