@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Sequence
+from html import escape
 from pathlib import Path
+from typing import Any
 
 from stages.errors import CandidError
 from stages.evaluate import scores
@@ -89,26 +91,16 @@ def others(runs: Sequence[Run]) -> Iterator[Markup]:
     first = runs[0]
     rows = [
         (
-            run.name,
-            words.net(run),
-            f"{words.dataset(run)}; {words.protocol(run)}; {words.clean(run)}",
+            _named(run),
+            _score(run.metrics, "accuracy"),
+            _score(run.metrics["macro"], "f1"),
             f"{run.metrics.get('faces', len(run.results.faces)):,}",
-            interval(run.metrics, "accuracy"),
-            interval(run.metrics["macro"], "f1"),
             "–" if run is first else paired(first, run),
         )
         for run in runs
     ]
-    head = (
-        "run",
-        "net",
-        "protocol",
-        "faces",
-        "accuracy (95 %)",
-        "macro F1 (95 %)",
-        f"against {first.name}, paired",
-    )
-    yield table("Runs side by side", head, rows, words=3, kind="runs")
+    head = ("run and protocol", "accuracy", "macro F1", "faces", f"against {first.name}")
+    yield table("Runs side by side, with 95 % intervals", head, rows, kind="runs")
     different = list(_different_settings(runs))
     if different:
         names = [run.name for run in runs]
@@ -120,13 +112,26 @@ def others(runs: Sequence[Run]) -> Iterator[Markup]:
         yield Markup(f'<div class="charts">{overlay}</div>')
 
 
-def paired(first: Run, second: Run) -> str:
+def _named(run: Run) -> Markup:
+    """The run's name over what it is."""
+    told = "; ".join((words.net(run), words.dataset(run), words.protocol(run), words.clean(run)))
+    return Markup(f"{escape(run.name)}<small>{escape(told)}</small>")
+
+
+def _score(of: dict[str, Any], name: str) -> Markup:
+    """A score over its interval."""
+    value, _, bounds = interval(of, name).partition(" (")
+    return Markup(f"{escape(value)}<small>{escape(bounds.rstrip(')'))}</small>")
+
+
+def paired(first: Run, second: Run) -> str | Markup:
     """Change of accuracy on the same faces; why not where they are others."""
     try:
         found = compare(pair(first.results, second.results), GateSettings(resamples=1000))
     except CandidError:
         return "other faces"
-    return f"{points(found.headline[0].change)} points, p = {found.mcnemar.p_value:.2g} (McNemar)"
+    told = f"McNemar: p = {found.mcnemar.p_value:.2g}"
+    return Markup(f"{points(found.headline[0].change)} points<small>{told}</small>")
 
 
 def _different_settings(runs: Sequence[Run]) -> Iterator[tuple[str, ...]]:

@@ -66,8 +66,9 @@ tbody th { font-weight: 500; }
 .settings th { white-space: normal; font-weight: 400; color: var(--muted); }
 .settings th:first-child { width: 30%; }
 .settings td { overflow-wrap: anywhere; }
-.settings thead th, .runs thead th { font-weight: 600; text-align: left; }
-.runs td.word:nth-child(3) { min-width: 16rem; }
+.settings thead th { font-weight: 600; text-align: left; }
+.runs tbody th { white-space: normal; min-width: 10rem; max-width: 26rem; font-weight: 600; }
+.runs small { display: block; font-weight: 400; font-size: 0.8125rem; color: var(--muted); }
 .confusion { min-width: 0; }
 .confusion th, .confusion td {
   border: 0; padding: 1px; text-align: center; font-size: 0.75rem; font-weight: 500; vertical-align: middle;
