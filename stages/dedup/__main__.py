@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
-
 from stages.catalogue import read_catalogue
 from stages.dedup.duplicates import find_duplicates
+from stages.dedup.inputs import read_inputs
 from stages.dedup.measure import measure
 from stages.dedup.params import DedupSettings
 from stages.dedup.policy import decide, resolve
-from stages.errors import CandidError, run
-from stages.faces import DUPLICATES_COLUMNS, load_images, read_faces
-from stages.files import read_csv, write_csv, write_json
+from stages.errors import run
+from stages.faces import DUPLICATES_COLUMNS
+from stages.files import write_csv, write_json
 from stages.settings import read_section
 
 WARN_SHARE = 0.2  # of the faces removed
@@ -26,13 +25,8 @@ WARN_SHARE = 0.2  # of the faces removed
 def main() -> None:
     """Read, find, decide, write."""
     settings = read_section("dedup", DedupSettings)
-    faces, images = read_faces(), load_images()
-    if len(faces) != len(images):
-        raise CandidError(
-            f"data/faces.csv has {len(faces)} rows, data/faces.npy {len(images)}; expected as many"
-        )
-    planted = read_csv("data/planted.csv", ("a", "b"), {"a": np.int64, "b": np.int64})
-    policy = settings.policy
+    faces, images, planted = read_inputs()
+    policy: str = settings.policy
     if policy == "auto":
         policy = resolve(sorted(set(faces["dataset"])), read_catalogue())
     found = find_duplicates(images, settings)
