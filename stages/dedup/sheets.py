@@ -6,6 +6,7 @@ The pictures show faces. The pipeline keeps them out of git; so should whoever m
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ PAPER, INK, RULE = "#ffffff", "#1a1a1a", "#c8c8c8"
 BOX = 112  # pixels of one image's box: 48 px faces at twice their size, with a margin
 GAP = 8
 LINE = 16
-TITLE = 34
+TITLE, TITLE_WIDTH = 34, 1200
 
 
 def pair_sheet(
@@ -54,12 +55,11 @@ def pair_sheet(
     cell = (2 * BOX + 3 * GAP, BOX + 2 * GAP + lines * LINE)
     rows = -(-len(captions) // columns)
     top = TITLE if title else 0
-    sheet = Image.new("RGB", (columns * cell[0] + GAP, top + rows * cell[1] + GAP), PAPER)
+    heading = _fit(title, TITLE_WIDTH, _font(17))
+    width = max(columns * cell[0], ceil(_font(17).getlength(heading)) + GAP) + GAP
+    sheet = Image.new("RGB", (width, top + rows * cell[1] + GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
-    if title:
-        draw.text(
-            (GAP, TITLE // 2), _fit(title, sheet.width - 2 * GAP, _font(17)), INK, _font(17), anchor="lm"
-        )
+    draw.text((GAP, TITLE // 2), heading, INK, _font(17), anchor="lm")
     for index, (a, b, caption) in enumerate(zip(images_a, images_b, captions, strict=True)):
         left = GAP + index % columns * cell[0]
         upper = top + GAP + index // columns * cell[1]

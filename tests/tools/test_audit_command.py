@@ -109,7 +109,7 @@ def test_the_page_stands_alone_and_shows_every_pair(tmp_path, audit):
     assert reader.addresses
     assert all(address.startswith("data:image/") for address in reader.addresses)
     for words in (
-        "Copies with different labels: 1 pairs",
+        "Copies with different labels: 1 pair",
         "again.jpg",
         "small.png",
         "cut.jpg",

@@ -41,7 +41,7 @@ class Band(NamedTuple):
     def heading(self) -> str:
         """Title, and how many pairs of how many are shown."""
         some = f"{len(self.pairs):,} of " if len(self.pairs) < self.total else ""
-        return f"{self.title}: {some}{self.total:,} pairs"
+        return f"{self.title}: {some}{self.total:,} pair{'s' * (self.total != 1)}"
 
 
 def bands(accepted: pd.DataFrame, rejected: pd.DataFrame, threshold: float, most: int) -> list[Band]:
