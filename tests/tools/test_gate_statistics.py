@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score
 
+from stages.errors import CandidError
 from stages.evaluate.scores import Integers
 from tools.gate.decide import HEADLINE_LEVEL, compare, mcnemar
 from tools.gate.pairs import Pairs
@@ -132,6 +133,13 @@ def test_a_class_too_small_to_judge_cannot_fail() -> None:
         found = compare(pairs(rare, rare, after), QUICK)
         assert found.classes[0].f1.failed is fails
         assert found.classes[0].lost == size
+
+
+def test_too_few_groups_are_refused_not_passed() -> None:
+    actual = np.arange(100) % 4
+    groups = np.maximum(np.arange(100) - 97, 0)  # 98 faces in one group, two alone
+    with pytest.raises(CandidError, match=r"3 independent groups tell as much as 1\.0 groups"):
+        compare(pairs(actual, actual, (actual + 1) % 4, groups), QUICK)
 
 
 def test_margins_move_the_verdict() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri, stdtrit
 
+from stages.errors import CandidError
 from stages.evaluate import scores
 from stages.evaluate.scores import Floats
 from tools.gate.pairs import Pairs
@@ -18,6 +19,7 @@ LEVEL = 0.05
 HEADLINE_LEVEL = 0.04
 CLASS_LEVEL = LEVEL - HEADLINE_LEVEL
 CAUGHT = 0.8
+FEWEST_GROUPS = 3
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,17 @@ class Comparison:
 
 
 def compare(pairs: Pairs, settings: GateSettings) -> Comparison:
-    """Compare two models on the same faces; the same seed gives the same answer."""
+    """Compare two models on the same faces; the same seed gives the same answer.
+
+    Raises:
+        CandidError: so few independent groups that nothing can be said.
+    """
     found = kinds(pairs)
+    if found.effective_groups < FEWEST_GROUPS:
+        raise CandidError(
+            f"{len(pairs.actual):,} test faces in {found.times.sum()} independent groups tell as much as "
+            f"{found.effective_groups:.1f} groups of equal size; expected at least {FEWEST_GROUPS}"
+        )
     generator = np.random.default_rng(settings.seed)
     drawn = bootstrap(found, settings.resamples, generator)
     exchanged = exchange(found, settings.resamples, generator)
