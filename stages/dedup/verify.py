@@ -21,7 +21,7 @@ from stages.dedup.kernels import in_parallel, kernel
 MIN_HALF = (0.84, 0.88)  # correlation after each step at half size; 998 of 1000 copies have 0.91 and 0.93
 FULL_STEPS = 2  # Gauss-Newton steps at full size
 HOPELESS = 0.6  # fine correlation after the first full step, which later ones raise by 0.02
-DOUBT = 1.8
+DOUBT = 2.3
 TURN_FREE, TURN_SUSPECT = 0.007, 0.0175  # radians, 0.4 and 1 degree
 CROP_ZOOM, CROP_SHIFT = 0.1, 3.0  # a new crop is one zoomed by a tenth, or shifted by 3 pixels
 DECIMALS = 4
