@@ -79,7 +79,7 @@ def kill(*_):
 def test_an_interrupt_is_one_line_with_processes_at_work(tmp_path):
     script = tmp_path / "endless.py"
     script.write_text("""
-import itertools
+import itertools, signal
 from stages.errors import run
 from stages.ingest import pool
 pool.FIRST_JOBS_HERE = 0
@@ -88,6 +88,8 @@ def main():
         if key == 0:
             print("at work", flush=True)
 if __name__ == "__main__":
+    # A shell that starts the tests in the background has SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run("ingest", main)
 """)
     with subprocess.Popen(
@@ -101,7 +103,7 @@ if __name__ == "__main__":
         assert process.stdout is not None
         assert process.stdout.readline() == "at work\n"
         os.killpg(process.pid, signal.SIGINT)
-        errors = process.communicate()[1]
+        errors = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert errors.startswith("candid ingest: interrupted")
     assert errors.count("\n") == 1
