@@ -44,12 +44,13 @@ def use_backend(name: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what the bits of a trained model depend on, and the devices in use."""
+    """Return the versions of what the bits of a trained model depend on, and the devices and cores in use."""
     import keras
 
     names = ["keras", "keras-hub", "numpy", keras.backend.backend()]
     found = {name: importlib.metadata.version(name) for name in names}
-    return {"python": sys.version.split()[0], **found, "devices": ", ".join(devices())}
+    cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    return {"python": sys.version.split()[0], **found, "devices": ", ".join(devices()), "cores": cores}
 
 
 def devices() -> list[str]:

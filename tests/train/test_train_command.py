@@ -12,11 +12,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from stages.errors import CandidError
+from stages.train.__main__ import main
+from stages.train.save import read_about
 from tests.train import tiny_net
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -96,9 +100,18 @@ def test_twice_the_same_bytes_and_killed_in_between_too(project: Path, run_stage
     assert outputs(project) == first
 
 
-def test_the_model_loads_without_this_project_and_tells_its_classes(project: Path, run_stage: Run) -> None:
+def train_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the command's wiring in this process: it saves the seconds in which TensorFlow starts."""
+    monkeypatch.chdir(folder)
+    keras.backend.clear_session()
+    main()
+
+
+def test_the_model_loads_without_this_project_and_tells_its_classes(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_params(project, epochs=1, augment={**tiny_net.AUGMENT, "crop": 12})
-    assert run_stage("stages.train").returncode == 0
+    train_here(project, monkeypatch)
     code = (
         "import json, zipfile, numpy, keras\n"
         "about = json.loads(zipfile.ZipFile('models/model.keras').read('candid.json'))\n"
@@ -116,44 +129,67 @@ def test_the_model_loads_without_this_project_and_tells_its_classes(project: Pat
     assert done.returncode == 0, done.stderr
 
 
-def test_a_run_starts_from_an_earlier_model_with_other_classes(project: Path, run_stage: Run) -> None:
+def test_a_run_starts_from_an_earlier_model_with_other_classes(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_params(project, epochs=1)
-    assert run_stage("stages.train").returncode == 0
+    train_here(project, monkeypatch)
     (project / "models/model.keras").rename(project / "earlier.keras")
     splits = pd.read_csv(project / "data/splits.csv")
     splits["label"] = splits["label"].replace("neutral", "fear")
     splits.to_csv(project / "data/splits.csv", index=False)
     (project / "data/class_weights.json").write_text('{"fear": 1, "happy": 1, "sad": 1}')
     write_params(project, {"weights": "earlier.keras"}, epochs=2, freeze_epochs=1, thaw_learning_rate=0.001)
-    done = run_stage("stages.train")
-    assert done.returncode == 0, done.stderr
+    train_here(project, monkeypatch)
+    assert read_about(project / "models/model.keras")["classes"] == ["fear", "happy", "sad"]
+
+
+def test_bad_settings_end_in_one_line(project: Path, run_stage: Run) -> None:
+    """As a user sees it: what is wrong, and how earlier results come back."""
+    write_params(project, {"arch": "resnet_18"})
+    said = one_line(run_stage("stages.train"))
+    assert said.startswith(
+        "candid train: params.yaml: model.arch = 'resnet_18': expected one of residual_cnn"
+    )
+    assert "dvc checkout" in said
 
 
 @pytest.mark.parametrize(
     ("model", "train", "told"),
     [
-        ({"arch": "resnet_18"}, {}, "model.arch = 'resnet_18': expected one of residual_cnn, basic_cnn"),
-        ({"weights": "nowhere.keras"}, {}, "model.weights = 'nowhere.keras': no such file"),
-        ({}, {"freeze_epochs": 1}, "train.freeze_epochs = 1 with model.weights = null"),
-        ({}, {"augment": {**tiny_net.AUGMENT, "crop": 40}}, "train.augment.crop = 40: expected at most"),
-        ({}, {"epochs": 0}, "train.epochs = 0"),
-        ({}, {"backend": "jax"}, "train.backend = 'jax', but the environment says KERAS_BACKEND=tensorflow"),
+        ({"weights": "nowhere.keras"}, {}, r"model\.weights = 'nowhere\.keras': no such file"),
+        ({}, {"freeze_epochs": 1}, r"train\.freeze_epochs = 1 with model\.weights = null"),
+        ({}, {"augment": {**tiny_net.AUGMENT, "crop": 40}}, r"train\.augment\.crop = 40: expected at most"),
+        ({}, {"epochs": 0}, r"train\.epochs = 0"),
+        (
+            {},
+            {"backend": "jax"},
+            r"train\.backend = 'jax', but the environment says KERAS_BACKEND=tensorflow",
+        ),
     ],
-    ids=lambda value: str(value)[:30],
+    ids=["weights", "freeze", "crop", "epochs", "backend"],
 )
-def test_bad_settings_end_in_one_line(
-    project: Path, run_stage: Run, model: Any, train: Any, told: str
+def test_what_does_not_fit_together_is_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch, model: Any, train: Any, told: str
 ) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     write_params(project, model, **train)
-    said = one_line(run_stage("stages.train", KERAS_BACKEND="tensorflow"))
-    assert said.startswith("candid train: ")
-    assert told in said
-    assert "dvc checkout" in said
+    with pytest.raises(CandidError, match=told):
+        train_here(project, monkeypatch)
 
 
-def test_a_backend_that_is_not_installed_is_told(project: Path, run_stage: Run) -> None:
+def test_a_backend_that_is_not_installed_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = next((name for name in ("jax", "torch") if not find_spec(name)), None)
     if missing is None:
         pytest.skip("both jax and torch are installed")
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     write_params(project, backend=missing)
-    assert f"the package {missing} is not installed" in one_line(run_stage("stages.train", KERAS_BACKEND=""))
+    with pytest.raises(CandidError, match=f"the package {missing} is not installed"):
+        train_here(project, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["faces.npy", "splits.csv", "class_weights.json"])
+def test_a_missing_input_is_named(project: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (project / "data" / name).unlink()
+    with pytest.raises(CandidError, match=f"data/{name}: no such file"):
+        train_here(project, monkeypatch)

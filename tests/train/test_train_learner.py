@@ -6,7 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from stages.errors import CandidError
 from stages.train.checkpoints import Checkpoints
 from stages.train.learner import Learner, logits_of
 from stages.train.train import COLUMNS, train
@@ -180,11 +182,9 @@ def test_averaging_validates_and_keeps_smoother_weights(tmp_path):
 
 
 def test_a_rate_that_is_too_high_stops_with_one_line(tmp_path):
-    with pytest.raises(
-        Exception, match=r"epoch \d+: the loss is not a number: train.learning_rate = 100"
-    ) as caught:
-        trained(tmp_path, settings=tiny_net.settings(learning_rate=100.0, optimizer="sgd", epochs=30))
-    assert type(caught.value).__name__ == "CandidError"
+    settings = tiny_net.settings(learning_rate=100.0, optimizer="sgd", epochs=30)
+    with pytest.raises(CandidError, match=r"epoch \d+: the loss is not a number: train.learning_rate = 100"):
+        trained(tmp_path, settings=settings, say=lambda line: None)
 
 
 def test_early_stopping_and_plateau_act(tmp_path):
@@ -217,3 +217,19 @@ def test_steps_per_call_do_not_change_the_result(tmp_path):
     more, _ = trained(tmp_path / "more", settings=tiny_net.settings(steps_per_execution=2), **quiet)
     for a, b in zip(one.get_weights(), more.get_weights(), strict=True):
         assert np.allclose(a, b, atol=1e-5)
+
+
+def test_memory_that_runs_out_is_told_in_one_line(tmp_path):
+    def build():
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[64,512]")
+
+    with pytest.raises(CandidError, match=r"out of memory with train\.batch_size = 16: try half"):
+        train(build, tiny_net.faces(), tiny_net.settings(), Checkpoints(tmp_path))
+
+
+def test_other_faults_are_not_hidden(tmp_path):
+    def build():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        train(build, tiny_net.faces(), tiny_net.settings(), Checkpoints(tmp_path))
