@@ -16,7 +16,7 @@ from stages.settings import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 # One short epoch of a small net: these tests are about the pipeline, not about accuracy.
-QUICK = ["-S", "model.arch=baseline_cnn", "-S", "train.epochs=1", "-S", "evaluate.bootstrap=50"]
+QUICK = ["-S", "model.arch=baseline_cnn", "-S", "train.epochs=1", "-S", "evaluate.bootstrap=100"]
 
 
 @dataclass
