@@ -144,12 +144,17 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=500)
     parser.add_argument("--resamples", type=int, default=1000, help="of the gate, each time")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="rows with this text; each row has its own seed"
+    )
     options = parser.parse_args()
     settings = GateSettings(resamples=options.resamples)
     print("| | faces | the two models | should | did (95 % interval) | bounds hold |")
     print("|---|---:|---|---|---:|---:|")
     for title, (wanted, list_of_scenes) in scenes().items():
         for scene in list_of_scenes:
+            if options.only not in f"{title} {scene.n} {describe(scene)}":
+                continue
             runs = list(
                 tqdm(
                     simulate(scene, settings, options.repeats, options.seed),
