@@ -29,8 +29,12 @@ from stages.dedup.kernels import cores
 from stages.dedup.params import DedupSettings, HashName
 
 VERIFIED = Path(__file__).with_name("dedup_verified_pairs.csv")
-THEIRS: dict[HashName, Any] = {"phash": imagehash.phash, "dhash": imagehash.dhash, "average": imagehash.average_hash,
-          "wavelet": imagehash.whash}  # fmt: skip
+THEIRS: dict[HashName, Any] = {
+    "phash": imagehash.phash,
+    "dhash": imagehash.dhash,
+    "average": imagehash.average_hash,
+    "wavelet": imagehash.whash,
+}
 
 
 def load(archive: Path) -> tuple[list[str], NDArray[np.uint8]]:
