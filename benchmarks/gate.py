@@ -144,9 +144,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=500)
     parser.add_argument("--resamples", type=int, default=1000, help="of the gate, each time")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--only", default="", metavar="TEXT", help="rows with this text; each row has its own seed"
-    )
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows that hold this text")
     options = parser.parse_args()
     settings = GateSettings(resamples=options.resamples)
     print("| | faces | the two models | should | did (95 % interval) | bounds hold |")
