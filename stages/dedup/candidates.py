@@ -17,6 +17,10 @@ MIN_CORRELATION = 0.82  # of the thumbnails
 MANY = 200_000  # images; from here on an index finds the pairs, since all pairs would take minutes
 INDEX_BITS = 8  # of the first 64 bits of the sketch
 ROWS = 256  # of the left side, a unit of work
+CLOSEST = (
+    40  # pairs an image may be in for its own sake; bounds time and memory where all pictures look alike
+)
+GATHERED = 5_000_000  # hits at a time, 160 MiB
 
 
 class Candidates(NamedTuple):
@@ -38,24 +42,38 @@ def view_pairs(
         mirrored: the same images mirrored, to find mirrored copies; b's motion is then of its mirror image.
         many: number of images from which on an index is used: faster, and a little less complete.
 
-    Up to `many` images time grows with the square of N (about 0.4 nanoseconds a pair and view), memory with
-    N and the pairs found.
+    Of an image's pairs those with the CLOSEST best correlated images are kept, and those that are among the
+    closest of the other. Up to `many` images time grows with the square of N (about 0.4 nanoseconds a pair
+    and view), memory with N.
     """
     base = thumbnails(grey, CENTRE_VIEW)
-    views, found = search_views(), [np.empty((0, 4), np.int64)]
+    views, rows = search_views(), np.empty((0, 4), np.int64)
+    found = [rows]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
         same = mirrored is None and view == CENTRE_VIEW
         crops = base if same else thumbnails(grey if mirrored is None else mirrored, view)
         hits = _scan(crops, base) if len(grey) < many else _look_up(crops, base)
+        hits = hits[hits[:, 0] != hits[:, 1]]
         forward = hits[:, 0] < hits[:, 1]
         key = np.where(forward, hits[:, 0] * len(grey) + hits[:, 1], hits[:, 1] * len(grey) + hits[:, 0])
-        how = np.stack([key, -hits[:, 2], np.full(len(hits), number), forward], axis=1)
-        found.append(how[hits[:, 0] != hits[:, 1]])
-    rows = np.concatenate(found)
-    rows = rows[np.lexsort(rows.T[::-1])]  # of a pair's views the best correlated one, then the first
-    rows = rows[np.unique(rows[:, 0], return_index=True)[1]]
+        found.append(np.stack([key, -hits[:, 2], np.full(len(hits), number), forward], axis=1))
+        if sum(map(len, found)) > GATHERED or number == len(views) - 1:
+            rows = _closest(np.concatenate(found), len(grey))
+            found = [rows]
     pairs = np.stack(np.divmod(rows[:, 0], max(len(grey), 1)), axis=1)
     return Candidates(pairs, _motions(views, rows[:, 2], rows[:, 3] == 1, mirrored is not None))
+
+
+def _closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Keep each pair's best view, and the pairs that are among the CLOSEST of either image."""
+    rows = rows[np.lexsort(rows.T[::-1])]  # by pair; then the best correlated view, then the first
+    rows = rows[np.unique(rows[:, 0], return_index=True)[1]]
+    ends = np.concatenate(np.divmod(rows[:, 0], max(count, 1)))
+    order = np.lexsort((np.tile(rows[:, 0], 2), np.tile(rows[:, 1], 2), ends))
+    ranks = np.empty(len(ends), np.int64)
+    first = np.searchsorted(ends[order], ends[order])
+    ranks[order] = np.arange(len(ends)) - first
+    return np.asarray(rows[ranks.reshape(2, -1).min(axis=0) < CLOSEST])
 
 
 def _motions(
@@ -74,7 +92,9 @@ def _scan(crops: Thumbnails, base: Thumbnails) -> NDArray[np.int64]:
     least, half = int(MIN_CORRELATION * LENGTH**2), crops is base  # of all pairs with itself half will do
 
     def rows(start: int, stop: int) -> NDArray[np.int64]:
-        found = _near(left, right, start, stop, MAX_SKETCH_BITS, half, crops.features, base.features, least)
+        found = _near(
+            left, right, start, stop, MAX_SKETCH_BITS, half, crops.features, base.features, least, CLOSEST
+        )
         return np.asarray(found, np.int64)
 
     return np.concatenate([np.empty((0, 3), np.int64), *in_parallel(rows, len(crops.features), ROWS)])
@@ -96,7 +116,16 @@ def _look_up(crops: Thumbnails, base: Thumbnails) -> NDArray[np.int64]:
 
 @kernel
 def _near(
-    left: Any, right: Any, start: int, stop: int, limit: int, half: bool, crops: Any, base: Any, least: int
+    left: Any,
+    right: Any,
+    start: int,
+    stop: int,
+    limit: int,
+    half: bool,
+    crops: Any,
+    base: Any,
+    least: int,
+    closest: int,
 ) -> Any:
     words, count = right.shape
     out = np.empty((256, 3), np.int32)
@@ -104,6 +133,7 @@ def _near(
     most = np.uint16(limit)
     n = 0
     for i in range(start, stop):
+        before = n
         for block in range((i + 1) // 512 * 512 if half else 0, count, 512):
             size = min(512, count - block)
             word, column = left[0, i], right[0, block : block + size]
@@ -132,6 +162,14 @@ def _near(
                 out[n, 1] = block + j
                 out[n, 2] = product
                 n += 1
+        if n - before > closest:
+            limit_product = np.sort(out[before:n, 2])[n - before - closest]
+            kept = before
+            for k in range(before, n):
+                if out[k, 2] >= limit_product:
+                    out[kept] = out[k]
+                    kept += 1
+            n = kept
     return out[:n].copy()
 
 

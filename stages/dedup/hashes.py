@@ -15,9 +15,10 @@ import scipy.fft
 from numpy.typing import NDArray
 from PIL import Image
 
+from stages.dedup.kernels import in_parallel
 from stages.dedup.params import HashName
 
-BLOCK = 2048  # images at a time: the float64 transforms of a block stay below 70 MiB at 64 x 64
+BLOCK = 1024  # images at a time: the float64 transforms of a block stay below 70 MiB at 64 x 64
 HIGHFREQ_FACTOR = 4  # imagehash's default
 
 
@@ -70,11 +71,12 @@ def hash_images(
         N x ceil(bits / 64) words, see `pack`.
     """
     words = -(-(hash_size**2) // 64)
-    out = np.empty((len(images), words), np.uint64)
-    for start in range(0, len(images), BLOCK):
-        grey = to_grey(np.ascontiguousarray(images[start : start + BLOCK]))
-        out[start : start + BLOCK] = pack(_BITS[name](grey, hash_size))
-    return out
+
+    def block(start: int, stop: int) -> NDArray[np.uint64]:
+        grey = to_grey(np.ascontiguousarray(images[start:stop]))
+        return pack(_BITS[name](grey, hash_size))
+
+    return np.concatenate([np.empty((0, words), np.uint64), *in_parallel(block, len(images), BLOCK)])
 
 
 def pack(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:

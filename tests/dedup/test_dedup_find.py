@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.dedup.candidates import view_pairs
+from stages.dedup.candidates import CLOSEST, view_pairs
 from stages.dedup.duplicates import find_duplicates
 from stages.dedup.params import DedupSettings
 from stages.dedup.views import flat_images, working_images
@@ -202,3 +202,15 @@ def test_too_many_images_for_wide_hashes_alone(pictures, monkeypatch):
     with pytest.raises(CandidError, match=r"too many.*dedup\.verify: true"):
         find_duplicates(pictures, ALL.model_copy(update={"verify": False}))
     assert not len(find_duplicates(pictures, ALL).pairs)
+
+
+def test_pairs_are_bounded_where_everything_looks_alike(monkeypatch):
+    """One picture with a little noise, a thousand times: each keeps its closest, and all are one group."""
+    monkeypatch.setattr("stages.dedup.candidates.GATHERED", 20_000)
+    picture = made_pictures(1)[0].astype(int)
+    noise = np.random.default_rng(0).integers(-4, 5, (1000, 48, 48))
+    images = np.clip(picture + noise, 0, 255).astype(np.uint8)
+    seen = view_pairs(images)
+    assert 1000 <= len(seen.pairs) <= 1000 * CLOSEST
+    settings = ALL.model_copy(update={"hash_size": 8, "max_distance_bits": 0})
+    assert (find_duplicates(images, settings).groups == 0).all()
