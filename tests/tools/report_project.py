@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 from pathlib import Path
@@ -34,7 +35,8 @@ HISTORY = """epoch,loss,accuracy,val_loss,val_accuracy,learning_rate
 def reported(root: Path) -> Project:
     """A project whose results stand in one commit."""
     project = Project(root).start()
-    project.params = {**SETTINGS, **project.params, "data": SETTINGS["data"]}
+    own = copy.deepcopy(SETTINGS)  # tests change settings in place
+    project.params = {**own, **project.params, "data": own["data"]}
     counts = {name: {"faces": 100, "share": 0.3} for name in CLASSES}
     parts = {part: {"faces": 300, "per_class": counts} for part in ("train", "validation", "test")}
     project.results(faces())
