@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +31,11 @@ def epoch_order(count: int, batch_size: int, seed: int, epoch: int) -> NDArray[n
 
 
 def seed_epoch(model: Any, seed: int, epoch: int) -> None:
-    """Set the state of every seed generator in a Keras model (dropout, augmentation) for one epoch."""
+    """Set the state of every seed generator in a Keras model (dropout, augmentation) for one epoch.
+
+    The backend's own generator too: on PyTorch, Keras draws dropout from that.
+    """
+    keras.utils.set_random_seed(derive(seed, "backend", epoch))
     for number, variable in enumerate(generators(model)):
         variable.assign(np.array([derive(seed, "generator", number, epoch), 0], dtype=variable.dtype))
 
