@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from stages.settings import read_section
-from stages.train.backend import devices, use_backend, worth_compiling
+from stages.backend import devices, use_backend, worth_compiling
 from stages.train.params import TrainSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,7 +96,7 @@ def shipped(name: str, settings: TrainSettings, steps: int) -> Round:
     """Epochs of stages/train, without their validation."""
     import keras
 
-    from stages.train.backend import steps_per_call
+    from stages.backend import steps_per_call
     from stages.train.inputs import TrainingSet
     from stages.train.learner import Learner
     from stages.train.optimizers import build_optimizer

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from stages.backend import devices, use_backend
 from stages.errors import run
 from stages.evaluate import outputs, predict, table
-from stages.evaluate.backend import accelerators, import_keras
 from stages.evaluate.draw_curves import kept_epoch, read_history
 from stages.evaluate.leaks import find_leaks
 from stages.evaluate.model_file import check_classes, read_card
@@ -31,7 +31,7 @@ def main() -> None:
     history = read_history("plots/history.csv")
     kept_in = card.epoch or kept_epoch(history, training.monitor)
 
-    keras = import_keras(training.backend)
+    keras = use_backend(training.backend)
     model = predict.load_model(keras, MODEL, card)
     predict.check_input(model, card, images, settings.tta, MODEL)
     probabilities = predict.predict(model, images, test["id"].to_numpy(), settings.tta)
@@ -39,7 +39,7 @@ def main() -> None:
     found = table.as_predictions(test, classes, probabilities)
     summary = summarise(found, leaks.leaked, leaks.copied, settings.bootstrap, settings.seed)
     seeds = {"split": splitting.seed, "train": training.seed, "evaluate": settings.seed}
-    made = provenance(training.backend, accelerators(keras), seeds, FINGERPRINTED)
+    made = provenance(training.backend, devices(), seeds, FINGERPRINTED)
     outputs.write_pictures(found, summary, images, test["id"].to_numpy(), history, kept_in)
     outputs.write_tables(table.predictions_table(test, found), summary, made)
 

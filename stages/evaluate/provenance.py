@@ -15,13 +15,13 @@ WRITTEN_BY_THE_PIPELINE = ("dvc.lock", "metrics", "plots")
 
 
 def provenance(
-    backend: str, accelerators: list[str], seeds: dict[str, int], inputs: Iterable[str]
+    backend: str, devices: list[str], seeds: dict[str, int], inputs: Iterable[str]
 ) -> dict[str, Any]:
     """Versions, machine, seeds, md5 of the inputs (the same that dvc.lock holds), and git's state.
 
     Args:
         backend: of Keras.
-        accelerators: as Keras names them.
+        devices: that Keras computed on, by name.
         seeds: by the stage that takes them.
         inputs: files to fingerprint.
     """
@@ -33,7 +33,7 @@ def provenance(
             "system": f"{platform.system()} {platform.machine()}",
             "processor": processor(),
             "cores": os.cpu_count(),
-            "accelerators": [*accelerators, *_gpu_names(accelerators)],
+            "devices": [*devices, *_gpu_names(devices)],
         },
         "seeds": seeds,
         "md5": {path: md5(path) for path in inputs},
@@ -72,8 +72,8 @@ def revision(folder: str | Path = ".") -> dict[str, Any]:
     return {"revision": commit, "dirty": bool(changes)}
 
 
-def _gpu_names(accelerators: list[str]) -> list[str]:
-    if not any(name.startswith("gpu") for name in accelerators):
+def _gpu_names(devices: list[str]) -> list[str]:
+    if all("cpu" in name.lower() for name in devices):
         return []
     return (_ask("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "").splitlines()
 

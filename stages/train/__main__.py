@@ -9,7 +9,7 @@ from stages.errors import run
 from stages.faces import load_images, read_splits
 from stages.files import read_json, write_csv
 from stages.settings import read_section
-from stages.train.backend import use_backend, versions
+from stages.backend import use_backend, versions
 from stages.train.checkpoints import Checkpoints
 from stages.train.inputs import training_set
 from stages.train.params import ModelSettings, TrainSettings

@@ -13,7 +13,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from stages.errors import CandidError
-from stages.train.backend import steps_per_call, worth_compiling
+from stages.backend import steps_per_call, worth_compiling
 from stages.train.batch_norm import Recompute
 from stages.train.checkpoints import Arrays, Checkpoints, Progress
 from stages.train.inputs import TrainingSet

@@ -10,7 +10,7 @@ import keras
 import pandas as pd
 
 from stages.errors import CandidError
-from stages.train.backend import is_out_of_memory
+from stages.backend import is_out_of_memory
 from stages.train.checkpoints import Checkpoints
 from stages.train.inputs import TrainingSet
 from stages.train.loop import Training

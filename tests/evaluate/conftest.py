@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from stages import faces
-from stages.evaluate.backend import import_keras
+from stages.backend import use_backend
 from stages.files import write_array, write_csv
 
 SIZE, CLASSES = 24, ("angry", "happy", "sad")
@@ -41,7 +41,7 @@ def bare_model(tmp_path_factory) -> Callable[..., Path]:
     def build(size: int = SIZE, channels: tuple[int, ...] = (), activation: str = "softmax") -> Path:
         key = (size, channels, activation)
         if key not in made:
-            keras = import_keras("tensorflow")
+            keras = use_backend("tensorflow")
             keras.utils.set_random_seed(3)
             given = keras.Input((size, size, *channels), dtype="uint8")
             x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(given))

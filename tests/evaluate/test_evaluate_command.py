@@ -115,7 +115,7 @@ def test_provenance_says_what_made_it(make_project, no_pictures):
     assert made["backend"] == "tensorflow"
     assert {"python", "keras", "tensorflow", "numpy"} <= set(made["versions"])
     assert set(made["md5"]) >= {"data/faces.npy", "data/splits.csv", "models/model.keras"}
-    assert made["device"]["accelerators"]
+    assert made["device"]["devices"]
     assert "revision" not in made, "there is no git here"
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from stages.errors import CandidError
-from stages.evaluate.backend import import_keras
+from stages.backend import use_backend
 from stages.evaluate.model_file import check_classes, read_card
 from stages.evaluate.predict import check_input, check_probabilities, load_model, predict
 
@@ -154,7 +154,7 @@ def test_another_class_list_is_named_with_both():
 
 
 def test_a_model_is_loaded_and_asked_for_what_it_takes(tmp_path, bare_model, add_card):
-    keras = import_keras("tensorflow")
+    keras = use_backend("tensorflow")
     faces = np.zeros((2, 24, 24), np.uint8)
     cases: list[tuple[int, tuple[int, ...], dict[str, Any], str | None]] = [
         (24, (), {}, None),
@@ -179,7 +179,7 @@ def test_a_model_is_loaded_and_asked_for_what_it_takes(tmp_path, bare_model, add
 
 
 def test_a_model_that_keras_cannot_rebuild(tmp_path, bare_model, add_card):
-    keras = import_keras("tensorflow")
+    keras = use_backend("tensorflow")
     path = archive(tmp_path / "m.keras")
     assert "Keras can't load it" in refusal(load_model, keras, path, read_card(path))
     path = Path(shutil.copy(bare_model(), tmp_path / "four.keras"))

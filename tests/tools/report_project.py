@@ -47,7 +47,7 @@ def reported(root: Path) -> Project:
         | {"conflicting_groups": 3, "conflicting_images": 8},
         "split": {"faces": 900, "leaky": False, "leaked_test_faces": 0, **parts},
         "provenance": {"versions": {"python": "3.11.2", "keras": "3.15.1"}, "revision": "abc123" * 6}
-        | {"dirty": False, "device": {"processor": "A <b>CPU</b>", "cores": 2, "accelerators": ["cpu:0"]}},
+        | {"dirty": False, "device": {"processor": "A <b>CPU</b>", "cores": 2, "devices": ["cpu:0"]}},
     }.items():
         project.write(f"metrics/{name}.json", json.dumps(value))
     project.write("plots/history.csv", HISTORY)

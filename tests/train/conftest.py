@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.train.backend import use_backend
+from stages.backend import use_backend
 
 use_backend("tensorflow")
 

@@ -14,7 +14,7 @@ CODE = """
 import sys, tempfile
 from pathlib import Path
 import numpy as np
-from stages.train.backend import use_backend
+from stages.backend import use_backend
 use_backend(sys.argv[1])
 from stages.train.checkpoints import Checkpoints
 from stages.train.train import train

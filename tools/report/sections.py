@@ -164,7 +164,7 @@ def again(run: Run) -> Iterator[Markup]:
             "machine",
             f"{device.get('processor', '')}, {device.get('cores', '?')} cores, {device.get('system', '')}",
         ),
-        ("accelerators", ", ".join(map(str, device.get("accelerators", []))) or "none"),
+        ("devices", ", ".join(map(str, device.get("devices", []))) or "none"),
         *((f"md5 of {path}", md5) for path, md5 in made.get("md5", {}).items()),
     ]
     yield table("What made it", ("what", "which"), rows, kind="settings", words=2)

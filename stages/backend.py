@@ -9,12 +9,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from stages.errors import CandidError
 
 
-def use_backend(name: str) -> None:
-    """Make Keras run on `name` (tensorflow, jax or torch) and import both; call it before Keras is imported.
+def use_backend(name: str) -> Any:
+    """Make Keras run on `name` (tensorflow, jax or torch), import both and return Keras.
+
+    Call it before Keras is imported. TensorFlow's kernels are the deterministic ones, unless the
+    environment says otherwise (TF_DETERMINISTIC_OPS=0).
 
     Raises:
         CandidError: KERAS_BACKEND asks for another, the package is not installed, or Keras already
@@ -34,6 +38,7 @@ def use_backend(name: str) -> None:
         ) from None
     os.environ["KERAS_BACKEND"] = name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
     with _hushed():
         keras = importlib.import_module("keras")
         devices()
@@ -41,6 +46,7 @@ def use_backend(name: str) -> None:
         raise CandidError(
             f"params.yaml: train.backend = {name!r}, but Keras runs on {keras.backend.backend()}"
         )
+    return keras
 
 
 def versions() -> dict[str, str]:
