@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.settings import read_section
 from stages.backend import devices, use_backend, worth_compiling
+from stages.settings import read_section
 from stages.train.params import TrainSettings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from stages.backend import use_backend, versions
 from stages.errors import run
 from stages.faces import load_images, read_splits
 from stages.files import read_json, write_csv
 from stages.settings import read_section
-from stages.backend import use_backend, versions
 from stages.train.checkpoints import Checkpoints
 from stages.train.inputs import training_set
 from stages.train.params import ModelSettings, TrainSettings

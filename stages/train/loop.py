@@ -12,8 +12,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from stages.errors import CandidError
 from stages.backend import steps_per_call, worth_compiling
+from stages.errors import CandidError
 from stages.train.batch_norm import Recompute
 from stages.train.checkpoints import Arrays, Checkpoints, Progress
 from stages.train.inputs import TrainingSet

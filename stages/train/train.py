@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import pandas as pd
 
-from stages.errors import CandidError
 from stages.backend import is_out_of_memory
+from stages.errors import CandidError
 from stages.train.checkpoints import Checkpoints
 from stages.train.inputs import TrainingSet
 from stages.train.loop import Training
