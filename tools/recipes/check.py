@@ -1,0 +1,119 @@
+"""Holds the complete settings of a run against the classes that the stages read them with."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from stages.catalogue import Dataset, DataSettings
+from stages.class_weights.params import ClassWeightsSettings
+from stages.dedup.params import DedupSettings
+from stages.errors import CandidError
+from stages.evaluate.params import EvaluateSettings
+from stages.faces import LABELS
+from stages.settings import Section, check
+from stages.split.params import SplitSettings
+from stages.train.params import ModelSettings, TrainSettings
+from tools.recipes.lines import Settings
+from tools.recipes.nets import nets
+
+SECTIONS: dict[str, type[Section]] = {
+    "data": DataSettings,
+    "dedup": DedupSettings,
+    "split": SplitSettings,
+    "class_weights": ClassWeightsSettings,
+    "model": ModelSettings,
+    "train": TrainSettings,
+    "evaluate": EvaluateSettings,
+}
+"""Beside `archs`, which has a class for each net."""
+
+
+class Checker:
+    """Checks the settings of one recipe over one params.yaml."""
+
+    def __init__(self, file: str, params: Mapping[str, Any], catalogue: Mapping[str, Dataset]) -> None:
+        """Take the recipe's file (for messages), params.yaml and the datasets as read."""
+        self.file = file
+        self.params = params
+        self.catalogue = catalogue
+
+    def check(self, settings: Settings, line: int) -> None:
+        """Put the settings over params.yaml and refuse what a stage would refuse.
+
+        Args:
+            settings: dotted overrides.
+            line: of the run, for a fault that belongs to no single override.
+
+        Raises:
+            CandidError: file, line, key, value and what is allowed.
+        """
+        params: dict[str, Any] = copy.deepcopy(dict(self.params))
+        for key, value in settings.values.items():
+            self._put(params, key, value, settings.lines[key])
+        for name, kind in SECTIONS.items():
+            self._section(name, kind, params[name], settings, line)
+        arch = params["model"]["arch"]
+        if arch not in nets():
+            self._refuse("model.arch", arch, f"expected one of {', '.join(nets())}", settings, line)
+        for name in {arch, *(key.split(".")[1] for key in settings.values if key.startswith("archs."))}:
+            self._section(f"archs.{name}", nets()[name].settings, params["archs"][name], settings, line)
+        self._together(params, settings, line)
+
+    def _put(self, params: dict[str, Any], key: str, value: Any, line: int) -> None:
+        first, *path = key.split(".")
+        known = [*SECTIONS, "archs"]
+        if first not in known or not path:
+            raise CandidError(f"{self.file}:{line}: unknown key {key}; expected a key of {', '.join(known)}")
+        if first == "archs" and (path[0] not in nets() or len(path) < 2):
+            raise CandidError(
+                f"{self.file}:{line}: unknown key {key}; expected a key of one of {', '.join(nets())}"
+            )
+        place = params[first]
+        for part in path[:-1]:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise CandidError(f"{self.file}:{line}: unknown key {key}; {part} has no keys below it")
+        if isinstance(place.get(path[-1]), dict):
+            raise CandidError(f"{self.file}:{line}: {key} = {value!r}: expected the keys below it")
+        place[path[-1]] = value
+
+    def _section(self, name: str, kind: type[Section], value: Any, settings: Settings, line: int) -> None:
+        try:
+            kind.model_validate(value)
+        except ValidationError as error:
+            place = error.errors(include_url=False)[0]["loc"]
+            key = ".".join([name, *(part for part in place if isinstance(part, str))])
+            check(name, kind, value, f"{self.file}:{settings.line(key) or line}")
+
+    def _together(self, params: dict[str, Any], settings: Settings, line: int) -> None:
+        """Check what no section can see alone."""
+        data, model, train = params["data"], params["model"], params["train"]
+        net = nets()[model["arch"]]
+        if data["dataset"] not in self.catalogue:
+            known = f"expected one of {', '.join(self.catalogue)}"
+            self._refuse("data.dataset", data["dataset"], known, settings, line)
+        if not self.catalogue[data["dataset"]].other_labels:
+            for label in data["classes"] or []:
+                if label not in LABELS:
+                    self._refuse("data.classes", label, f"expected {', '.join(LABELS)}", settings, line)
+        if model["weights"] == "imagenet" and not net.preset:
+            told = f"{model['arch']} has no ImageNet weights; expected null"
+            self._refuse("model.weights", "imagenet", told, settings, line)
+        if train["freeze_epochs"] and model["weights"] is None:
+            told = "a frozen body of random weights learns nothing; expected 0 with model.weights = null"
+            self._refuse("train.freeze_epochs", train["freeze_epochs"], told, settings, line)
+        crop, side = train["augment"]["crop"], data["image_size"]
+        if crop is not None and crop > side:
+            told = f"expected at most data.image_size = {side}"
+            self._refuse("train.augment.crop", crop, told, settings, line)
+        if (crop or side) < net.smallest:
+            key = "train.augment.crop" if crop else "data.image_size"
+            told = f"{model['arch']} needs at least {net.smallest}"
+            self._refuse(key, crop or side, told, settings, line)
+
+    def _refuse(self, key: str, value: Any, told: str, settings: Settings, line: int) -> None:
+        raise CandidError(f"{self.file}:{settings.line(key) or line}: {key} = {value!r}: {told}")
