@@ -179,10 +179,10 @@ def _classes(published: PublishedEntry) -> Iterator[str]:
 def _numbers(entry: PublishedEntry) -> Iterator[Published]:
     """Take a table apart; a confusion matrix gives no number of its own."""
     if entry.metric is not None and entry.value is not None:
-        yield Published(entry.metric, entry.value, entry.source, entry.sd)
+        yield Published(entry.metric, entry.value, entry.source, entry.sd, entry.repetitions or [])
     for name, row in (entry.per_class or {}).items():
         for score, value in row.scores().items():
-            yield Published(f"per_class.{name}.{score}", value, entry.source, row.sd)
+            yield Published(f"per_class.{name}.{score}", value, entry.source)
         if row.support is not None:
             yield Published(f"per_class.{name}.support", row.support, entry.source)
 

@@ -21,7 +21,7 @@ class Paper:
     authors: list[str]
     year: int
     where: str
-    url: str
+    url: str | None
 
     @property
     def short(self) -> str:
@@ -42,6 +42,8 @@ class Published:
     """Where it stands: Table 3."""
     sd: float | None = None
     """Standard deviation over repetitions, a fraction."""
+    repetitions: list[float] = field(default_factory=list)
+    """The value of each repetition, where the paper prints them."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,8 @@ class Recipe:
     """What the recipe changes to be honest; Run.honest has it merged."""
     honest_protocol: str
     runs: list[Run]
-    notes: list[str]
-    """Where the paper contradicts itself or the data."""
+    notes: dict[str, str]
+    """Name -> where the paper contradicts itself or the data."""
 
     def run(self, name: str) -> Run:
         """Give the run of that name; KeyError where there is none."""

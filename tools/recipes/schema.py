@@ -40,7 +40,8 @@ class PaperEntry(Section):
     authors: list[Text] = Field(min_length=1)
     year: int = Field(ge=1900, le=2100)
     where: Text
-    url: str = Field(pattern="^https?://")
+    url: str | None = Field(pattern="^https?://")
+    """None: no address is known."""
 
 
 class ClassEntry(Section):
@@ -51,14 +52,6 @@ class ClassEntry(Section):
     f1: Share | None = None
     auc: Share | None = None
     support: int | None = Field(default=None, ge=0)
-    sd: Share | None = None
-    """Of the only score beside it, over repetitions."""
-
-    @model_validator(mode="after")
-    def _one_for_a_deviation(self) -> Self:
-        if self.sd is not None and len(self.scores()) != 1:
-            raise ValueError("sd stands beside one score; give each score with a deviation as a metric")
-        return self
 
     def scores(self) -> dict[str, float]:
         """Name the scores given, support aside."""
@@ -94,12 +87,15 @@ class PublishedEntry(Section):
     metric: str | None = None
     value: float | None = Field(default=None, ge=0)
     sd: Share | None = None
+    """Standard deviation over repetitions."""
+    repetitions: list[Share] | None = Field(default=None, min_length=2)
+    """The value of each repetition, where the paper prints them."""
     per_class: dict[Expression, ClassEntry] | None = Field(default=None, min_length=1)
     confusion: ConfusionEntry | None = None
 
     @field_validator("metric")
     @classmethod
-    def _known(cls, metric: str | None) -> str | None:
+    def _place(cls, metric: str | None) -> str | None:
         if metric is None:
             return None
         if not METRIC.fullmatch(metric):
@@ -118,8 +114,8 @@ class PublishedEntry(Section):
             raise ValueError(f"expected metric and value, per_class or confusion; found {found}")
         if (self.metric is None) != (self.value is None):
             raise ValueError("metric and value go together")
-        if self.sd is not None and self.metric is None:
-            raise ValueError("sd goes with metric and value")
+        if self.metric is None and (self.sd is not None or self.repetitions is not None):
+            raise ValueError("sd and repetitions go with metric and value")
         if self.value is not None and self.value > 1 and not _unbounded(self.metric or ""):
             raise ValueError(f"value {self.value:g} is above 1; expected a fraction, not per cent")
         return self
@@ -186,4 +182,4 @@ class RecipeFile(Section):
     chosen: dict[str, Text]
     honest: HonestEntry
     runs: list[RunEntry] = Field(min_length=1)
-    notes: list[Text]
+    notes: dict[str, Text]
