@@ -7,18 +7,18 @@ import importlib.metadata
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from stages.errors import CandidError
 
 
-def use_backend(name: str) -> Any:
+def use_backend(name: str, start: Callable[[], None] = lambda: None) -> Any:
     """Make Keras run on `name` (tensorflow, jax or torch), import both and return Keras.
 
     Call it before Keras is imported. TensorFlow's kernels are the deterministic ones, unless the
-    environment says otherwise (TF_DETERMINISTIC_OPS=0).
+    environment says otherwise (TF_DETERMINISTIC_OPS=0). `start` is called before the devices are looked at.
 
     Raises:
         CandidError: KERAS_BACKEND asks for another, the package is not installed, or Keras already
@@ -38,9 +38,9 @@ def use_backend(name: str) -> Any:
         ) from None
     os.environ["KERAS_BACKEND"] = name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
     with _hushed():
         keras = importlib.import_module("keras")
+        start()
         devices()
     if keras.backend.backend() != name:
         raise CandidError(

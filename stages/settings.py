@@ -63,6 +63,8 @@ def check(name: str, kind: type[SectionT], value: Any, path: str | Path = PARAMS
         if first["type"] == "missing":
             raise CandidError(f"{path}: {key} is missing") from None
         reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "value_error" and isinstance(first["input"], dict):  # a rule over several keys
+            raise CandidError(f"{path}: {key}: {reason}") from None
         raise CandidError(f"{path}: {key} = {first['input']!r}: {reason}") from None
 
 

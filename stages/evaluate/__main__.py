@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from stages.backend import devices, use_backend
 from stages.errors import run
 from stages.evaluate import outputs, predict, table
@@ -31,6 +33,7 @@ def main() -> None:
     history = read_history("plots/history.csv")
     kept_in = card.epoch or kept_epoch(history, training.monitor)
 
+    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")  # the same probabilities on every run of one GPU too
     keras = use_backend(training.backend)
     model = predict.load_model(keras, MODEL, card)
     predict.check_input(model, card, images, settings.tta, MODEL)
