@@ -101,7 +101,7 @@ class _Reader:
                 else "without_imagenet in a run that needs no ImageNet weights"
             )
             self._refuse(place if needs else (*place, "without_imagenet"), f"run {entry.name!r}: {told}")
-        self._check_classes(number, entry, own)
+        published = self._published(number, entry, own)
         return Run(
             name=entry.name,
             about=entry.about,
@@ -113,8 +113,8 @@ class _Reader:
             honest_over={key: values for key, (values, _) in fair_over.items()},
             no_honest=entry.honest.none,
             without_imagenet=None if entry.without_imagenet is None else scratch.values,
-            published=[one for published in entry.published for one in _numbers(published)],
-            confusions=[_confusion(published) for published in entry.published if published.confusion],
+            published=published,
+            confusions=[_confusion(one) for one in entry.published if one.confusion],
             reported=[Reported(**one.model_dump()) for one in entry.reported],
         )
 
@@ -154,16 +154,20 @@ class _Reader:
             self.checker.check(settings | first | scratch, line)
         return (settings | first).values.get("model.weights") == "imagenet"
 
-    def _check_classes(self, number: int, entry: RunEntry, settings: Settings) -> None:
-        """Refuse a published score of a class that the run leaves out."""
+    def _published(self, number: int, entry: RunEntry, settings: Settings) -> list[Published]:
+        """Take the tables apart; refuse a class that the run leaves out, and a number given twice."""
         classes = settings.values.get("data.classes")
-        for one, published in enumerate(entry.published):
-            for name in _classes(published) if classes else []:
+        found: dict[str, Published] = {}
+        for row, table in enumerate(entry.published):
+            place: Place = ("runs", number, "published", row)
+            for name in _classes(table) if classes else []:
                 if name not in classes:
-                    self._refuse(
-                        ("runs", number, "published", one),
-                        f"a score of {name!r}, which is not in data.classes = {classes} of {entry.name!r}",
-                    )
+                    self._refuse(place, f"a score of {name!r}, which is not in data.classes = {classes}")
+            for one in _numbers(table):
+                if one.metric in found:
+                    self._refuse(place, f"{one.metric} a second time; first in {found[one.metric].source}")
+                found[one.metric] = one
+        return list(found.values())
 
     def _refuse(self, place: Place, told: str) -> None:
         raise CandidError(f"{self.lines.at(place)}: {told}")

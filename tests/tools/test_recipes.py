@@ -1,0 +1,332 @@
+"""The shipped recipes: complete, possible, and their numbers add up or the recipe says where they don't."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from stages.settings import check, read_yaml
+from stages.split.params import SplitSettings
+from stages.split.protocols import split_faces
+from tools.recipes import Published, Recipe, Run, list_recipes, load_recipe
+
+ROOT = Path(__file__).parents[2]
+PARAMS = read_yaml(ROOT / "params.yaml")
+KEYS = list_recipes(ROOT / "recipes")
+RECIPES = {key: load_recipe(key, ROOT / "recipes", ROOT / "params.yaml") for key in KEYS}
+RUNS = [
+    pytest.param(recipe, run, id=f"{recipe.key}-{run.name}")
+    for recipe in RECIPES.values()
+    for run in recipe.runs
+]
+
+
+def runs_with(*wanted: str) -> list[Any]:
+    """Runs that have each of these published for all classes (support, recall), or for the whole."""
+    found = []
+    for recipe in RECIPES.values():
+        for run in recipe.runs:
+            given = {one.metric for one in run.published}
+            ends = {metric.rpartition(".")[2] for metric in given}
+            if all(name in given or name in ends for name in wanted):
+                found.append(pytest.param(recipe, run, id=f"{recipe.key}-{run.name}"))
+    return found
+
+
+TEST_FACES = {"fergit": 2465, "ck48": 99, "rafdb": 3008}
+FER2013_TEST = {"adebo2023": 3677, "qutub2023": 7178, "rehman2024": 7178}
+
+
+def leaves(section: dict[str, Any], prefix: str) -> Iterator[str]:
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}.{key}")
+        else:
+            yield f"{prefix}.{key}"
+
+
+def scores(run: Run, score: str) -> dict[str, float]:
+    """Published values of one score by class."""
+    found = {}
+    for one in run.published:
+        match one.metric.split("."):
+            case ["per_class", name, kind] if kind == score:
+                found[name] = one.value
+    return found
+
+
+def number(run: Run, metric: str) -> Published | None:
+    return next((one for one in run.published if one.metric == metric), None)
+
+
+def rounding(recipe: Recipe, value: float) -> float:
+    """Half of the last digit printed: per cent in two papers, at least hundredths of it in the others."""
+    least = 2 if recipe.key in ("adebo2023", "bah2022") else 4
+    return 0.5 * 10 ** -max(least, len(repr(value).partition(".")[2])) + 1e-9
+
+
+def test_the_five_papers_are_there():
+    assert KEYS == ["adebo2023", "bah2022", "li2021", "qutub2023", "rehman2024"]
+
+
+def test_every_row_of_the_papers_tables_is_a_run():
+    nets = ["baseline", "efficientnet_b0", "resnet18", "vgg16", "vgg19"]
+    assert {key: [run.name for run in recipe.runs] for key, recipe in RECIPES.items()} == {
+        "adebo2023": [
+            f"{net}-{optimizer}"
+            for net in ("resnet50", "vgg11", "self_built")
+            for optimizer in ("adam", "sgd", "nesterov")
+        ],
+        "bah2022": ["fergit-basic", "fergit-residual", "ck48-residual", "ck48-basic"],
+        "li2021": ["own-images", "ck48"],
+        "qutub2023": [*nets, *(f"{net}-rafdb" for net in nets[1:])],
+        "rehman2024": ["plain", "augmented"],
+    }
+
+
+@pytest.mark.parametrize(("recipe", "run"), RUNS)
+def test_a_run_leans_on_nothing_in_params_yaml_that_shapes_its_result(recipe: Recipe, run: Run):
+    """Somebody who has edited params.yaml reproduces the paper all the same."""
+    for settings in filter(
+        None, (run.settings, run.honest, {**run.settings, **(run.without_imagenet or {})})
+    ):
+        over = run.honest_over if settings is run.honest else run.over
+        settings = settings | {key: values[0] for key, values in over.items()}
+        wanted = {
+            *leaves(PARAMS["train"], "train"),
+            *leaves(PARAMS["archs"][arch := settings["model.arch"]], f"archs.{arch}"),
+        }
+        wanted -= {
+            "train.backend",
+            "train.precision",
+            "train.steps_per_execution",
+            "train.step_epochs",
+            "train.step_factor",
+        }
+        optional = {
+            "train.momentum": settings["train.optimizer"] == "sgd",
+            "train.nesterov": settings["train.optimizer"] == "sgd",
+            "train.min_lr": settings["train.schedule"] in ("plateau", "cosine"),
+            "train.plateau.monitor": settings["train.schedule"] == "plateau",
+            "train.plateau.patience": settings["train.schedule"] == "plateau",
+            "train.plateau.factor": settings["train.schedule"] == "plateau",
+            "train.warmup_epochs": settings["train.schedule"] == "cosine",
+            "train.thaw_learning_rate": settings["train.freeze_epochs"] > 0,
+        }
+        wanted -= {key for key, needed in optional.items() if not needed}
+        off = {
+            key.rpartition(".")[0]
+            for key, value in settings.items()
+            if key.endswith(".probability") and value == 0
+        }
+        wanted -= {key for key in wanted if key.rpartition(".")[0] in off}
+        wanted |= {f"data.{key}" for key in ("dataset", "parts", "classes", "image_size", "color")}
+        wanted |= {"dedup.policy", "class_weights.scheme", "model.arch", "model.weights", "evaluate.tta"}
+        wanted |= {"split.protocol", "split.groups", "split.seed"}
+        wanted |= {
+            "random": {"split.ratios"},
+            "official": {
+                "split.ratios",
+                "split.official.train",
+                "split.official.validation",
+                "split.official.test",
+            },
+            "folds": {"split.folds", "split.fold", "split.repeat"},
+        }[settings["split.protocol"]]
+        assert wanted - set(settings) == set()
+
+
+@pytest.mark.parametrize(("recipe", "run"), RUNS)
+def test_the_honest_counterpart_differs_in_the_handling_of_dependence_alone(recipe: Recipe, run: Run):
+    assert run.honest is not None
+    changed = {key for key in {*run.settings, *run.honest} if run.settings.get(key) != run.honest.get(key)}
+    assert {key.split(".")[0] for key in changed} <= {"dedup", "split"}
+    assert run.honest["split.groups"] == ["subject", "sequence", "duplicate"]
+    assert run.honest["dedup.policy"] != "off"
+    assert run.settings["split.groups"] == []
+
+
+@pytest.mark.parametrize(("recipe", "run"), RUNS)
+def test_names_of_experiments_are_names_of_branches(recipe: Recipe, run: Run):
+    for honest in (False, True):
+        names = [f"{recipe.key}-{run.name}-{suffix}" for suffix, _ in run.members(honest)]
+        assert len(set(names)) == len(names)
+        assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-") for name in names)
+
+
+def test_ten_by_ten_folds_are_a_hundred_experiments():
+    members = RECIPES["li2021"].run("ck48").members(honest=True)
+    assert [members[0][0], members[13][0], members[-1][0]] == ["r0-f0", "r1-f3", "r9-f9"]
+    assert len(members) == 100
+    assert members[13][1]["split.repeat"] == 1
+    assert members[13][1]["split.fold"] == 3
+    assert members[13][1]["split.groups"] == ["subject", "sequence", "duplicate"]
+
+
+def test_without_imagenet_nothing_is_frozen():
+    for recipe in RECIPES.values():
+        for run in recipe.runs:
+            for honest in (False, True):
+                for _, settings in run.members(honest, imagenet=False):
+                    assert settings["model.weights"] is None
+                    assert settings["train.freeze_epochs"] == 0
+
+
+def test_the_split_of_ck48_has_the_papers_test_part():
+    counts = {
+        "angry": 135,
+        "disgust": 177,
+        "fear": 75,
+        "happy": 207,
+        "sad": 84,
+        "surprise": 249,
+        "contempt": 54,
+    }
+    labels = [name for name, count in counts.items() for _ in range(count)]
+    faces = pd.DataFrame({"id": range(981), "label": labels, "part": "", "subject": "", "sequence": ""})
+    kept = pd.DataFrame({"id": range(981), "group": -1, "kept": True})
+    run = RECIPES["bah2022"].run("ck48-residual")
+    section = {**PARAMS["split"], "ratios": run.settings["split.ratios"], "groups": []}
+    splits = split_faces(faces, kept, check("split", SplitSettings, section))
+    assert splits[splits["part"] == "test"]["label"].value_counts().to_dict() == scores(run, "support")
+
+
+@pytest.mark.parametrize(("recipe", "run"), runs_with("support"))
+def test_supports_add_up_to_the_test_part(recipe: Recipe, run: Run):
+    supports = scores(run, "support")
+    dataset = run.settings["data.dataset"]
+    tested = FER2013_TEST[recipe.key] if dataset == "fer2013" else TEST_FACES[dataset]
+    if recipe.key == "qutub2023" and dataset == "fer2013":
+        assert sum(supports.values()) == 7168
+        assert "7,168" in recipe.notes["supports"]
+        assert tested - 7168 == 1774 - supports["happy"]
+    else:
+        assert sum(supports.values()) == tested
+
+
+@pytest.mark.parametrize(("recipe", "run"), runs_with("accuracy", "support", "recall"))
+def test_accuracy_is_recall_weighted_by_support(recipe: Recipe, run: Run):
+    supports, recalls, accuracy = scores(run, "support"), scores(run, "recall"), number(run, "accuracy")
+    assert accuracy is not None
+    assert supports.keys() == recalls.keys()
+    expected = sum(recalls[name] * supports[name] for name in supports) / sum(supports.values())
+    assert abs(expected - accuracy.value) <= 0.005 + rounding(recipe, accuracy.value)
+
+
+@pytest.mark.parametrize(("recipe", "run"), runs_with("precision", "recall", "per_class.happy.f1"))
+def test_f1_is_the_harmonic_mean(recipe: Recipe, run: Run):
+    precisions, recalls = scores(run, "precision"), scores(run, "recall")
+    for name, f1 in scores(run, "f1").items():
+        low, high = (
+            2 / (1 / (precisions[name] + off) + 1 / (recalls[name] + off)) for off in (-0.005, 0.005)
+        )
+        assert low - 0.005 <= f1 <= high + 0.005, name
+
+
+@pytest.mark.parametrize(("recipe", "run"), runs_with("macro.f1"))
+def test_macro_scores_are_means_of_the_classes(recipe: Recipe, run: Run):
+    macro, classes = number(run, "macro.f1"), scores(run, "f1")
+    assert macro is not None
+    assert len(classes) == 3
+    if run.name == "vgg11-nesterov":
+        assert mean(classes.values()) == pytest.approx(0.56)
+        assert macro.value == 0.53
+        assert "0.53" in recipe.notes["vgg11_nesterov"]
+        assert "0.56" in recipe.notes["vgg11_nesterov"]
+    else:
+        assert abs(mean(classes.values()) - macro.value) <= 0.01
+
+
+@pytest.mark.parametrize(("key", "name"), [("qutub2023", "vgg16"), ("qutub2023", "resnet18-rafdb")])
+def test_confusion_matrices_agree_with_the_tables(key: str, name: str):
+    recipe, run = RECIPES[key], RECIPES[key].run(name)
+    assert run.confusions
+    for matrix in run.confusions:
+        actual = dict(zip(matrix.classes, map(sum, matrix.counts), strict=True))
+        predicted = dict(zip(matrix.classes, map(sum, zip(*matrix.counts, strict=True)), strict=True))
+        right = {name: matrix.counts[place][place] for place, name in enumerate(matrix.classes)}
+        assert actual == scores(run, "support")
+        for name in matrix.classes:
+            assert abs(right[name] / actual[name] - scores(run, "recall")[name]) <= 0.005 + 1e-9
+            assert abs(right[name] / predicted[name] - scores(run, "precision")[name]) <= 0.005 + 1e-9
+        accuracy = number(run, "accuracy")
+        assert accuracy is not None
+        share = sum(right.values()) / sum(actual.values())
+        if abs(share - accuracy.value) > rounding(recipe, accuracy.value):
+            note = recipe.notes[matrix.source.lower().replace(" ", "_")]
+            assert f"{sum(right.values()):,}" in note
+            assert f"{share:.2%}".replace("%", " %") in note
+            assert f"{accuracy.value:.2%}".replace("%", " %") in note
+
+
+def test_means_and_deviations_are_those_of_the_repetitions():
+    published = RECIPES["li2021"].run("own-images").published
+    assert len(published) == 8
+    for one in published:
+        assert len(one.repetitions) == 10
+        assert one.sd is not None
+        assert abs(mean(one.repetitions) - one.value) <= 0.5e-4 + 1e-9, one
+        assert abs(stdev(one.repetitions) - one.sd) <= 0.5e-4 + 1e-9, one
+
+
+def test_li2021_accuracy_of_a_repetition_is_the_mean_of_its_sensitivities():
+    """A hundred images of each class: overall accuracy is balanced accuracy."""
+    published = RECIPES["li2021"].run("own-images").published
+    accuracy = next(one for one in published if one.metric == "accuracy")
+    recalls = [one.repetitions for one in published if one.metric.endswith(".recall")]
+    assert len(recalls) == 7
+    for overall, *classes in zip(accuracy.repetitions, *recalls, strict=True):
+        assert math.isclose(mean(classes), overall, abs_tol=0.5e-4)
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "told"),
+    [
+        ("adebo2023", "all", "0.45"),
+        ("adebo2023", "best_epoch", "epoch 24"),
+        ("adebo2023", "input", "488"),
+        ("adebo2023", "removed", "794"),
+        ("adebo2023", "schedule", "never falls"),
+        ("bah2022", "caption", "Figure 8"),
+        ("bah2022", "f1", "65 %"),
+        ("bah2022", "happy", "93 %"),
+        ("bah2022", "split", "99"),
+        ("li2021", "images", "1,400"),
+        ("qutub2023", "conclusion", "70.2 %"),
+        ("qutub2023", "rafdb_test", "3,068"),
+        ("qutub2023", "rows", "predictions"),
+        ("qutub2023", "vgg19_map", "2x2"),
+        ("rehman2024", "accuracy", "75.79 %"),
+        ("rehman2024", "swapped", "78.57 %"),
+        ("rehman2024", "training_samples", "28,745"),
+        ("rehman2024", "validation", "7,178"),
+    ],
+)
+def test_contradictions_are_told(key: str, name: str, told: str):
+    assert told in RECIPES[key].notes[name]
+
+
+def test_bah2022_f1_of_the_text_is_not_that_of_the_tables():
+    for name in ("fergit-basic", "fergit-residual"):
+        run = RECIPES["bah2022"].run(name)
+        assert next(one.value for one in run.reported if one.what.startswith("F1")) == 0.65
+        assert mean(scores(run, "f1").values()) > 0.67
+
+
+def test_qutub2023_accuracies_that_no_count_of_images_gives():
+    """The note rafdb_accuracy says which; the others are counts of 3,008."""
+    recipe = RECIPES["qutub2023"]
+    notes = recipe.notes["rafdb_accuracy"]
+    for run in recipe.runs:
+        accuracy = number(run, "accuracy")
+        assert accuracy is not None
+        if run.settings["data.dataset"] == "rafdb":
+            right = round(accuracy.value * 3008)
+            possible = abs(right / 3008 - accuracy.value) <= rounding(recipe, accuracy.value)
+            assert possible != (f"{accuracy.value * 100:.5g}" in notes), run.name
