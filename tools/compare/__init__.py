@@ -1,0 +1,1 @@
+"""Published numbers beside ours: python -m tools.compare RECIPE. See docs/reproduce.md."""

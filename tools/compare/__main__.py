@@ -1,0 +1,53 @@
+"""Set a paper's numbers beside those measured here: python -m tools.compare RECIPE [--full] [--md]
+
+Reads the experiments that git holds; nothing is run or checked out. See docs/reproduce.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from stages.errors import CandidError, run
+from tools.compare import tell
+from tools.compare.recorded import write_recorded
+from tools.compare.table import build, choose, measured_here
+from tools.recipes import load_recipe
+
+WRITERS = {"text": tell.as_text, "md": tell.as_markdown, "json": tell.as_json}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the table, or write the results."""
+    parser = argparse.ArgumentParser(prog="python -m tools.compare", description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", help="a file of recipes/ without .yaml")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="RUN", help="names, patterns, or parts of names"
+    )
+    parser.add_argument("--full", action="store_true", help="every published number, classes too")
+    style = parser.add_mutually_exclusive_group()
+    style.add_argument("--md", dest="style", action="store_const", const="md", help="as Markdown")
+    style.add_argument("--json", dest="style", action="store_const", const="json", help="for machines")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--from", dest="folder", type=Path, help="recorded results in place of experiments")
+    source.add_argument(
+        "--export", type=Path, metavar="FOLDER", help="write the results here, to be committed"
+    )
+    parser.set_defaults(style="text")
+    options = parser.parse_args(arguments)
+    recipe = load_recipe(options.recipe)
+    runs = choose(recipe, options.only)
+    if options.export is None:
+        sys.stdout.write(WRITERS[options.style](build(Path(), recipe, runs, options.folder), options.full))
+        return
+    found = [one for one in measured_here(Path(), recipe) if one.run in runs]
+    if not found:
+        raise CandidError(
+            f"{recipe.key}: no experiment to export here; run `python -m tools.reproduce {recipe.key}`"
+        )
+    sys.stdout.write(tell.lines_of(write_recorded(options.export, recipe, found)))
+
+
+if __name__ == "__main__":
+    run("compare", main, hint="")

@@ -1,0 +1,123 @@
+"""Settings by dotted key: flattened, put together, told apart, and cut to fewer epochs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tools.recipes import Run
+from tools.recipes.recipe import Overrides
+
+MISSING = object()
+PER_EPOCH = ("train.warmup_epochs", "train.freeze_epochs")
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> Overrides:
+    """Dotted key -> value of nested mappings; a list, or an empty mapping, is a value."""
+    found: Overrides = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{before}{key}.")
+        else:
+            found[f"{before}{key}"] = value
+    return found
+
+
+def merged(params: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
+    """A copy of nested settings with the overrides put in."""
+    whole: dict[str, Any] = copy.deepcopy(dict(params))
+    for dotted, value in overrides.items():
+        *path, last = dotted.split(".")
+        place = whole
+        for key in path:
+            inner = place.get(key)
+            if not isinstance(inner, dict):
+                place[key] = inner = {}
+            place = inner
+        place[last] = value
+    return whole
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values of a setting mean the same: 1 and 1.0 do, 1 and true do not."""
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def differences(has: Overrides, wanted: Overrides) -> Overrides:
+    """The wanted keys that have another value, with the one they have (MISSING: none)."""
+    return {
+        key: has.get(key, MISSING) for key, value in wanted.items() if not same(has.get(key, MISSING), value)
+    }
+
+
+def shortened(settings: Overrides, epochs: int) -> Overrides:
+    """What to change so that a run takes `epochs` epochs; {} where it does.
+
+    With fewer of them, what is counted in epochs shrinks in proportion, since it has to stay below.
+    """
+    whole = settings.get("train.epochs")
+    if whole == epochs:
+        return {}
+    changed: Overrides = {"train.epochs": epochs}
+    if isinstance(whole, int) and epochs < whole:
+        for key in PER_EPOCH:
+            if settings.get(key):
+                changed[key] = min(max(1, round(settings[key] * epochs / whole)), epochs - 1)
+        if steps := settings.get("train.step_epochs"):
+            scaled = {max(1, round(step * epochs / whole)) for step in steps}
+            changed["train.step_epochs"] = sorted(step for step in scaled if step < epochs)
+    return {key: value for key, value in changed.items() if not same(settings.get(key, MISSING), value)}
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How the settings of an experiment differ from what its run asks for."""
+
+    epochs: tuple[int, int] | None = None
+    """Had and wanted, where they differ."""
+    scratch: bool = False
+    """Without the ImageNet weights that the run asks for."""
+    changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    """Other keys: had and wanted."""
+
+    @property
+    def none(self) -> bool:
+        """Whether the experiment is the run as the recipe has it."""
+        return self.epochs is None and not self.scratch and not self.changed
+
+    @property
+    def rank(self) -> tuple[int, bool, float]:
+        """Smaller is nearer to the run."""
+        share = 1.0 if self.epochs is None else min(1.0, self.epochs[0] / max(1, self.epochs[1]))
+        return len(self.changed), self.scratch, -share
+
+
+def deviation(has: Overrides, wanted: Overrides, run: Run) -> Deviation:
+    """Hold the settings of an experiment against those its run asks for.
+
+    Args:
+        has: all settings of the experiment, flat.
+        wanted: those of the run's member.
+        run: for what it changes where there are no ImageNet weights.
+    """
+    scratch = False
+    if (
+        run.without_imagenet is not None
+        and wanted.get("model.weights") is not None
+        and has.get("model.weights") is None
+    ):
+        scratch, wanted = True, {**wanted, **run.without_imagenet}
+    left = differences(has, wanted)
+    epochs = None
+    if isinstance(had := left.get("train.epochs"), int):
+        del left["train.epochs"]
+        epochs = (had, int(wanted["train.epochs"]))
+        companions = shortened({**has, **wanted}, had)
+        left = {
+            key: value
+            for key, value in left.items()
+            if key not in companions or not same(companions[key], value)
+        }
+    return Deviation(epochs, scratch, {key: (value, wanted[key]) for key, value in left.items()})

@@ -1,0 +1,80 @@
+"""Puts a recipe's table together from the experiments here, or from a folder of recorded results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from stages.errors import CandidError
+from tools.compare.found import read_experiments
+from tools.compare.measured import Measured, gather
+from tools.compare.recorded import FOLDER, read_recorded
+from tools.compare.rows import Table, pair
+from tools.compare.seconds import seconds_of
+from tools.recipes import Recipe, Run
+
+
+def build(root: Path, recipe: Recipe, runs: Sequence[Run], folder: Path | None = None) -> Table:
+    """Compare the runs.
+
+    Args:
+        root: the project.
+        recipe: read.
+        runs: of it, those to show.
+        folder: of recorded results, in place of the experiments here; where it is None, what is committed in
+            recipes/measured/<recipe> stands in for runs without an experiment here.
+    """
+    if folder is not None and not folder.is_dir():
+        raise CandidError(f"{folder}: no such folder; expected what --export wrote")
+    here = [] if folder is not None else measured_here(root, recipe)
+    recorded = read_recorded(folder or root / FOLDER / recipe.key, recipe)
+    return Table(
+        recipe,
+        [
+            pair(run, *([one for one in pool if one.run.name == run.name] for pool in (here, recorded)))
+            for run in runs
+        ],
+    )
+
+
+def measured_here(root: Path, recipe: Recipe) -> list[Measured]:
+    """All that was run here: of each run and protocol, the nearest to the recipe first."""
+    experiments = read_experiments(root, recipe, predictions=True)
+    known = seconds_of(root)
+    found = [
+        one for run in recipe.runs for honest in (False, True) for one in gather(run, honest, experiments)
+    ]
+    return [
+        replace(
+            one,
+            seconds={
+                suffix: known[member.called, member.baseline]
+                for suffix, member in one.members.items()
+                if (member.called, member.baseline) in known
+            },
+        )
+        for one in found
+    ]
+
+
+def choose(recipe: Recipe, wanted: Sequence[str]) -> list[Run]:
+    """The runs of these names, patterns (fer2013-*) or parts of names (resnet18), in the recipe's order.
+
+    Raises:
+        CandidError: one fits no run.
+    """
+    from fnmatch import fnmatchcase
+
+    if not wanted:
+        return recipe.runs
+    chosen: set[str] = set()
+    for text in wanted:
+        text = text.removeprefix(f"{recipe.key}-")
+        fits = [run.name for run in recipe.runs if fnmatchcase(run.name, text)]
+        fits = fits or [run.name for run in recipe.runs if f"-{text}-" in f"-{run.name}-"]
+        if not fits:
+            names = ", ".join(run.name for run in recipe.runs)
+            raise CandidError(f"{recipe.key} has no run {text!r}; expected one of {names}")
+        chosen |= set(fits)
+    return [run for run in recipe.runs if run.name in chosen]

@@ -1,0 +1,1 @@
+"""A paper's experiments as DVC experiments: python -m tools.reproduce RECIPE. See docs/reproduce.md."""

@@ -1,0 +1,126 @@
+"""Queues what is to be run, follows it, and stops cleanly."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Never
+
+from ruamel.yaml import YAML
+
+from stages.errors import CandidError
+from tools.compare.found import experiment_refs
+from tools.compare.settings import differences, flat
+from tools.gate.revisions import EXPERIMENTS, git
+from tools.reproduce.overrides import hydra
+from tools.reproduce.plan import Planned
+from tools.reproduce.queue import Queue, forget_attempts
+from tools.reproduce.watch import Screen, Watch
+from tools.reproduce.workers import Workers, list_gpus
+
+
+def carry_out(
+    root: Path, wanted: Sequence[Planned], params: Mapping[str, Any], jobs: int, screen: Screen
+) -> Watch:
+    """Run the experiments by DVC's queue and give what became of them.
+
+    Those that wait or are under way from an earlier call are followed, not queued again. Ctrl-C (or SIGTERM)
+    takes them out of the queue; a training begun is gone on with by the next call.
+
+    Args:
+        root: the project.
+        wanted: to be run.
+        params: params.yaml, over which their settings are put.
+        jobs: workers.
+        screen: takes the progress.
+    """
+    queue = Queue(root)
+    workers = Workers(queue, jobs, list_gpus())
+    watch = Watch(root, queue, workers, screen, {})
+    with _terminated_as_interrupted():
+        try:
+            _enqueue(root, queue, wanted, params, watch)
+            workers.start()
+            watch.run()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | CandidError):
+                watch.stop()
+                screen.say("stopped: what is done stays, and the same command goes on from there")
+            raise
+        workers.stop_idle()
+    return watch
+
+
+def _enqueue(
+    root: Path, queue: Queue, wanted: Sequence[Planned], params: Mapping[str, Any], watch: Watch
+) -> None:
+    waiting, taken = queue.waiting(), queue.taken()
+    queue.remove_failed(one.called for one in wanted)
+    refs = experiment_refs(root)
+    baseline = git(root, "rev-parse", "HEAD").decode().strip()
+    for place, one in enumerate(wanted, start=1):
+        watch.screen.show(f"queueing {place} of {len(wanted)}: {one.called}")
+        task = _under_way(queue, one, waiting, taken)
+        if task is None:
+            _make_room(root, one.called, refs.get(one.called, []), baseline)
+            task = queue.put(one.called, [hydra(key, value, params) for key, value in one.overrides.items()])
+        watch.tasks[one.called] = task
+    watch.screen.clear()
+
+
+def _under_way(
+    queue: Queue, one: Planned, waiting: Mapping[str, str], taken: Mapping[str, str]
+) -> str | None:
+    """The task of an earlier call that does what is wanted; one with other settings makes room."""
+    task = taken.get(one.called)
+    if task is not None and queue.process(task) is None and not queue.others():
+        queue.give_up(task)
+        queue.remove([task])
+        task = None
+    if task is not None:
+        if not _holds(queue, task, one):
+            raise CandidError(
+                f"{one.called} is under way with other settings; let it end, "
+                f"or stop it by `dvc queue kill {one.called}`"
+            )
+        return task
+    task = waiting.get(one.called)
+    if task is not None and not _holds(queue, task, one):
+        queue.remove([task])
+        return None
+    return task
+
+
+def _holds(queue: Queue, task: str, one: Planned) -> bool:
+    content = queue.settings(task)
+    has = YAML(typ="safe", pure=True).load(content.decode("utf-8")) if content else {}
+    return not differences(flat(has), one.overrides)
+
+
+def _make_room(root: Path, name: str, had: Sequence[tuple[str, str]], baseline: str) -> None:
+    """Rename an experiment of this name and baseline that has other settings: DVC keeps one of each."""
+    if had:
+        forget_attempts(root, name)
+    for commit, queued_from in had:
+        if queued_from == baseline:
+            place = f"{EXPERIMENTS}{baseline[:2]}/{baseline[2:]}"
+            git(root, "update-ref", f"{place}/{name}-before-{commit[:7]}", commit)
+            git(root, "update-ref", "-d", f"{place}/{name}", commit)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """End by SIGTERM as by Ctrl-C, also where a shell started this with Ctrl-C ignored."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> Never:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

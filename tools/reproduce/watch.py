@@ -1,0 +1,159 @@
+"""Follows experiments through the queue: a line for each that starts or ends, and progress below."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from tools.compare.found import METRICS, experiment_refs, read_blobs
+from tools.compare.words import duration
+from tools.reproduce.queue import Queue, State
+from tools.reproduce.workers import Workers
+
+POLL_SECONDS = 1.0
+CHECK_SECONDS = 5.0
+"""Between two looks at whether there is a worker still."""
+PATIENCE_SECONDS = 60.0
+"""For a stage to end after Ctrl-C."""
+
+
+class Screen:
+    """Plain lines; on a terminal also one that is written over."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write there."""
+        self.stream = stream
+        self.live = stream.isatty()
+        self.shown = ""
+
+    def say(self, line: str) -> None:
+        """Print a line that stays."""
+        self.stream.write(f"\r\x1b[K{line}\n" if self.shown else f"{line}\n")
+        self.shown = ""
+        self.stream.flush()
+
+    def show(self, line: str) -> None:
+        """Put a line below, in place of the last."""
+        if self.live and line != self.shown:
+            self.shown = line
+            width = shutil.get_terminal_size().columns - 1
+            self.stream.write(f"\r\x1b[K{line[:width]}")
+            self.stream.flush()
+
+    def clear(self) -> None:
+        """Take the line below away."""
+        if self.shown:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+            self.shown = ""
+
+
+@dataclass
+class Watch:
+    """What is under way."""
+
+    root: Path
+    queue: Queue
+    workers: Workers
+    screen: Screen
+    tasks: dict[str, str]
+    """Name -> task of those that have not ended."""
+    wait: Callable[[float], None] = time.sleep
+    began: set[str] = field(default_factory=set)
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Name -> why."""
+
+    def run(self) -> None:
+        """Follow until all have ended."""
+        total, next_check = len(self.tasks), 0.0
+        while self.tasks:
+            for name in list(self.tasks):
+                self._look(name)
+            if self.tasks and time.monotonic() > next_check:
+                for name in self.workers.keep(self.tasks):
+                    self._end(
+                        name, "its process was killed, or the machine went down; run the same command again"
+                    )
+                next_check = time.monotonic() + CHECK_SECONDS
+            self.screen.show(self._progress(total))
+            if self.tasks:
+                self.wait(POLL_SECONDS)
+        self.screen.clear()
+
+    def _look(self, name: str) -> None:
+        task = self.tasks[name]
+        state = self.queue.state(task)
+        if state is not State.QUEUED and name not in self.began:
+            self.began.add(name)
+            self.screen.say(f"started  {name}")
+        if state is State.DONE:
+            found = experiment_refs(self.root).get(name)
+            self._end(
+                name, None if found else "DVC could not bring its results home; see `dvc queue logs`", found
+            )
+        elif state is State.FAILED:
+            self._end(name, self.queue.reason(task))
+
+    def _end(self, name: str, fault: str | None, found: list[tuple[str, str]] | None = None) -> None:
+        task = self.tasks.pop(name, None)
+        if task is None:
+            return
+        if fault is not None:
+            self.failed[name] = fault
+            self.screen.say(f"failed   {name}: {fault}")
+            return
+        self.done.append(name)
+        self.workers.restarts = 0
+        (content,) = read_blobs(self.root, [(found[0][0], METRICS)]) if found else (None,)
+        self.screen.say(f"done     {name}{_score(content)}")
+
+    def _progress(self, total: int) -> str:
+        running = [name for name in self.tasks if name in self.began]
+        parts = [
+            f"{len(self.done)} of {total} done",
+            *([f"{len(self.failed)} failed"] if self.failed else []),
+        ]
+        parts += [f"{len(running)} running", f"{len(self.tasks) - len(running)} left"]
+        for name in running[:1]:
+            lines = self.queue.lines(self.tasks[name])
+            parts.append(
+                f"{name}, {duration(self.queue.seconds(self.tasks[name]))}: {lines[-1] if lines else ''}"
+            )
+        return " | ".join(parts)
+
+    def stop(self) -> None:
+        """Take ours out of the queue and end those under way, as Ctrl-C in a terminal would.
+
+        Another Ctrl-C meanwhile ends them at once.
+        """
+        running = {name: task for name, task in self.tasks.items() if self.queue.state(task) is State.RUNNING}
+        self.screen.say(f"stopping: {len(running)} under way, {len(self.tasks) - len(running)} not begun")
+        self.queue.remove(task for name, task in self.tasks.items() if name not in running)
+        self.queue.interrupt(running)
+        try:
+            end = time.monotonic() + PATIENCE_SECONDS
+            while any(self.queue.state(task) is State.RUNNING for task in running.values()):
+                if time.monotonic() > end:
+                    raise KeyboardInterrupt
+                self.wait(0.2)
+        except KeyboardInterrupt:
+            self.workers.kill()
+            for task in running.values():
+                self.queue.give_up(task)
+        self.workers.stop()
+        self.workers.wait(PATIENCE_SECONDS)
+        self.queue.remove(running.values())
+
+
+def _score(metrics: bytes | None) -> str:
+    try:
+        value = json.loads(metrics or b"")["accuracy"]
+        return f": accuracy {100 * value:.1f} %"
+    except (ValueError, KeyError, TypeError):
+        return ""
