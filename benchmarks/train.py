@@ -96,7 +96,7 @@ def shipped(name: str, settings: TrainSettings, steps: int) -> Round:
     """Epochs of stages/train, without their validation."""
     import keras
 
-    from stages.backend import steps_per_call
+    from stages.backend import feed, steps_per_call
     from stages.train.inputs import TrainingSet
     from stages.train.learner import Learner
     from stages.train.optimizers import build_optimizer
@@ -123,7 +123,7 @@ def shipped(name: str, settings: TrainSettings, steps: int) -> Round:
         epoch = next(epochs)
         seed_epoch(learner, settings.seed, epoch)
         order = epoch_order(count, settings.batch_size, settings.seed, epoch)
-        learner.fit(order, batch_size=settings.batch_size, shuffle=False, verbose=0)
+        learner.fit(**feed(order, settings.batch_size), shuffle=False, verbose=0)
         return count
 
     keras.utils.set_random_seed(0)

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from stages.backend import steps_per_call, worth_compiling
+from stages.backend import feed, steps_per_call, worth_compiling
 from stages.errors import CandidError
 from stages.train.batch_norm import Recompute
 from stages.train.checkpoints import Arrays, Checkpoints, Progress
@@ -143,9 +143,9 @@ class Training:
         callbacks = keras.callbacks.CallbackList(
             add_history=True, model=self.learner, epochs=total, steps=self.steps, **bar
         )
+        order = epoch_order(self.data.train, self.batch_size, self.settings.seed, epoch)
         fitted = self.learner.fit(
-            epoch_order(self.data.train, self.batch_size, self.settings.seed, epoch),
-            batch_size=self.batch_size,
+            **feed(order, self.batch_size),
             shuffle=False,
             initial_epoch=epoch,
             epochs=epoch + 1,
@@ -171,7 +171,7 @@ class Training:
         rows = np.arange(self.data.train, len(self.data.faces), dtype=np.int32)
         size = min(PREDICT_BATCH, len(rows))
         filled = np.resize(rows, -(-len(rows) // size) * size)  # whole batches: one shape is compiled
-        found: NDArray[np.float32] = self.learner.predict(filled, batch_size=size, verbose=0)[: len(rows)]
+        found: NDArray[np.float32] = self.learner.predict(**feed(filled, size), verbose=0)[: len(rows)]
         return found
 
 

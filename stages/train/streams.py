@@ -33,9 +33,11 @@ def epoch_order(count: int, batch_size: int, seed: int, epoch: int) -> NDArray[n
 def seed_epoch(model: Any, seed: int, epoch: int) -> None:
     """Set the state of every seed generator in a Keras model (dropout, augmentation) for one epoch.
 
-    The backend's own generator too: on PyTorch, Keras draws dropout from that.
+    On PyTorch its own generator too, from which Keras draws dropout there. (Not on TensorFlow: a new seed
+    makes it throw away the compiled step, a second an epoch.)
     """
-    keras.utils.set_random_seed(derive(seed, "backend", epoch))
+    if keras.backend.backend() == "torch":
+        keras.utils.set_random_seed(derive(seed, "backend", epoch))
     for number, variable in enumerate(generators(model)):
         variable.assign(np.array([derive(seed, "generator", number, epoch), 0], dtype=variable.dtype))
 
