@@ -156,7 +156,7 @@ class _Reader:
 
     def _published(self, number: int, entry: RunEntry, settings: Settings) -> list[Published]:
         """Take the tables apart; refuse a class that the run leaves out, and a number given twice."""
-        classes = settings.values.get("data.classes")
+        classes: list[str] = settings.values.get("data.classes") or []
         found: dict[str, Published] = {}
         for row, table in enumerate(entry.published):
             place: Place = ("runs", number, "published", row)
