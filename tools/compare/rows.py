@@ -105,7 +105,7 @@ def _cell(of: Measured | None, metric: str) -> Cell:
     if of is None:
         return Cell(None)
     estimate = of.estimate(metric)
-    return Cell(estimate, tuple(notes(of, estimate)))
+    return Cell(estimate, tuple(notes(of, estimate)) if estimate is not None else ())
 
 
 def notes(of: Measured, estimate: Estimate | None = None) -> list[str]:

@@ -19,12 +19,12 @@ LEGEND = "In per cent; intervals by resampling groups of dependent faces; T, F, 
 
 def as_text(table: Table, full: bool) -> str:
     """A page for a terminal."""
-    lines = [*_wrapped(title(table)), *_wrapped(f"Claim: {table.recipe.claim}"), ""]
-    for name, told in protocols(table):
+    lines = _wrapped(title(table))
+    for name, told in (("claim", table.recipe.claim), *protocols(table)):
         lines += _wrapped(told, f"{name:<10} ")
     lines.append("")
     marks = words.Marks()
-    lines += _columns(_cells(table.rows(), marks))
+    lines += [*_heading(table.rows()), *_columns(_cells(table.rows(), marks))]
     if full:
         for pair in table.pairs:
             lines += ["", *_wrapped(f"{pair.run.name}: {pair.run.about}"), *_times(pair), ""]
@@ -34,7 +34,7 @@ def as_text(table: Table, full: bool) -> str:
         lines += _wrapped(note, f"{letter}  ")
     lines += [*_wrapped(LEGEND), ""]
     for sentence in [*words.in_short(table), *left_out(table)]:
-        lines += _wrapped(sentence)
+        lines += _wrapped(sentence, "- ")
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
 
 
@@ -45,13 +45,13 @@ def as_markdown(table: Table, full: bool) -> str:
     lines += [f"- **{name}**: {told}" for name, told in protocols(table)]
     lines.append("")
     marks = words.Marks()
-    lines += _markdown(_cells(table.rows(), marks))
+    lines += [*_heading(table.rows()), "", *_markdown(_cells(table.rows(), marks))]
     if full:
         for pair in table.pairs:
             lines += ["", f"### {pair.run.name}", "", pair.run.about, *_times(pair), ""]
             lines += _markdown(_cells(pair.rows(full=True), marks, run=False))
     lines += ["", *(f"- {letter}: {note}" for letter, note in marks.legend()), "", LEGEND, ""]
-    lines += [*words.in_short(table), *left_out(table)]
+    lines += [f"- {sentence}" for sentence in (*words.in_short(table), *left_out(table))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -88,10 +88,11 @@ def title(table: Table) -> str:
 def protocols(table: Table) -> Iterator[tuple[str, str]]:
     """What the published (and measured) and the honest numbers stand for; by run where they differ."""
     for honest, name in ((False, "published"), (True, "honest")):
+        if honest:
+            yield "measured", "by the settings of the recipe, under the protocol of the published number"
         found = table.protocols(honest)
         for told, runs in found.items():
             yield name, told if len(found) == 1 else f"({', '.join(runs)}) {told}"
-    yield "measured", "by the settings of the recipe, under the protocol of the published number"
 
 
 def left_out(table: Table) -> Iterator[str]:
@@ -99,21 +100,24 @@ def left_out(table: Table) -> Iterator[str]:
     for honest, option in ((False, ""), (True, " --honest")):
         names = table.not_run(honest)
         if names:
-            every = len(names) == len([one for one in table.pairs if not (honest and one.run.no_honest)])
-            told = "nothing yet" if every else f"not {', '.join(names)}"
-            only = "" if every else f" --only {' '.join(names)}"
-            kind = "honest counterpart" if honest else "paper's protocol"
-            command = f"python -m tools.reproduce {table.recipe.key}{option}{only}"
-            yield f"Run under the {kind}: {told}. `{command}`"
+            kind = "honest protocol" if honest else "paper's protocol"
+            command = f"python -m tools.reproduce {table.recipe.key}{option}"
+            yield f"Not run under the {kind}: {', '.join(names)}. `{command}`"
+
+
+def _heading(rows: Sequence[Row]) -> list[str]:
+    """The metric, where all rows have the same."""
+    names = {words.metric(row.metric) for row in rows}
+    (name,) = names if len(names) == 1 else ("",)
+    return [f"{name[:1].upper()}{name[1:]}"] if name else []
 
 
 def _cells(rows: Sequence[Row], marks: words.Marks, run: bool = True) -> list[Cells]:
     """Head and rows; the column of the metric only where it tells something."""
     names = {row.metric for row in rows}
     metric = not run or len(names) > 1
-    score = "" if metric else f"{words.metric(next(iter(names)))}, "
     head = (*(("run",) if run else ()), *(("metric",) if metric else ()))
-    found = [(*head, f"{score}published", "source", "measured (95 %)", "diff", "within", "honest (95 %)")]
+    found = [(*head, "published", "source", "measured (95 %)", "diff", "within", "honest (95 %)")]
     for row in rows:
         measured, honest = (_cell(cell, row.metric, marks) for cell in (row.measured, row.honest))
         found.append(

@@ -115,14 +115,21 @@ def in_short(table: Table) -> list[str]:
             f"{inside} of {len(judged)} published number{'s lie' if len(judged) > 1 else ' lies'} within the "
             "95 % interval of what was measured under the paper's protocol."
         )
+    bent = [
+        one.run.name for one in table.pairs if one.measured is not None and not one.measured.deviation.none
+    ]
+    if judged and bent:
+        are = "runs are" if len(bent) > 1 else "run is"
+        told.append(f"{len(bent)} measured {are} shortened, changed or from scratch: see the letters.")
     told += _gap("The honest number", "published", _against(rows, published=True))
     told += _gap("It", "measured under the paper's protocol", _against(rows, published=False))
-    for honest, called in ((False, "the paper's"), (True, "the honest")):
-        shares = _leaked([one.honest if honest else one.measured for one in table.pairs])
-        if shares:
-            told.append(
-                f"Test faces with a relative in the training part under {called} protocol: {_span(shares)} %."
-            )
+    shares = {
+        called: _leaked([one.honest if honest else one.measured for one in table.pairs])
+        for honest, called in ((False, "under the paper's protocol"), (True, "under the honest one"))
+    }
+    if any(shares.values()):
+        spans = ", ".join(f"{_span(found)} % {called}" for called, found in shares.items() if found)
+        told.append(f"Test faces with a relative in the training part: {spans}.")
     return told
 
 

@@ -130,8 +130,8 @@ def origin(url: str) -> str:
 
 def answers(address: str) -> bool:
     """Whether a server answers at all, be it with an error; proxies of the environment are used."""
-    request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "candid"})
     try:
+        request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "candid"})
         with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):
             return True
     except urllib.error.HTTPError as error:

@@ -1,0 +1,213 @@
+"""The numbers of the table: read from git, put together over folds and seeds, held against the paper's."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import recall_score
+
+from stages.errors import CandidError
+from stages.evaluate.bootstrap import intervals
+from tests.tools.gate_project import CLASSES, faces
+from tests.tools.recipe_project import RecipeProject, made
+from tools.compare.found import read_blobs, read_experiments
+from tools.compare.rows import Row, Table
+from tools.compare.table import build, choose
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecipeProject:
+    monkeypatch.chdir(tmp_path)
+    return made(tmp_path)
+
+
+def table(project: RecipeProject, **options: Any) -> Table:
+    recipe = project.recipe
+    return build(project.root, recipe, recipe.runs, **options)
+
+
+def row(project: RecipeProject, run: str, metric: str | None = None) -> Row:
+    rows = [one for one in table(project).rows(full=metric is not None) if one.run == run]
+    return next(one for one in rows if metric in (None, one.metric))
+
+
+def test_without_an_experiment_there_is_what_the_paper_says(project: RecipeProject) -> None:
+    rows = table(project).rows()
+    assert [one.run for one in rows] == ["plain", "plain-large", "seeds", "repeated", "transfer"]
+    assert [one.published.value for one in rows if one.published] == [0.75, 0.95, 0.97, 0.7, 0.86]
+    assert all(one.measured.estimate is None and one.within is None for one in rows)
+    assert table(project).not_run(honest=False) == [one.run for one in rows]
+    assert table(project).not_run(honest=True) == ["plain", "plain-large", "seeds", "transfer"]
+
+
+def test_one_experiment_has_the_numbers_and_the_interval_of_its_metrics(project: RecipeProject) -> None:
+    metrics = project.metrics_of(project.member("plain"))
+    found = row(project, "plain")
+    assert found.measured.estimate is not None
+    assert found.measured.estimate.value == metrics["accuracy"]
+    assert found.measured.estimate.bounds == (metrics["accuracy_low"], metrics["accuracy_high"])
+    assert found.difference == pytest.approx(metrics["accuracy"] - 0.75)
+    assert found.within is True
+    assert found.measured.notes == ()
+    project.member("plain-large")
+    assert row(project, "plain-large").within is False
+
+
+def test_every_published_number_has_its_row_and_recall_has_an_interval_too(project: RecipeProject) -> None:
+    metrics = project.metrics_of(project.member("plain", table=faces(group=4)))
+    auc = row(project, "plain", "macro.auc").measured.estimate
+    assert auc is not None
+    assert (auc.value, auc.bounds) == (metrics["macro"]["auc"], None)
+    recall = row(project, "plain", "per_class.happy.recall").measured.estimate
+    assert recall is not None
+    assert recall.value == pytest.approx(
+        recall_score(faces()["actual"], faces()["predicted"], labels=["happy"], average=None)[0], abs=1e-6
+    )
+    assert recall.bounds is not None
+    low, high = recall.bounds
+    assert low < recall.value < high
+    assert high - low == pytest.approx(2 * 1.96 * (0.75 * 0.25 / 200) ** 0.5, rel=0.35)
+    assert not [one for one in table(project).rows(full=True) if one.metric.endswith("support")]
+
+
+def test_seeds_give_mean_and_deviation_and_the_interval_of_all_their_faces(project: RecipeProject) -> None:
+    tables = [faces(300, seed, right=0.9 + 0.03 * seed, group=3) for seed in range(3)]
+    values = [
+        project.metrics_of(project.member("seeds", f"s{seed}", table=one))["accuracy"]
+        for seed, one in enumerate(tables)
+    ]
+    found = row(project, "seeds").measured.estimate
+    assert found is not None
+    assert found.value == pytest.approx(statistics.fmean(values))
+    assert found.sd == pytest.approx(statistics.stdev(values))
+    assert found.over == "3 seeds"
+    every = pd.concat(tables)
+    number = {name: place for place, name in enumerate(CLASSES)}
+    pooled = intervals(
+        *(every[name].map(number).to_numpy(np.int64) for name in ("actual", "predicted")),
+        every["group"].to_numpy(np.int64),
+        len(CLASSES),
+        2000,
+        0,
+    )
+    assert found.bounds == pytest.approx(pooled.accuracy)
+
+
+def test_repeats_are_means_of_their_folds(project: RecipeProject) -> None:
+    values: dict[int, list[float]] = {0: [], 1: []}
+    for repeat in (0, 1):
+        for fold in range(3):
+            one = faces(60 + 30 * fold, seed=10 * repeat + fold)
+            metrics = project.metrics_of(project.member("repeated", f"r{repeat}-f{fold}", table=one))
+            values[repeat].append(metrics["macro"]["f1"])
+    found = row(project, "repeated")
+    means = [statistics.fmean(folds) for folds in values.values()]
+    assert found.measured.estimate is not None
+    assert found.measured.estimate.value == pytest.approx(statistics.fmean(means))
+    assert found.measured.estimate.sd == pytest.approx(statistics.stdev(means))
+    assert found.measured.estimate.over == "2 repeats of 3 folds"
+    assert "no honest counterpart: the folds are the point" in found.honest.notes
+
+
+def test_one_repeat_spreads_over_its_folds_and_says_what_is_missing(project: RecipeProject) -> None:
+    values = [
+        project.metrics_of(project.member("repeated", f"r0-f{fold}", table=faces(90, fold)))["macro"]["f1"]
+        for fold in range(3)
+    ]
+    found = row(project, "repeated").measured
+    assert found.estimate is not None
+    assert found.estimate.sd == pytest.approx(statistics.stdev(values))
+    assert found.estimate.over == "3 folds"
+    assert "3 of 6 experiments" in found.notes
+
+
+def test_honest_stands_beside_it_with_its_own_members(project: RecipeProject) -> None:
+    project.member("seeds", "s0")
+    for fold in range(3):
+        project.member("seeds", f"f{fold}", honest=True, table=faces(120, fold, right=0.6))
+    found = row(project, "seeds")
+    assert found.honest.estimate is not None
+    assert found.honest.estimate.over == "3 folds"
+    assert found.honest.estimate.value < 0.7
+    assert found.measured.notes[0] == "1 of 3 experiments"
+    leaked = {one.run.name: (one.measured and one.measured.leaked) for one in table(project).pairs}
+    assert leaked["seeds"] == (400, 400)
+
+
+def test_short_changed_and_scratch_runs_say_so(project: RecipeProject) -> None:
+    project.member("plain", behind="2epochs", train__epochs=2, train__warmup_epochs=1)
+    assert row(project, "plain").measured.notes == ("shortened: 2 of 10 epochs",)
+    project.member("plain-large", train__batch_size=8)
+    assert row(project, "plain-large").measured.notes == ("changed: train.batch_size 8 instead of 64",)
+    scratch = {"model__weights": None, "train__freeze_epochs": 0}
+    project.member("transfer", behind="scratch-20epochs", train__epochs=20, **scratch)
+    assert row(project, "transfer").measured.notes == (
+        "20 epochs instead of 10",
+        "from scratch: no ImageNet weights were in reach",
+    )
+    project.member("seeds", "s0", behind="train.averaging_0_9", train__averaging=0.9)
+    assert row(project, "seeds").measured.notes[0] == "another variation: train.averaging_0_9"
+
+
+def test_the_full_run_goes_before_a_short_one_and_the_honest_one_is_alike(project: RecipeProject) -> None:
+    full = project.metrics_of(project.member("plain", table=faces(seed=1)))
+    project.member("plain", behind="2epochs", table=faces(seed=2), train__epochs=2, train__warmup_epochs=1)
+    found = row(project, "plain")
+    assert found.measured.estimate is not None
+    assert found.measured.estimate.value == full["accuracy"]
+    short = {"train__epochs": 2, "train__warmup_epochs": 1}
+    project.member("transfer", behind="2epochs", train__epochs=2, train__freeze_epochs=1)
+    project.member("transfer", honest=True, behind="5epochs", train__epochs=5, train__freeze_epochs=2)
+    project.member("transfer", honest=True, behind="2epochs", train__epochs=2, train__freeze_epochs=1)
+    assert row(project, "transfer").honest.notes == ("shortened: 2 of 10 epochs",)
+    assert short
+
+
+def test_of_one_name_the_newest_counts_whatever_commit_it_was_queued_from(project: RecipeProject) -> None:
+    project.member("plain", table=faces(seed=1))
+    project.write("notes.txt", "another baseline\n")
+    project.commit("later")
+    project.git("config", "user.name", "t")
+    newest = project.metrics_of(project.member("plain", table=faces(seed=2)))
+    experiments = read_experiments(project.root, project.recipe)
+    assert [one.called for one in experiments] == ["made2024-plain"] * 2
+    assert len({one.baseline for one in experiments}) == 2
+    found = row(project, "plain").measured.estimate
+    assert found is not None
+    assert found.value in {newest["accuracy"], experiments[0].metrics["accuracy"]}
+
+
+def test_what_is_no_result_is_left_out(project: RecipeProject) -> None:
+    commit = project.git("rev-parse", "HEAD")
+    for name in ("made2024-plain", "made2024-unknown", "tidy-newt"):
+        project.git("update-ref", f"refs/exps/{commit[:2]}/{commit[2:]}/{name}", commit)
+    assert read_experiments(project.root, project.recipe) == []
+    assert row(project, "plain").measured.estimate is None
+
+
+def test_blobs_are_read_whole_and_missing_ones_are_told(project: RecipeProject) -> None:
+    project.write("binary", "a\n\n" * 5000 + "no end")
+    commit = project.commit("more")
+    wanted = [(commit, "binary"), (commit, "nothing"), (commit, "recipes"), ("0" * 40, "binary")]
+    content = (project.root / "binary").read_bytes()
+    assert read_blobs(project.root, [*wanted, wanted[0]]) == [content, None, None, None, content]
+
+
+def test_runs_are_chosen_by_name_pattern_or_part(project: RecipeProject) -> None:
+    recipe = project.recipe
+
+    def names(*wanted: str) -> list[str]:
+        return [one.name for one in choose(recipe, wanted)]
+
+    assert names() == [one.name for one in recipe.runs]
+    assert names("plain") == ["plain"]
+    assert names("made2024-plain") == ["plain"]
+    assert names("transfer", "plain*") == ["plain", "plain-large", "transfer"]
+    assert names("large") == ["plain-large"]
+    with pytest.raises(CandidError, match=r"no run 'plian'; expected one of plain, plain-large"):
+        choose(recipe, ["plian"])
