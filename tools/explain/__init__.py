@@ -1,0 +1,1 @@
+"""Where a model looks, and what its first layers make of a face."""

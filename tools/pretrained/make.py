@@ -1,0 +1,58 @@
+"""From a finished run to the three files that come with the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stages.backend import use_backend
+from stages.errors import CandidError
+from stages.evaluate.model_file import read_card
+from stages.evaluate.provenance import md5
+from stages.files import write_json, write_text
+from tools.gate.revisions import WorkingTree
+from tools.pretrained import measure, recipe
+from tools.pretrained.pack import pack
+from tools.pretrained.page import page, shipped
+from tools.report.runs import read_run
+
+MODEL = "models/model.keras"
+
+
+def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
+    """Write `out` (.keras), and .json and .md beside it; gives what stands in the JSON file.
+
+    Args:
+        model: of a run that has ended.
+        folder: the run's, with params.yaml, metrics/, plots/ and data/.
+        out: where the packed model goes.
+
+    Raises:
+        CandidError: no model, metrics of another one, or a packed file that is too large.
+    """
+    card = read_card(model)
+    run = read_run(WorkingTree(folder, str(folder)))
+    made = run.provenance or {}
+    if (made.get("md5") or {}).get(MODEL) != md5(model):
+        raise CandidError(f"{model}: {folder}/metrics are of another model; expected a run that has ended")
+    command = recipe.command(folder, run.params, made.get("revision"))
+    part = measure.read_test_part(folder / "data")
+    size = pack(model, out)
+    keras = use_backend("tensorflow")
+    given = {tta: measure.probabilities(keras, out, part, tta) for tta in measure.VIEWS}
+    about = {
+        "file": out.name,
+        "bytes": size,
+        "md5": md5(out),
+        "classes": card.classes,
+        "metrics": {tta: measure.scores(of, part) for tta, of in given.items()},
+        "rounding": measure.rounding(measure.probabilities(keras, model, part), given["none"]),
+        "packed_from": md5(model),
+        "commit": made["revision"],
+        "command": command,
+        "versions": made["versions"],
+        "settings": recipe.settings(run.params),
+    }
+    write_json(out.with_suffix(".json"), about)
+    write_text(out.with_suffix(".md"), page(shipped(run, about["metrics"]["none"]), about))
+    return about
