@@ -67,7 +67,7 @@ def rounding(recipe: Recipe, value: float) -> float:
     """Half of the last digit printed: per cent in two papers, at least hundredths of it in the others."""
     least = 2 if recipe.key in ("adebo2023", "bah2022") else 4
     digits = max(least, len(repr(value).partition(".")[2]))
-    return 0.5 / 10**digits + 1e-9
+    return 0.5 / 10.0**digits + 1e-9
 
 
 def test_the_five_papers_are_there():
