@@ -218,6 +218,18 @@ def test_metrics_of_another_model_are_not_taken(ended, tmp_path):
         command.main([str(project.root / "models/model.keras"), "--out", str(tmp_path / "s.keras")])
 
 
+def test_another_commit_is_told_only_where_the_pipeline_is_the_same(ended):
+    project, revision = ended
+    project.write_yaml("params.yaml", read_yaml(ROOT / "params.yaml"))
+    project.write("notes.md", "of no consequence")
+    later = project.commit("notes")
+    assert recipe.same_pipeline(project.root, "main", project.root, revision) == later
+    project.write("stages/train/net.py", "size = 2\n")
+    project.commit("another net")
+    with pytest.raises(CandidError, match=r"--commit main: .* are not those of"):
+        recipe.same_pipeline(project.root, "main", project.root, revision)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

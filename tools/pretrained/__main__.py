@@ -21,10 +21,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--run", type=Path, help="the run's folder; default: the one that holds models/")
     parser.add_argument("--out", type=Path, default=Path("models/pretrained/fer2013.keras"))
+    parser.add_argument("--commit", help="to tell in place of the run's, where the pipeline is the same")
     options = parser.parse_args(arguments)
     if options.out.suffix != ".keras":
         raise CandidError(f"--out {options.out}: expected a name that ends with .keras")
-    about = make(options.model, options.run or options.model.resolve().parent.parent, options.out)
+    folder = options.run or options.model.resolve().parent.parent
+    about = make(options.model, folder, options.out, options.commit)
     print(f"{options.out}: {about['bytes']:,} bytes, md5 {about['md5']}")
     for tta, scores in about["metrics"].items():
         bounds = f"{scores['accuracy_low']:.4f} to {scores['accuracy_high']:.4f}"

@@ -19,13 +19,14 @@ from tools.report.runs import read_run
 MODEL = "models/model.keras"
 
 
-def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
+def make(model: Path, folder: Path, out: Path, commit: str | None = None) -> dict[str, Any]:
     """Write `out` (.keras), and .json and .md beside it; gives what stands in the JSON file.
 
     Args:
         model: of a run that has ended.
         folder: the run's, with params.yaml, metrics/, plots/ and data/.
         out: where the packed model goes.
+        commit: of the repository here, to be told in place of the run's; it must hold the same pipeline.
 
     Raises:
         CandidError: no model, metrics of another one, or a packed file that is too large.
@@ -36,6 +37,7 @@ def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
     if (made.get("md5") or {}).get(MODEL) != md5(model):
         raise CandidError(f"{model}: {folder}/metrics are of another model; expected a run that has ended")
     command = recipe.command(folder, run.params, made.get("revision"))
+    told = recipe.same_pipeline(Path(), commit, folder, made["revision"]) if commit else made["revision"]
     part = measure.read_test_part(folder / "data")
     size = pack(model, out)
     keras = use_backend("tensorflow")
@@ -48,7 +50,7 @@ def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
         "metrics": {tta: measure.scores(of, part) for tta, of in given.items()},
         "rounding": measure.rounding(measure.probabilities(keras, model, part), given["none"]),
         "packed_from": md5(model),
-        "commit": made["revision"],
+        "commit": told,
         "command": command,
         "versions": made["versions"],
         "settings": recipe.settings(run.params),

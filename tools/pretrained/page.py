@@ -30,10 +30,10 @@ def page(run: Run, about: dict[str, Any]) -> str:
         f"---\n{front_matter(run, entry)}---\n",
         f"# {title(run)}\n\n{HEAD}\n",
         "## Model\n\n" + _model(run, about),
+        "## Use it with care\n\n" + USE + "\nMore: [responsible use](../../docs/responsible-use.md).\n",
         "## Scores\n\n" + _scores(run, about),
         "## Recipe\n\n" + _recipe(run, about),
         "## Data and licences\n\n" + _licences(run, entry),
-        "## Use it with care\n\n" + USE + "\nMore: [responsible use](../../docs/responsible-use.md).\n",
         f"## Citation\n\nDataset: {entry.citation}\n",
     )
     return "\n".join(parts)
@@ -74,7 +74,8 @@ def _scores(run: Run, about: dict[str, Any]) -> str:
     return (
         f"On {words.grouped(run.metrics)} of {words.dataset(run)}: {words.protocol(run)}; "
         f"{words.clean(run)}.\n"
-        "Measured from this very file. Epoch and settings were chosen on the validation part.\n\n"
+        "Measured from this very file. Epoch and settings were chosen on the validation part. "
+        f"{_never(run)}\n\n"
         + "\n".join([*table(rows), "", "Each class, one view:", "", *table(classes), ""])
         + f"\nStoring float16 changed no probability by more than "
         f"{changed['largest_change_of_a_probability']:.2g}, and the class of "
@@ -82,6 +83,12 @@ def _scores(run: Run, about: dict[str, Any]) -> str:
         "`pytest tests/tools/test_pretrained.py` measures the accuracy again where `CANDID_MIRROR` holds "
         "the archive.\n"
     )
+
+
+def _never(run: Run) -> str:
+    """Classes that the model says of no test face: what its user should know first."""
+    silent = [name for name, of in run.metrics["per_class"].items() if not of.get("recall") and of["support"]]
+    return f"**It never says {' or '.join(silent)}.**" if silent else ""
 
 
 HEADLINES = (("accuracy", "accuracy"), ("macro F1", "macro.f1"), ("balanced accuracy", "balanced_accuracy"))

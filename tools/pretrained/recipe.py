@@ -9,10 +9,14 @@ from typing import Any
 
 from stages.errors import CandidError
 from tools.gate.freshness import look_up, read_yaml
-from tools.gate.revisions import Commit, resolve
+from tools.gate.revisions import Commit, git, resolve
 
 SECTIONS = ("data", "dedup", "split", "class_weights", "model", "archs", "train", "evaluate")
 WIDTH = 110
+
+
+PIPELINE = ("stages", "dvc.yaml", "params.yaml", "requirements.txt", "constraints.txt")
+"""What a run's outcome hangs on."""
 
 
 def settings(params: dict[str, Any]) -> dict[str, Any]:
@@ -37,6 +41,23 @@ def command(run: Path, params: dict[str, Any], revision: str | None) -> str:
         if look_up(before, key) != value:
             words += ["-S", f"{key}={written(value)}"]
     return wrapped(words)
+
+
+def same_pipeline(root: Path, name: str, run: Path, revision: str) -> str:
+    """The commit `name` of the repository at `root`, which must hold the pipeline that the run was made with.
+
+    For a run whose own commit is in no branch: one made before a rebase, or in a clone.
+
+    Raises:
+        CandidError: no such commit, or one with another pipeline.
+    """
+    here, there = resolve(root, name), resolve(run, revision)
+    files = [git(commit.root, "ls-tree", "-r", commit.sha, "--", *PIPELINE) for commit in (here, there)]
+    if files[0] != files[1]:
+        raise CandidError(
+            f"--commit {name}: {', '.join(PIPELINE)} are not those of {revision[:12]}, the run's"
+        )
+    return here.sha
 
 
 def settings_at(commit: Commit) -> dict[str, Any]:
