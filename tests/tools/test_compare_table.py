@@ -88,13 +88,9 @@ def test_seeds_give_mean_and_deviation_and_the_interval_of_all_their_faces(proje
     assert found.over == "3 seeds"
     every = pd.concat(tables)
     number = {name: place for place, name in enumerate(CLASSES)}
-    pooled = intervals(
-        *(every[name].map(number).to_numpy(np.int64) for name in ("actual", "predicted")),
-        every["group"].to_numpy(np.int64),
-        len(CLASSES),
-        2000,
-        0,
-    )
+    actual, predicted = (np.asarray(every[name].map(number), np.int64) for name in ("actual", "predicted"))
+    groups = every["group"].to_numpy(np.int64)
+    pooled = intervals(actual, predicted, groups, len(CLASSES), 2000, 0)
     assert found.bounds == pytest.approx(pooled.accuracy)
 
 
@@ -144,8 +140,13 @@ def test_short_changed_and_scratch_runs_say_so(project: RecipeProject) -> None:
     assert row(project, "plain").measured.notes == ("shortened: 2 of 10 epochs",)
     project.member("plain-large", train__batch_size=8)
     assert row(project, "plain-large").measured.notes == ("changed: train.batch_size 8 instead of 64",)
-    scratch = {"model__weights": None, "train__freeze_epochs": 0}
-    project.member("transfer", behind="scratch-20epochs", train__epochs=20, **scratch)
+    project.member(
+        "transfer",
+        behind="scratch-20epochs",
+        train__epochs=20,
+        model__weights=None,
+        train__freeze_epochs=0,
+    )
     assert row(project, "transfer").measured.notes == (
         "20 epochs instead of 10",
         "from scratch: no ImageNet weights were in reach",
@@ -160,12 +161,10 @@ def test_the_full_run_goes_before_a_short_one_and_the_honest_one_is_alike(projec
     found = row(project, "plain")
     assert found.measured.estimate is not None
     assert found.measured.estimate.value == full["accuracy"]
-    short = {"train__epochs": 2, "train__warmup_epochs": 1}
     project.member("transfer", behind="2epochs", train__epochs=2, train__freeze_epochs=1)
     project.member("transfer", honest=True, behind="5epochs", train__epochs=5, train__freeze_epochs=2)
     project.member("transfer", honest=True, behind="2epochs", train__epochs=2, train__freeze_epochs=1)
     assert row(project, "transfer").honest.notes == ("shortened: 2 of 10 epochs",)
-    assert short
 
 
 def test_of_one_name_the_newest_counts_whatever_commit_it_was_queued_from(project: RecipeProject) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,7 +114,7 @@ class Queued(RecipeProject):
             text=True,
         )
 
-    def calls(self) -> list[list[object]]:
+    def calls(self) -> list[list[Any]]:
         """Epochs, batch size and GPU of each stage started so far."""
         file = self.notes / "calls"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []

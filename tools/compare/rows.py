@@ -79,7 +79,7 @@ def pair(run: Run, here: Sequence[Measured], recorded: Sequence[Measured]) -> Pa
         here: found for it, nearest to the recipe first.
         recorded: the same, from a folder.
     """
-    chosen = []
+    chosen: list[Measured | None] = []
     for honest in (False, True):
         pools = [[one for one in pool if one.honest is honest] for pool in (here, recorded)]
         found = next((pool for pool in pools if pool), [])

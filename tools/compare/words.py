@@ -137,10 +137,9 @@ def _against(rows: Sequence[Row], published: bool) -> list[float]:
     """Honest minus published (or minus measured), in points, where both are there."""
     gaps = []
     for row in rows:
-        honest, other = row.honest.estimate, row.measured.estimate
-        reference = (row.published and row.published.value) if published else (other and other.value)
+        honest, reference = row.honest.estimate, row.published if published else row.measured.estimate
         if honest is not None and reference is not None and row.metric != "log_loss":
-            gaps.append(100 * (honest.value - reference))
+            gaps.append(100 * (honest.value - reference.value))
     return gaps
 
 

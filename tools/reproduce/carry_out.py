@@ -39,46 +39,53 @@ def carry_out(
     """
     queue = Queue(root)
     workers = Workers(queue, jobs, list_gpus())
-    watch = Watch(root, queue, workers, screen, {})
+    by_name = {one.called: one for one in wanted}
+
+    def put(name: str) -> str:
+        return queue.put(name, [hydra(key, value, params) for key, value in by_name[name].overrides.items()])
+
+    watch = Watch(root, queue, workers, screen, {}, put)
+    own: set[str] = set()
     with _terminated_as_interrupted():
         try:
-            _enqueue(root, queue, wanted, params, watch)
+            _enqueue(watch, wanted, own)
             workers.start()
             watch.run()
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | CandidError):
-                watch.stop()
-                screen.say("stopped: what is done stays, and the same command goes on from there")
+        except KeyboardInterrupt:
+            watch.stop()
+            raise
+        except CandidError:
+            watch.stop(own)
             raise
         workers.stop_idle()
     return watch
 
 
-def _enqueue(
-    root: Path, queue: Queue, wanted: Sequence[Planned], params: Mapping[str, Any], watch: Watch
-) -> None:
+def _enqueue(watch: Watch, wanted: Sequence[Planned], own: set[str]) -> None:
+    """Queue what is not queued yet; note in `own` which these are."""
+    root, queue = watch.root, watch.queue
     waiting, taken = queue.waiting(), queue.taken()
     queue.remove_failed(one.called for one in wanted)
     refs = experiment_refs(root)
     baseline = git(root, "rev-parse", "HEAD").decode().strip()
     for place, one in enumerate(wanted, start=1):
         watch.screen.show(f"queueing {place} of {len(wanted)}: {one.called}")
-        task = _under_way(queue, one, waiting, taken)
+        task = _under_way(watch, one, waiting, taken)
         if task is None:
             _make_room(root, one.called, refs.get(one.called, []), baseline)
-            task = queue.put(one.called, [hydra(key, value, params) for key, value in one.overrides.items()])
+            task = watch.again(one.called)
+            own.add(one.called)
         watch.tasks[one.called] = task
     watch.screen.clear()
 
 
 def _under_way(
-    queue: Queue, one: Planned, waiting: Mapping[str, str], taken: Mapping[str, str]
+    watch: Watch, one: Planned, waiting: Mapping[str, str], taken: Mapping[str, str]
 ) -> str | None:
     """The task of an earlier call that does what is wanted; one with other settings makes room."""
-    task = taken.get(one.called)
-    if task is not None and queue.process(task) is None and not queue.others():
-        queue.give_up(task)
-        queue.remove([task])
+    queue, task = watch.queue, taken.get(one.called)
+    if task is not None and queue.process(task) is None and not watch.workers.any():
+        queue.give_up(task)  # it went down with its worker
         task = None
     if task is not None:
         if not _holds(queue, task, one):

@@ -80,7 +80,7 @@ def _run(
     weights = any(settings.get("model.weights") == "imagenet" for settings in plain.values())
     missing = needs.weights(next(iter(plain.values()))) if weights and not asked.scratch else None
     scratch = weights and run.without_imagenet is not None and (asked.scratch or missing is not None)
-    found = []
+    found: list[Planned] = []
     for suffix, settings in run.members(honest, imagenet=not scratch):
         if asked.members and not any(fnmatchcase(suffix, pattern) for pattern in asked.members):
             continue

@@ -69,9 +69,9 @@ class Queue:
         """
         with _uninterrupted(), self._opened() as repo:
             repo.experiments.run(queue=True, name=name, params=list(overrides))
-            return next(
-                entry.stash_rev for entry in repo.experiments.celery_queue.iter_queued() if entry.name == name
-            )
+            queue = repo.experiments.celery_queue
+            tasks = (*queue.iter_active(), *queue.iter_queued())  # a worker may have taken it by now
+            return {entry.name: str(entry.stash_rev) for entry in tasks}[name]
 
     def waiting(self) -> dict[str, str]:
         """Name -> task of all experiments that no worker has taken yet."""
@@ -105,6 +105,10 @@ class Queue:
             return None
         return int(told["pid"]) if _alive(told["pid"]) else None
 
+    def began(self, task: str) -> bool:
+        """Whether a task ever had a process."""
+        return (self.folder / task / f"{task}.json").exists()
+
     def lines(self, task: str) -> list[str]:
         """What a task has printed so far."""
         try:
@@ -126,11 +130,6 @@ class Queue:
             return max(0.0, time.time() - (self.folder / task / f"{task}.pid").stat().st_mtime)
         except OSError:
             return 0.0
-
-    def others(self) -> bool:
-        """Whether workers are there that answer, whoever started them."""
-        with self._opened() as repo:
-            return bool(repo.experiments.celery_queue.worker_status())
 
     def remove(self, tasks: Iterable[str]) -> None:
         """Take tasks that wait or have ended out of the queue; their logs stay."""
@@ -167,11 +166,12 @@ class Queue:
                 _send(pid, signal.SIGINT)
 
     def give_up(self, task: str) -> None:
-        """Mark a task as failed whose process is gone and that no worker will end, and remove its folder."""
+        """Forget a task whose process is gone and that no worker will end, and remove its folder."""
         with _uninterrupted(), self._opened() as repo:
             queue = repo.experiments.celery_queue
             if task in {entry.stash_rev for entry in queue.iter_active()}:
                 queue.kill([task], force=True)
+        self.remove([task])
         folder = Path(self._told(task).get("root_dir", ""))
         if folder.parent == self.folder.parent:
             shutil.rmtree(folder, ignore_errors=True)

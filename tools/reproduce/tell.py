@@ -29,7 +29,7 @@ def listing(
     lacking: dict[str, list[str]] = {}
     for recipe in recipes:
         yield f"{recipe.key}: {recipe.paper.short}, {recipe.paper.title}"
-        rows = [HEAD]
+        rows: list[tuple[str, ...]] = [HEAD]
         for run in recipe.runs:
             row, missing = _row(run, params, catalogue, needs)
             rows.append(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -63,7 +63,8 @@ class Watch:
     screen: Screen
     tasks: dict[str, str]
     """Name -> task of those that have not ended."""
-    wait: Callable[[float], None] = time.sleep
+    again: Callable[[str], str]
+    """Queues an experiment of this name anew and gives its task."""
     began: set[str] = field(default_factory=set)
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -77,13 +78,11 @@ class Watch:
                 self._look(name)
             if self.tasks and time.monotonic() > next_check:
                 for name in self.workers.keep(self.tasks):
-                    self._end(
-                        name, "its process was killed, or the machine went down; run the same command again"
-                    )
+                    self._lost(name)
                 next_check = time.monotonic() + CHECK_SECONDS
             self.screen.show(self._progress(total))
             if self.tasks:
-                self.wait(POLL_SECONDS)
+                time.sleep(POLL_SECONDS)
         self.screen.clear()
 
     def _look(self, name: str) -> None:
@@ -99,6 +98,13 @@ class Watch:
             )
         elif state is State.FAILED:
             self._end(name, self.queue.reason(task))
+
+    def _lost(self, name: str) -> None:
+        """A task went down with its worker; one that was only taken is queued once more."""
+        if self.queue.began(self.tasks[name]):
+            self._end(name, "its process was killed, or the machine went down; run the same command again")
+        else:
+            self.tasks[name] = self.again(name)
 
     def _end(self, name: str, fault: str | None, found: list[tuple[str, str]] | None = None) -> None:
         task = self.tasks.pop(name, None)
@@ -127,21 +133,25 @@ class Watch:
             )
         return " | ".join(parts)
 
-    def stop(self) -> None:
-        """Take ours out of the queue and end those under way, as Ctrl-C in a terminal would.
+    def stop(self, own: Collection[str] | None = None) -> None:
+        """Take tasks out of the queue and end what is under way, as Ctrl-C in a terminal would.
 
-        Another Ctrl-C meanwhile ends them at once.
+        Another Ctrl-C meanwhile ends it at once.
+
+        Args:
+            own: names of those to stop; None: all.
         """
-        running = {name: task for name, task in self.tasks.items() if self.queue.state(task) is State.RUNNING}
-        self.screen.say(f"stopping: {len(running)} under way, {len(self.tasks) - len(running)} not begun")
-        self.queue.remove(task for name, task in self.tasks.items() if name not in running)
+        tasks = {name: task for name, task in self.tasks.items() if own is None or name in own}
+        running = {name: task for name, task in tasks.items() if self.queue.state(task) is State.RUNNING}
+        self.screen.say(f"stopping: {len(running)} under way, {len(tasks) - len(running)} not begun")
+        self.queue.remove(task for name, task in tasks.items() if name not in running)
         self.queue.interrupt(running)
         try:
             end = time.monotonic() + PATIENCE_SECONDS
             while any(self.queue.state(task) is State.RUNNING for task in running.values()):
                 if time.monotonic() > end:
                     raise KeyboardInterrupt
-                self.wait(0.2)
+                time.sleep(0.2)
         except KeyboardInterrupt:
             self.workers.kill()
             for task in running.values():
@@ -149,6 +159,7 @@ class Watch:
         self.workers.stop()
         self.workers.wait(PATIENCE_SECONDS)
         self.queue.remove(running.values())
+        self.screen.say("stopped: what is done stays, and the same command goes on from there")
 
 
 def _score(metrics: bytes | None) -> str:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tools.reproduce.queue import Queue
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 MOST_RESTARTS = 3
+PATIENCE_SECONDS = 30.0
 
 
 class Workers:
@@ -31,22 +32,15 @@ class Workers:
         self.restarts = 0
 
     def start(self) -> None:
-        """Start those that don't run."""
-        node = hashlib.sha256(str(self.queue.logs).encode()).hexdigest()[:6]  # as DVC names its own
+        """Start those that don't run, whoever started them."""
+        node = hashlib.sha256(str(self.queue.logs).encode()).hexdigest()[:6]  # names and pid files as DVC's
         for number in range(1, self.count + 1):
-            process = self.processes.get(number)
-            if process is not None and process.poll() is None:
+            if self._runs(number):
                 continue
-            command = [
-                sys.executable,
-                "-m",
-                "dvc",
-                "exp",
-                "queue-worker",
-                f"dvc-exp-{node}-{number}@localhost",
-            ]
+            name = f"dvc-exp-{node}-{number}@localhost"
+            command = [sys.executable, "-m", "dvc", "exp", "queue-worker", name]
             with self.log(number).open("ab") as log:
-                self.processes[number] = subprocess.Popen(
+                process = subprocess.Popen(
                     [*command, *(["--clean"] if number == 1 else [])],
                     cwd=self.queue.root,
                     env=environment(number, self.gpus),
@@ -55,16 +49,27 @@ class Workers:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,  # Ctrl-C here is ours to handle
                 )
+            self.log(number).with_suffix(".pid").write_text(str(process.pid), encoding="utf-8")
+            self.processes[number] = process
+
+    def _runs(self, number: int) -> bool:
+        process = self.processes.get(number)
+        if process is not None:
+            return process.poll() is None
+        return is_worker(self.log(number).with_suffix(".pid"))
 
     def log(self, number: int) -> Path:
         """What a worker prints."""
         return self.queue.logs / f"dvc-exp-worker-{number}.out"
 
-    def alive(self) -> bool:
-        """Whether one of ours runs."""
-        return any(process.poll() is None for process in self.processes.values())
+    def any(self) -> bool:
+        """Whether a worker runs, whoever started it."""
+        numbers = {
+            int(file.stem.rpartition("-")[2]) for file in self.queue.logs.glob("dvc-exp-worker-[0-9]*.pid")
+        }
+        return any(self._runs(number) for number in numbers | self.processes.keys())
 
-    def keep(self, unfinished: dict[str, str]) -> list[str]:
+    def keep(self, unfinished: Mapping[str, str]) -> list[str]:
         """See to it that what waits is run; name the tasks that were lost with their worker.
 
         Args:
@@ -73,17 +78,19 @@ class Workers:
         Raises:
             CandidError: the workers end again and again, and nothing was run.
         """
-        if self.alive() or self.queue.others():
+        if self.any():
             return []
-        lost = [name for name, task in self.queue.taken().items() if unfinished.get(name) == task]
+        lost = [
+            name
+            for name, task in self.queue.taken().items()
+            if unfinished.get(name) == task and self.queue.process(task) is None
+        ]
         for name in lost:
-            if self.queue.process(unfinished[name]) is None:
-                self.queue.give_up(unfinished[name])
-        if any(unfinished.get(name) == task for name, task in self.queue.waiting().items()):
-            if self.restarts == MOST_RESTARTS:
-                raise CandidError(f"DVC's worker ends before it has run anything: see {self.log(1)}")
-            self.restarts += 1
-            self.start()
+            self.queue.give_up(unfinished[name])
+        if self.restarts == MOST_RESTARTS:
+            raise CandidError(f"DVC's worker ends before it has run anything: see {self.log(1)}")
+        self.restarts += 1
+        self.start()
         return lost
 
     def stop(self) -> None:
@@ -96,6 +103,7 @@ class Workers:
         """End ours once nothing waits; where others have queued something, ours go on with it."""
         if not self.queue.waiting() and not self.queue.taken():
             self.stop()
+            self.wait(PATIENCE_SECONDS)  # one that is about to end would still take what is queued next
 
     def wait(self, seconds: float) -> None:
         """Wait for ours to have ended, at most so long."""
@@ -109,6 +117,17 @@ class Workers:
         for process in self.processes.values():
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def is_worker(file: Path) -> bool:
+    """Whether the process whose number a file holds is a worker that runs."""
+    try:
+        pid = int(file.read_text(encoding="utf-8"))
+        os.kill(pid, 0)
+    except (OSError, ValueError):
+        return False
+    told = Path(f"/proc/{pid}/cmdline")  # the number may be another process's by now
+    return not told.exists() or b"queue-worker" in told.read_bytes()
 
 
 def environment(number: int, gpus: Sequence[str]) -> dict[str, str]:
