@@ -112,6 +112,8 @@ def feed(rows: NDArray[np.int32], batch_size: int) -> dict[str, Any]:
 
     options = tf.data.Options()
     options.autotune.enabled = False
+    # Where devices share a batch: cut the batches, there are no files to share out.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return {"x": tf.data.Dataset.from_tensor_slices(rows.reshape(-1, batch_size)).with_options(options)}
 
 

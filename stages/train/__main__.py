@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+
+import pandas as pd
 
 from stages.backend import use_backend, versions
 from stages.errors import run
 from stages.faces import load_images, read_splits
 from stages.files import read_json, write_csv
 from stages.settings import read_section
-from stages.train.checkpoints import Checkpoints
+from stages.train.checkpoints import Checkpoints, NoCheckpoints
+from stages.train.distribute import distribution_of
 from stages.train.inputs import training_set
 from stages.train.params import ModelSettings, TrainSettings
 from stages.train.state import fingerprint, run_folder, source_files
@@ -20,31 +24,38 @@ INPUTS = ("data/faces.npy", "data/splits.csv", "data/class_weights.json")
 
 def main() -> None:
     """Read the settings and the faces, train, write the model and the history."""
-    settings = read_section("train", TrainSettings)
-    model = read_section("model", ModelSettings)
-    use_backend(settings.backend)
+    settings, model = read_section("train", TrainSettings), read_section("model", ModelSettings)
+    split = distribution_of(settings)
+    use_backend(settings.backend, split.start)
     from stages.train.build import net_builder  # Keras from here on
     from stages.train.nets import body_layers
     from stages.train.save import write_model
-    from stages.train.train import train
+    from stages.train.train import COLUMNS, train
 
     data = training_set(load_images(INPUTS[0]), read_splits(INPUTS[1]), read_json(INPUTS[2]))
     net = net_builder(model, settings, data)
     read = [*map(Path, INPUTS), *net.files, *source_files()]
     name = fingerprint({"train": settings.model_dump(), "net": net.settings}, read, versions())
-    with run_folder(name) as folder:
-        checkpoints = Checkpoints(folder)
+    split.check_same(name)
+    with nullcontext() if split.addresses else run_folder(name) as folder:
+        checkpoints = Checkpoints(folder) if folder else NoCheckpoints()
+        tell = say if split.chief else _keep_quiet
         trained, history = train(
-            net.build, data, settings, checkpoints, body_layers, net.weights, sys.stdout.isatty(), say
+            net.build, data, settings, checkpoints, body_layers, net.weights, sys.stdout.isatty(), tell, split
         )
-        write_csv("plots/history.csv", history)
-        write_model("models/model.keras", trained, net.about)
+        if split.chief:
+            write_csv("plots/history.csv", pd.DataFrame(history, columns=list(COLUMNS)))
+            write_model("models/model.keras", trained, net.about)
         checkpoints.clear()
 
 
 def say(line: str) -> None:
     """Print one line now: a log is read while the run goes on."""
     print(line, flush=True)
+
+
+def _keep_quiet(line: str) -> None:
+    del line
 
 
 if __name__ == "__main__":

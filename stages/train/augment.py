@@ -6,6 +6,7 @@ Everything is drawn from one stateless stream, so that a seed fixes every pixel 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -22,8 +23,8 @@ DRAWS = 32  # uniform numbers a face; more than the settings ever use
 class _Draws:
     """Hands out the columns of one B x DRAWS array of uniform numbers, in the order they are asked for."""
 
-    def __init__(self, count: Tensor, seed: Any) -> None:
-        self.numbers = keras.random.uniform((count, DRAWS), seed=seed)
+    def __init__(self, numbers: Tensor) -> None:
+        self.numbers = numbers
         self.used = 0
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -38,18 +39,21 @@ class _Draws:
         return ops.where(chosen, value, otherwise)
 
 
-def augment(faces: Tensor, settings: Augment, seed: Any) -> Tensor:
+def augment(
+    faces: Tensor, settings: Augment, seed: Any, uniform: Callable[..., Tensor] = keras.random.uniform
+) -> Tensor:
     """Change each face at random as `settings` says.
 
     Args:
         faces: uint8, B x H x W x C.
         settings: what is done, with ranges and probabilities.
         seed: an int or a keras.random.SeedGenerator; equal seeds give equal pixels.
+        uniform: draws numbers from 0 to 1 of a shape, by `seed=`.
 
     Returns:
         uint8, B x S x S x C where `settings.crop` is S, else of the shape of `faces`.
     """
-    draws = _Draws(ops.shape(faces)[0], seed)
+    draws = _Draws(uniform((ops.shape(faces)[0], DRAWS), seed=seed))
     if is_geometric(settings):
         values = warp(
             faces, *_geometry(draws, settings, faces.shape[1], faces.shape[2]), settings.fill, settings.crop

@@ -27,7 +27,7 @@ class Recompute(keras.Model):
     def __init__(self, learner: Learner) -> None:
         """Share the learner's net and faces."""
         super().__init__(name="recompute", dtype="float32")
-        self.logits, self.view = learner.logits, learner.view
+        self.logits, self.view, self.split = learner.logits, learner.view, learner.split
         self.norms = [
             layer for layer in _layers(learner.logits) if isinstance(layer, keras.layers.BatchNormalization)
         ]
@@ -59,12 +59,14 @@ class Recompute(keras.Model):
         if not norms:
             return
         size = min(BATCH, len(rows))
+        size -= size % self.split.devices
         batches = min(MOST, len(rows)) // size
+        rows, fed = self.split.fed(rows[: batches * size], size)
         means = [np.zeros(norm.moving_mean.shape) for norm in norms]
         squares = [np.zeros(norm.moving_mean.shape) for norm in norms]
         with _one_batch_at_a_time(self.logits, norms):
             for number in range(batches):
-                self.test_on_batch(rows[number * size : (number + 1) * size])
+                self.test_on_batch(rows[number * fed : (number + 1) * fed])
                 for total, square, norm in zip(means, squares, norms, strict=True):
                     mean = np.asarray(ops.convert_to_numpy(norm.moving_mean), np.float64)
                     total += mean / batches

@@ -102,6 +102,23 @@ class Checkpoints:
         return self.folder / f"best-{epoch}.npz"
 
 
+class NoCheckpoints(Checkpoints):
+    """For runs that start anew after a kill."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+
+    def write(self, *args: Any) -> None:
+        """Keep nothing."""
+
+    def read(self) -> Saved | None:
+        """Find nothing."""
+        return None
+
+    def clear(self) -> None:
+        """There is nothing to remove."""
+
+
 def _write(path: Path, groups: dict[str, Arrays]) -> None:
     named = {f"{name}_{i:05d}": array for name, arrays in groups.items() for i, array in enumerate(arrays)}
     with writing(path) as aside, aside.open("wb") as file:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from stages.train.augment import augment
+from stages.train.distribute import OneDevice
 from stages.train.inputs import TrainingSet
 from stages.train.params import TrainSettings
 
@@ -24,17 +25,21 @@ Tensor = Any
 class Learner(keras.Model):
     """Takes rows of the training set (int32, B); fitted by `fit`, and `predict` gives probabilities."""
 
-    def __init__(self, net: Any, data: TrainingSet, settings: TrainSettings) -> None:
-        """Put the faces on the device.
+    def __init__(
+        self, net: Any, data: TrainingSet, settings: TrainSettings, split: OneDevice | None = None
+    ) -> None:
+        """Put the faces on the device, or on each.
 
         Args:
             net: takes uint8 faces, B x S x S x C, gives B x classes probabilities.
             data: the faces; S is settings.augment.crop or their side.
+            split: how batches are shared out among devices; None: there is one.
         """
         super().__init__(name="learner", dtype="float32")
         self.settings = settings
+        self.split = split or OneDevice()
         self.logits = logits_of(net)
-        self.faces = _constant(data.faces, "faces")
+        self.faces = _constant(data.faces.astype(self.split.kind, copy=False), "faces")
         # Both as floats: TensorFlow keeps integer variables in the host's memory.
         self.targets = _constant(np.eye(len(data.classes), dtype=np.float32)[data.labels], "targets")
         self.class_weights = _constant(data.class_weights[:, None], "class_weights")
@@ -46,8 +51,9 @@ class Learner(keras.Model):
     def call(self, rows: Tensor, training: bool = False) -> Tensor:
         """Return probabilities; in training a dict of logits, targets and a weight for each face."""
         if not training:
-            return ops.softmax(ops.cast(self.logits(self.view(rows), training=False), "float32"))
-        faces = augment(ops.take(self.faces, rows, axis=0), self.settings.augment, self.stream)
+            found = ops.softmax(ops.cast(self.logits(self.view(rows), training=False), "float32"))
+            return self.split.everywhere(found)
+        faces = augment(self._pick(rows), self.settings.augment, self.stream, self.split.uniform)
         targets = ops.take(self.targets, rows, axis=0)
         if self.settings.mixup > 0:
             faces, targets = self._mix(faces, targets)
@@ -59,7 +65,10 @@ class Learner(keras.Model):
 
     def view(self, rows: Tensor) -> Tensor:
         """Return the faces as the net sees them outside training, uint8 B x S x S x C."""
-        return middle(ops.take(self.faces, rows, axis=0), self.settings.augment.crop)
+        return middle(self._pick(rows), self.settings.augment.crop)
+
+    def _pick(self, rows: Tensor) -> Tensor:
+        return ops.cast(ops.take(self.faces, rows, axis=0), "uint8")
 
     def compute_loss(
         self,
@@ -75,7 +84,7 @@ class Learner(keras.Model):
         loss = ops.mean(crossed * y_pred["weights"])
         for penalty in self.losses:
             loss = loss + ops.sum(ops.cast(penalty, "float32"))
-        return loss
+        return self.split.share_of_loss(loss)
 
     def compute_metrics(
         self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
@@ -84,18 +93,17 @@ class Learner(keras.Model):
         del x, y, sample_weight
         right = ops.argmax(y_pred["logits"], axis=-1) == ops.argmax(y_pred["targets"], axis=-1)
         self.accuracy.update_state(ops.cast(right, "float32"))
-        found: dict[str, Any] = self.get_metrics_result()
-        return found
+        return self.split.logs(self.get_metrics_result())
 
     def _mix(self, faces: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mix each face and target with its neighbour's in the (shuffled) batch: Zhang et al. 2018."""
-        place = keras.random.uniform((ops.shape(faces)[0],), 0, len(self.shares), seed=self.stream)
+        place = self.split.uniform((ops.shape(faces)[0],), seed=self.stream) * len(self.shares)
         share = ops.take(ops.convert_to_tensor(self.shares), ops.cast(place, "int32"), axis=0)
         both = ops.cast(faces, "float32")
         wide = ops.reshape(share, (-1, 1, 1, 1))
-        mixed = ops.cast(ops.round(both * wide + ops.roll(both, 1, axis=0) * (1 - wide)), "uint8")
+        mixed = ops.cast(ops.round(both * wide + self.split.neighbours(both) * (1 - wide)), "uint8")
         share = ops.reshape(share, (-1, 1))
-        return mixed, targets * share + ops.roll(targets, 1, axis=0) * (1 - share)
+        return mixed, targets * share + self.split.neighbours(targets) * (1 - share)
 
 
 def logits_of(net: Any) -> Any:

@@ -16,6 +16,7 @@ from stages.backend import feed, steps_per_call, worth_compiling
 from stages.errors import CandidError
 from stages.train.batch_norm import Recompute
 from stages.train.checkpoints import Arrays, Checkpoints, Progress
+from stages.train.distribute import OneDevice
 from stages.train.inputs import TrainingSet
 from stages.train.learner import Learner
 from stages.train.optimizers import build_optimizer
@@ -39,6 +40,7 @@ class Training:
         body: list[Any],
         verbose: bool = False,
         say: Callable[[str], None] = print,
+        split: OneDevice | None = None,
     ) -> None:
         """Set up; `run` does the work.
 
@@ -47,14 +49,17 @@ class Training:
             body: its layers that are frozen for the first `freeze_epochs` epochs.
             verbose: show Keras's progress bar.
             say: takes one line an epoch.
+            split: how batches are shared out among devices; None: there is one.
         """
         self.net, self.data, self.settings, self.checkpoints = net, data, settings, checkpoints
         self.body, self.verbose, self.say = body, verbose, say
-        self.learner = Learner(net, data, settings)
+        self.split = split or OneDevice()
+        self.learner = Learner(net, data, settings, self.split)
         self.recompute: Recompute | None = None
         self.progress = Progress(Plateau(settings.learning_rate))
         self.best: Arrays = []
         self.batch_size = min(settings.batch_size, data.train)
+        self.split.check_batch(self.batch_size)
         self.steps = -(-data.train // self.batch_size)
 
     def run(self) -> None:
@@ -83,10 +88,11 @@ class Training:
             layer.trainable = not phase.frozen
         epochs = phase.last - phase.first
         warmup = min(settings.warmup_epochs, epochs) * self.steps
+        wanted = min(settings.steps_per_execution, self.steps)
         self.learner.compile(
             optimizer=build_optimizer(settings, phase.rate, epochs * self.steps, warmup),
-            steps_per_execution=steps_per_call(min(settings.steps_per_execution, self.steps)),
-            jit_compile=worth_compiling(),
+            steps_per_execution=steps_per_call(wanted if self.split.fused else 1),
+            jit_compile=worth_compiling() and self.split.fused,
         )
         self.learner.optimizer.build(self.learner.trainable_variables)
         if settings.batch_norm == "recomputed" or settings.averaging > 0:
@@ -145,7 +151,7 @@ class Training:
         )
         order = epoch_order(self.data.train, self.batch_size, self.settings.seed, epoch)
         fitted = self.learner.fit(
-            **feed(order, self.batch_size),
+            **feed(*self.split.fed(order, self.batch_size)),
             shuffle=False,
             initial_epoch=epoch,
             epochs=epoch + 1,
@@ -169,10 +175,15 @@ class Training:
     def _predict(self) -> NDArray[np.float32]:
         """Return the probabilities of the validation faces."""
         rows = np.arange(self.data.train, len(self.data.faces), dtype=np.int32)
-        size = min(PREDICT_BATCH, len(rows))
-        filled = np.resize(rows, -(-len(rows) // size) * size)  # whole batches: one shape is compiled
-        found: NDArray[np.float32] = self.learner.predict(**feed(filled, size), verbose=0)[: len(rows)]
+        size = _up(min(PREDICT_BATCH, len(rows)), self.split.devices)
+        filled = np.resize(rows, _up(len(rows), size))  # whole batches: one shape is compiled
+        fed = feed(*self.split.fed(filled, size))
+        found: NDArray[np.float32] = self.learner.predict(**fed, verbose=0)[: len(rows)]
         return found
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
 
 
 def _values(variables: list[Any]) -> Arrays:

@@ -111,6 +111,8 @@ class TrainSettings(Section):
     """Section `train`."""
 
     backend: Literal["tensorflow", "jax", "torch"]
+    distribution: Literal["none", "devices", "processes"] = "none"
+    """Over all devices of this machine, or over those of several processes on any number of machines."""
     precision: Literal["float32", "mixed_bfloat16"]
     epochs: int = Field(ge=1, le=100_000)
     batch_size: int = Field(ge=2, le=65_536)

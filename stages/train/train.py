@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import pandas as pd
 
 from stages.backend import is_out_of_memory
 from stages.errors import CandidError
 from stages.train.checkpoints import Checkpoints
+from stages.train.distribute import OneDevice
 from stages.train.inputs import TrainingSet
 from stages.train.loop import Training
 from stages.train.params import TrainSettings
@@ -30,8 +30,9 @@ def train(
     weights: str | Path | None = None,
     verbose: bool = False,
     say: Callable[[str], None] = print,
-) -> tuple[Any, pd.DataFrame]:
-    """Train a net and return it at its best epoch, in float32, with the history of the epochs.
+    split: OneDevice | None = None,
+) -> tuple[Any, list[dict[str, float]]]:
+    """Train a net and return it at its best epoch, in float32, with a row of COLUMNS for each epoch.
 
     Args:
         build: makes the net; called again where the saved net differs in precision.
@@ -39,18 +40,22 @@ def train(
         weights: a .keras file to start from, or None.
         verbose: show Keras's progress bar.
         say: takes one line an epoch.
+        split: how batches are shared out among devices; None: there is one.
 
     Raises:
         CandidError: the loss is not a number, memory ran out, or the weights don't fit.
     """
+    split = split or OneDevice()
     keras.utils.set_random_seed(settings.seed)
     keras.config.set_dtype_policy(settings.precision)
     try:
-        net = build()
-        if weights is not None:
-            start_from(net, weights, data.classes)
-        training = Training(net, data, settings, checkpoints, body_layers(net), verbose, say)
-        training.run()
+        with split.scope():
+            net = build()
+            if weights is not None:
+                start_from(net, weights, data.classes)
+            training = Training(net, data, settings, checkpoints, body_layers(net), verbose, say, split)
+            with split.whole_batch(net):
+                training.run()
     except Exception as error:
         if not is_out_of_memory(error):
             raise
@@ -59,8 +64,7 @@ def train(
         ) from None
     finally:
         keras.config.set_dtype_policy("float32")
-    history = pd.DataFrame(training.progress.history, columns=list(COLUMNS))
-    return _in_float32(net, build, settings), history
+    return _in_float32(net, build, settings), training.progress.history
 
 
 def _in_float32(net: Any, build: Callable[[], Any], settings: TrainSettings) -> Any:

@@ -17,8 +17,8 @@ import numpy as np
 from stages.backend import use_backend
 use_backend(sys.argv[1])
 from stages.train.checkpoints import Checkpoints
-from stages.train.train import train
 from tests.train import tiny_net
+from tests.train.tiny_net import train
 
 augment = {
     "flip": 0.5,

@@ -14,8 +14,8 @@ import pytest
 from stages.train.checkpoints import Checkpoints, Progress
 from stages.train.save import write_model
 from stages.train.schedules import Plateau
-from stages.train.train import train
 from tests.train import tiny_net
+from tests.train.tiny_net import train
 
 
 class CutShort(BaseException):

@@ -6,9 +6,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 
 from stages.train.inputs import TrainingSet
 from stages.train.params import TrainSettings
+from stages.train.train import COLUMNS
+from stages.train.train import train as train_net
 
 AUGMENT: dict[str, Any] = {
     "flip": 0.0,
@@ -70,6 +73,12 @@ def build(size: int = 12, channels: int = 1, classes: int = 3) -> Any:
     x = keras.layers.Dropout(0.2)(x)
     x = keras.layers.Dense(classes, name="head")(x)
     return keras.Model(faces, keras.layers.Softmax(dtype="float32")(x), name="tiny")
+
+
+def train(*given: Any, **options: Any) -> tuple[Any, pd.DataFrame]:
+    """Train, with the history as the table that the stage writes."""
+    net, history = train_net(*given, **options)
+    return net, pd.DataFrame(history, columns=list(COLUMNS))
 
 
 def body_layers(net: Any) -> list[Any]:
