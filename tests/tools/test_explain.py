@@ -25,7 +25,7 @@ CARD = Card(classes=list(CLASSES), image_size=SIZE, color="grey")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("project")
+    folder: Path = tmp_path_factory.mktemp("project")
     write_tiny(folder / "models" / "model.keras")
     write_data(folder / "data")
     return folder
@@ -99,7 +99,7 @@ def test_a_model_without_convolutions_is_named(tmp_path):
 
 def test_rows_hold_right_and_wrong_answers_of_each_class():
     def predict(faces: np.ndarray) -> np.ndarray:
-        return np.eye(3)[faces[:, 0, 0]] * 0.8 + 0.2 / 3
+        return np.asarray(np.eye(3)[faces[:, 0, 0]] * 0.8 + 0.2 / 3)
 
     said, labels = [0, 0, 1, 1, 1, 2], ["angry", "angry", "angry", "happy", "sad", ""]
     images = np.zeros((6, SIZE, SIZE), np.uint8) + np.array(said, np.uint8)[:, None, None]

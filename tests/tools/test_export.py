@@ -14,8 +14,9 @@ from stages.errors import CandidError
 from stages.evaluate.predict import predict
 from stages.faces import load_images
 from tests.tools.tiny_model import CLASSES, SIZE, write_data, write_tiny
-from tools.export import __main__ as command
 from tools.export import compare, formats
+from tools.export.__main__ import main
+from tools.export.keras_model import load
 from tools.export.latency import latencies
 from tools.export.options import read_options
 from tools.labelled import as_taken, read_parts
@@ -35,7 +36,7 @@ def skip_without(*names: str) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("project")
+    folder: Path = tmp_path_factory.mktemp("project")
     write_tiny(folder / "models" / "model.keras")
     write_data(folder / "data")
     return folder
@@ -139,7 +140,7 @@ def test_a_float_export_that_differs_is_not_kept(project, monkeypatch, tmp_path)
     monkeypatch.setitem(formats.FORMATS, "onnx", off)
     arguments = ["--model", "models/model.keras", "--to", "onnx", "--out", str(tmp_path / "out")]
     with pytest.raises(CandidError, match=r"model\.onnx: a probability differs.*not kept"):
-        command.main(arguments)
+        main(arguments)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -155,7 +156,7 @@ def test_a_converter_that_fails_ends_in_one_line():
 def test_another_backend_is_refused(project, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(CandidError, match="KERAS_BACKEND=jax: the exporters go through TensorFlow"):
-        command.load(project / "models" / "model.keras")
+        load(project / "models" / "model.keras")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_what_is_no_model_ends_in_one_line(run_stage, tmp_path):
 
 
 def test_a_missing_package_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(CandidError, match=r"pip install -r requirements-export\.txt"):
         formats.need("litert")
 

@@ -23,18 +23,18 @@ def overlaid(face: NDArray[np.uint8], values: Floats, largest: float) -> Images:
     grey = as_rgb(face).mean(axis=2, keepdims=True)
     share = np.clip(np.abs(values) / max(largest, 1e-9), 0, 1)[..., None] * STRONGEST
     color = np.where(values[..., None] >= 0, ABOVE, BELOW)
-    return np.rint(grey * (1 - share) + color * share).astype(np.uint8)
+    return np.asarray(np.rint(grey * (1 - share) + color * share), np.uint8)
 
 
 def signed(values: Floats) -> Images:
     """A map on white, as strong as its largest value: h x w x 3."""
     share = (np.abs(values) / max(float(np.abs(values).max()), 1e-9))[..., None]
     color = np.where(values[..., None] >= 0, ABOVE, BELOW)
-    return np.rint(255 * (1 - share) + color * share).astype(np.uint8)
+    return np.asarray(np.rint(255 * (1 - share) + color * share), np.uint8)
 
 
 def enlarged(picture: Images, side: int) -> Images:
     """A small picture (h x w x 3) with its pixels drawn large, to side x side, as in nearest neighbour."""
     rows = np.arange(side) * picture.shape[0] // side
     columns = np.arange(side) * picture.shape[1] // side
-    return picture[rows][:, columns]
+    return np.asarray(picture[rows][:, columns], np.uint8)

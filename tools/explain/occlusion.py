@@ -33,7 +33,7 @@ def patches(side: int) -> Floats:
     centres = (np.arange(PATCHES) + 0.5) * side / PATCHES
     pixels = np.arange(side) + 0.5
     along = np.exp(-(((pixels - centres[:, None]) / (WIDTH * side)) ** 2) / 2)
-    return np.einsum("iy,jx->ijyx", along, along).reshape(-1, side, side)
+    return np.asarray(np.einsum("iy,jx->ijyx", along, along).reshape(-1, side, side), np.float64)
 
 
 def blurred(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -56,7 +56,7 @@ def occluded(face: NDArray[np.uint8]) -> Images:
 def drops(predict: Predict, face: NDArray[np.uint8]) -> Floats:
     """What each class loses by each patch, in probability: P x K; below 0 where the class gains."""
     given = predict(np.concatenate([face[None], occluded(face)]))
-    return given[0] - given[1:]
+    return np.asarray(given[0] - given[1:], np.float64)
 
 
 def heat(lost: Floats, side: int) -> Floats:

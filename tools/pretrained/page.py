@@ -91,8 +91,13 @@ def _never(run: Run) -> str:
     return f"**It never says {' or '.join(silent)}.**" if silent else ""
 
 
-HEADLINES = (("accuracy", "accuracy"), ("macro F1", "macro.f1"), ("balanced accuracy", "balanced_accuracy"))
-HEADLINES += (("log loss", "log_loss"), ("calibration error (ECE)", "ece"))
+HEADLINES = (
+    ("accuracy", "accuracy"),
+    ("macro F1", "macro.f1"),
+    ("balanced accuracy", "balanced_accuracy"),
+    ("log loss", "log_loss"),
+    ("calibration error (ECE)", "ece"),
+)
 
 
 def _row(name: str, key: str, of: Any) -> tuple[str, ...]:
