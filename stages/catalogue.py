@@ -19,7 +19,7 @@ class DataSettings(Section):
     """Section `data` of params.yaml."""
 
     dataset: str
-    path: str
+    path: str = Field(min_length=1)
     parts: list[Literal["train", "validation", "test"]] | None = Field(min_length=1)
     classes: list[str] | None = Field(min_length=1)
     image_size: int = Field(ge=8, le=1024)

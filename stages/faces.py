@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from stages.errors import CandidError
 from stages.files import read_csv
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
 """The one vocabulary of expressions; model outputs stand in this order."""
@@ -44,16 +47,19 @@ def read_splits(path: str | Path = "data/splits.csv") -> pd.DataFrame:
     wrong = ~table["part"].isin(PARTS)
     if wrong.any():
         raise CandidError(f"{path}: part {table['part'][wrong].iloc[0]!r}; expected {', '.join(PARTS)}")
+    twice = table["id"].duplicated()
+    if twice.any():
+        raise CandidError(f"{path}: id {table['id'][twice].iloc[0]} is there twice; expected each face once")
     return table
 
 
 def load_images(path: str | Path = "data/faces.npy") -> NDArray[np.uint8]:
     """Map the faces into memory: uint8, N x H x W (grey) or N x H x W x 3 (RGB), read-only."""
     try:
-        images: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        images: NDArray[Any] = open_memmap(path, mode="r")  # plain .npy only: no pickle, no zip
     except FileNotFoundError:
         raise CandidError(f"{path}: no such file; expected the output of ingest") from None
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # NumPy has Python's own tokenizer and literals read the header
         raise CandidError(f"{path}: not an array of faces: {error}") from None
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
         found = f"{images.dtype} {images.shape}"

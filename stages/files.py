@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from stages.errors import CandidError
+
+if TYPE_CHECKING:  # loaded where a table is read: arrays are trained on where pandas is not installed
+    import pandas as pd
 
 
 @contextmanager
@@ -22,11 +25,14 @@ def writing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, flush it to disk and rename it.
 
     The temporary name keeps the suffix, since some writers choose the format by it. If the block
-    fails, the temporary file is removed and what stood under `path` stays.
+    fails, the temporary file is removed and what stood under `path` stays. What a killed process left
+    aside is removed by the next that writes the same file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    _remove_left_aside(path)
+    prefix = f".{path.stem}-{os.getpid()}-"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     aside = Path(name)
     try:
@@ -37,6 +43,25 @@ def writing(path: str | Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _remove_left_aside(path: Path) -> None:
+    """Remove temporary files of `path` whose process, which their name tells, is gone."""
+    start = f".{path.stem}-"
+    for left in path.parent.glob(f"{glob.escape(start)}*-????????{glob.escape(path.suffix)}"):
+        number = left.name.removeprefix(start).partition("-")[0]
+        if number.isdecimal() and not _is_running(int(number)):
+            left.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -69,7 +94,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CandidError(f"{path}: no such file; expected the output of an earlier stage") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, IsADirectoryError) as error:
         raise CandidError(f"{path}: not JSON: {error}") from None
 
 
@@ -83,12 +108,16 @@ def read_csv(path: str | Path, columns: Sequence[str], types: dict[str, Any] | N
     Raises:
         CandidError: the file is missing, is no CSV, lacks a column, or a cell has the wrong type.
     """
+    import pandas as pd
+
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError:
         raise CandidError(f"{path}: no such file; expected the output of an earlier stage") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, IsADirectoryError) as error:
         raise CandidError(f"{path}: not a CSV table: {error}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells of longer rows for an index
+        raise CandidError(f"{path}: rows of more cells than its header; expected {','.join(columns)}")
     missing = [name for name in columns if name not in table]
     if missing:
         raise CandidError(f"{path}: no column {missing[0]!r}; expected {','.join(columns)}")

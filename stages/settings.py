@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,8 @@ def read_yaml(path: str | Path) -> Any:
         return YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CandidError(f"{path}: no such file; run from the project's folder") from None
+    except IsADirectoryError:
+        raise CandidError(f"{path}: a folder; expected a YAML file") from None
     except (YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise CandidError(f"{path}: not YAML: {error}") from None
 
@@ -65,7 +68,14 @@ def check(name: str, kind: type[SectionT], value: Any, path: str | Path = PARAMS
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] == "value_error" and isinstance(first["input"], dict):  # a rule over several keys
             raise CandidError(f"{path}: {key}: {reason}") from None
-        raise CandidError(f"{path}: {key} = {first['input']!r}: {reason}") from None
+        raise CandidError(f"{path}: {key} = {_short(first['input'])}: {reason}") from None
+
+
+def _short(value: Any) -> str:
+    """Show a value within a line, however long, nested or referring to itself it is."""
+    shown = reprlib.Repr()
+    shown.maxlevel, shown.maxstring, shown.maxother = 2, 80, 80
+    return shown.repr(value)
 
 
 def _fields_beside(kind: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:

@@ -32,6 +32,8 @@ def class_weights(counts: Mapping[str, int], scheme: str, beta: float) -> dict[s
                 f"data/splits.csv: class {name!r} has no face in the train part; expected at least one "
                 "(leave it out by data.classes)"
             )
+    if not counts:
+        raise CandidError("data/splits.csv: no face; expected some in the train part")
     total, classes = sum(counts.values()), len(counts)
     if scheme == "none":
         raw = dict.fromkeys(counts, 1.0)

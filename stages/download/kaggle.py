@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from stages.errors import CandidError
+from stages.errors import CandidError, cannot_write
 
 SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_KEY")
 LONGEST_REASON = 240
@@ -27,11 +27,9 @@ def fetch(handle: str, file: str | None = None) -> Path:
         if handle.startswith("competitions/"):
             return Path(kagglehub.competition_download(handle.removeprefix("competitions/"), path=file))
         return Path(kagglehub.dataset_download(handle, path=file))
-    except OSError as error:
-        if isinstance(error.errno, int) and error.filename is not None:
-            raise  # the disk's fault
-        reason = without_secrets(f"{type(error).__name__}: {error}")
     except Exception as error:  # the client has a dozen kinds of its own
+        if isinstance(error, OSError) and error.filename is not None and cannot_write(error):
+            raise
         reason = without_secrets(f"{type(error).__name__}: {error}")
     raise CandidError(f"Kaggle's client can't fetch {handle}: {reason[:LONGEST_REASON]}")
 

@@ -6,9 +6,10 @@ import shutil
 import tarfile
 import zipfile
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
-from stages.download.pack import pack_folder, pack_tar
-from stages.errors import CandidError
+from stages.download.pack import DAMAGED_TAR, pack_folder, pack_tar
+from stages.errors import CandidError, is_disk_fault
 from stages.files import writing
 
 
@@ -19,20 +20,38 @@ def take_own(path: Path, target: Path) -> str:
         CandidError: there is nothing at `path`, or nothing in it.
     """
     expected = "expected a folder, zip or tar of one folder a class"
-    if path.is_dir():
+    mode = _mode(path)
+    if S_ISDIR(mode):
         if pack_folder(path, target) == 0:
             raise CandidError(f"data.path = '{path}': no file in it; {expected}")
         return f"{target.name}: packed from {path}"
-    if not path.is_file():
+    if not S_ISREG(mode):
         absolute = "" if path.is_absolute() else " here (a queued run needs an absolute path)"
-        raise CandidError(f"data.path = '{path}': no such file or folder{absolute}; {expected}")
+        raise CandidError(f"data.path = '{str(path)[:200]}': no such file or folder{absolute}; {expected}")
     if path.stat().st_size == 0:
         raise CandidError(f"data.path = '{path}': 0 bytes; {expected}")
     if zipfile.is_zipfile(path):
         with writing(target) as aside:
             shutil.copyfile(path, aside)
         return f"{target.name}: copied from {path}"
-    if tarfile.is_tarfile(path):
+    if _is_tar(path):
         pack_tar(path, target)
         return f"{target.name}: packed from {path}"
     raise CandidError(f"data.path = '{path}': neither a zip nor a tar archive (or cut short); {expected}")
+
+
+def _mode(path: Path) -> int:
+    """What is at the path; 0 where nothing is, or where nothing can be by that name."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return 0
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except DAMAGED_TAR as error:  # cut within its first header
+        if is_disk_fault(error):
+            raise
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import tarfile
@@ -13,8 +14,11 @@ from typing import IO
 
 from tqdm import tqdm
 
-from stages.errors import CandidError
+from stages.errors import CandidError, is_disk_fault
 from stages.files import writing
+
+DAMAGED_TAR = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, OverflowError)
+"""What tarfile raises over archives that are cut or garbled; OSError over a disk that fails, too."""
 
 MAX_EXPANSION = 100
 """A compressed tar that unpacks to more than this many times its size is refused."""
@@ -47,6 +51,8 @@ def pack_tar(path: Path, target: Path) -> int:
     try:
         with tarfile.open(path) as source, writing(target) as aside, zipfile.ZipFile(aside, "w") as archive:
             for member in tqdm(source, desc=f"packing {path}", unit=" files", disable=None, leave=False):
+                if member.size < 0:  # it would lead tarfile back, and round for ever
+                    raise CandidError(f"{path}: {member.name!r} has a size of {member.size} bytes")
                 if member.isdir() or _hidden(member.name):
                     continue
                 file = source.extractfile(member) if member.isreg() else None
@@ -59,9 +65,9 @@ def pack_tar(path: Path, target: Path) -> int:
                     raise CandidError(f"{path}: unpacks to more than {MAX_EXPANSION} times its size")
                 _add(archive, member.name, member.size, file)
                 count += 1
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's fault, not the archive's
+    except DAMAGED_TAR as error:
+        if is_disk_fault(error):
+            raise
         raise CandidError(f"{path}: not a whole tar archive: {error}") from None
     return count
 
@@ -74,9 +80,10 @@ def _add(archive: zipfile.ZipFile, name: str, size: int, file: IO[bytes]) -> Non
 
 
 def _utf8(name: str) -> str:
+    """The name by its bytes, whatever encoding the locale has Python read names in."""
     try:
-        return name.encode("utf-8").decode("utf-8")
-    except UnicodeEncodeError:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeError:
         shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
         raise CandidError(f"file name {shown}: not UTF-8; expected one that a table can hold") from None
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from stages.errors import CandidError
+from stages.errors import CandidError, is_disk_fault
 from stages.settings import Section, check
 
 CARD = "candid.json"
@@ -72,7 +72,9 @@ def read_card(path: str | Path) -> Card:
         raise CandidError(f"{path}: a folder; expected a .keras model of train") from None
     except zipfile.BadZipFile:
         raise CandidError(f"{path}: not a .keras file (a zip archive); expected a model of train") from None
-    except (RuntimeError, NotImplementedError, zlib.error, EOFError) as error:
+    except (RuntimeError, NotImplementedError, ValueError, zlib.error, EOFError, OSError) as error:
+        if is_disk_fault(error):
+            raise
         raise CandidError(
             f"{path}: damaged or encrypted: {error}; expected a .keras model of train"
         ) from None

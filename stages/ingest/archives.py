@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from stages.errors import CandidError
+from stages.errors import CandidError, is_disk_fault
 from stages.ingest.decode import UnreadableError
 
 MAX_FILE_BYTES = 256 << 20
@@ -70,8 +70,8 @@ class Archive:
         try:
             return self._zip.read(info)
         except DAMAGED as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's fault, not the archive's
+            if is_disk_fault(error):
+                raise
             reason = str(error).replace(repr(info.filename), "the file").strip()
             raise UnreadableError(f"damaged in the archive: {reason[:120] or type(error).__name__}") from None
 
@@ -80,6 +80,8 @@ class Archive:
         try:
             return self._zip.open(self._members[name])
         except DAMAGED as error:
+            if is_disk_fault(error):
+                raise
             raise CandidError(f"{self.path}: {name}: damaged in the archive: {error}") from None
 
     def read_text(self, name: str) -> str:
@@ -113,7 +115,7 @@ def _open(path: Path) -> zipfile.ZipFile:
     except UnicodeDecodeError:
         raise CandidError(f"{path}: a file's name in it is not UTF-8") from None
     except DAMAGED as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if is_disk_fault(error):
             raise
         raise CandidError(f"{path}: not a zip archive, or cut short: {error}") from None
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-import lzma
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from stages.catalogue import Dataset
-from stages.errors import CandidError
-from stages.ingest.archives import opened
+from stages.errors import CandidError, is_disk_fault
+from stages.ingest import archives
+from stages.ingest.archives import MAX_EXPANSION, opened
 from stages.ingest.records import Items, Record, Rejected, Skipped, Wanted, to_label
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")
 """Names of the table in the contest's archives; the second has the same rows, in another order of columns."""
+
+DAMAGED = (*archives.DAMAGED, tarfile.TarError)
+"""What reading from a cut or garbled zip or tar archive raises."""
+
+LONGEST_LINE = 1 << 24
+"""Characters. A row of the table has about 8,000."""
 
 
 def read_fer2013_csv(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -> Items:
@@ -66,8 +71,8 @@ def _next(rows: Iterator[list[str]], path: Path) -> list[str] | None:
         raise CandidError(f"{path}, line {line}: not CSV: {error}") from None
     except UnicodeDecodeError:
         raise CandidError(f"{path}, after line {line}: not UTF-8 text") from None
-    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+    except DAMAGED as error:
+        if is_disk_fault(error):
             raise
         raise CandidError(
             f"{path}, after line {line}: the archive is cut short or damaged: {error}"
@@ -75,7 +80,7 @@ def _next(rows: Iterator[list[str]], path: Path) -> list[str] | None:
 
 
 @contextmanager
-def _open_table(path: Path) -> Iterator[tuple[str, IO[str]]]:
+def _open_table(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
     """Name of the table and its lines."""
     if not path.is_file():
         raise CandidError(f"{path}: no such file; expected the output of download")
@@ -83,13 +88,13 @@ def _open_table(path: Path) -> Iterator[tuple[str, IO[str]]]:
         with opened(path) as archive:
             table = _find(path, archive.names())
             with archive.stream(table) as file:
-                yield table, _text(file)
+                yield table, _lines(file)
     elif path.suffix in (".gz", ".tar", ".tgz"):
         with _open_tar(path) as (table, file):
-            yield table, _text(file)
+            yield table, _lines(file)
     else:
         with path.open("rb") as file:
-            yield path.name, _text(file)
+            yield path.name, _lines(file)
 
 
 @contextmanager
@@ -97,16 +102,24 @@ def _open_tar(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """The table in a tar archive, read where it lies; other members are passed over, whatever they are."""
     try:
         archive = tarfile.open(path)  # noqa: SIM115
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except DAMAGED as error:
+        if is_disk_fault(error):
+            raise
         raise CandidError(f"{path}: not a tar archive, or cut short: {error}") from None
+    room = max(MAX_EXPANSION * path.stat().st_size, 1 << 30)
     with archive:
         try:
             for member in archive:
+                room -= member.size
+                if member.size < 0 or room < 0:  # below 0 it would lead tarfile back, and round for ever
+                    raise tarfile.ReadError(f"{member.name!r} declares {member.size:,} bytes")
                 file = archive.extractfile(member) if member.isreg() else None
                 if file and member.name.rpartition("/")[2] in TABLES:
                     yield member.name, file
                     return
-        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        except DAMAGED as error:
+            if is_disk_fault(error):
+                raise
             raise CandidError(f"{path}: the archive is cut short or damaged: {error}") from None
     raise CandidError(f"{path}: holds neither {' nor '.join(TABLES)}")
 
@@ -118,5 +131,9 @@ def _find(path: Path, names: list[str]) -> str:
     return found[0]
 
 
-def _text(file: IO[bytes]) -> IO[str]:
-    return io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+def _lines(file: IO[bytes]) -> Iterator[str]:
+    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        while line := text.readline(LONGEST_LINE):
+            if len(line) == LONGEST_LINE:
+                raise csv.Error(f"a line of {LONGEST_LINE:,} characters or more")
+            yield line

@@ -41,7 +41,12 @@ def planted_table(path: Path, member: str | None, faces: pd.DataFrame) -> pd.Dat
     if member is None:
         return pd.DataFrame(columns=list(PLANTED_COLUMNS))
     with opened(path) as archive:
-        rows = list(csv.DictReader(archive.read_text(member).splitlines()))
+        if member not in archive.names():
+            raise CandidError(f"{path}: no {member} in it; expected the list of planted pairs")
+        try:
+            rows = list(csv.DictReader(archive.read_text(member).splitlines()))
+        except csv.Error as error:
+            raise CandidError(f"{path}: {member}: not a CSV table: {error}") from None
     ids = dict(zip(faces["source"], faces["id"], strict=True))
     try:
         pairs = [

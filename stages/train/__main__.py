@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,7 +15,7 @@ from stages.faces import load_images, read_splits
 from stages.files import read_json, write_csv
 from stages.settings import read_section
 from stages.train.checkpoints import Checkpoints, NoCheckpoints
-from stages.train.distribute import distribution_of
+from stages.train.distribute import OWN, distribution_of
 from stages.train.inputs import training_set
 from stages.train.params import ModelSettings, TrainSettings
 from stages.train.state import fingerprint, run_folder, source_files
@@ -59,4 +60,5 @@ def _keep_quiet(line: str) -> None:
 
 
 if __name__ == "__main__":
-    run("train", main)
+    # Of the processes of one training only the first writes: the others may run in the same folder.
+    run("train", main, alone=os.environ.get(OWN, "0") == "0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +42,17 @@ def start_from(net: Any, path: str | Path, classes: list[str]) -> None:
 
 def _load(path: str | Path) -> tuple[Any, list[str]]:
     try:
-        found = read_about(path)["classes"]
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        found = list(read_about(path)["classes"])
     except FileNotFoundError:
         raise CandidError(f"params.yaml: model.weights = {str(path)!r}: no such file") from None
-    except KeyError:
+    except (KeyError, TypeError):
         raise CandidError(f"{path}: no candid.json in it; expected a model.keras written by train") from None
-    except (zipfile.BadZipFile, ValueError, OSError, TypeError) as error:
-        raise CandidError(f"{path}: not a Keras model: {str(error).splitlines()[0]}") from None
-    return model, list(found)
+    except Exception as error:  # zipfile has a dozen kinds for what is no zip archive, cut, or encrypted
+        raise CandidError(f"{path}: not a Keras model: {error}") from None
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True), found
+    except Exception as error:  # Keras raises whatever the layer at fault does
+        raise CandidError(f"{path}: not a Keras model: {str(error)[:200]}") from None
 
 
 def _last_layer(net: Any) -> Any:

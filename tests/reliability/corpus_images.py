@@ -1,0 +1,163 @@
+"""Bad and odd pictures, each among good ones in the user's folder."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from stages.faces import load_images, read_faces
+from tests.ingest.made import encoded, pixels, zipped
+from tests.reliability.corpus import Case
+
+FLAT = np.full((24, 24), 90, np.uint8)
+BESIDE = {f"{label}/{i}.png": encoded(pixels(i, 24, 24)) for i, label in enumerate(["sad", "neutral"] * 2)}
+
+
+def picture(name: str, data: bytes, *says: str, value: int | None = None, file: str = "odd.png") -> Case:
+    """A picture that is rejected with these words or, with `value`, a face of that grey."""
+    path = f"happy/{file}"
+
+    def make(project: Path) -> None:
+        zipped(project / "data/raw/folder.zip", {**BESIDE, path: data})
+
+    def look(project: Path) -> None:
+        table = read_faces(project / "data/faces.csv")
+        row = table.index[table["source"] == path][0]
+        assert abs(load_images(project / "data/faces.npy")[row].astype(int) - (value or 0)).max() <= 1
+
+    refused = ("can't be read", path, *says) if value is None else ()
+    return Case(f"image {name}", make, says=refused, right=look, params={"data": {"max_rejected_share": 0.0}})
+
+
+def noise(kind: str, share: float) -> bytes:
+    """A picture of noise cut short."""
+    data = encoded(pixels(8), kind)
+    return data[: int(len(data) * share)]
+
+
+def png(*blocks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of these blocks."""
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in blocks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def header(width: int, height: int, depth: int = 8, color: int = 0) -> tuple[bytes, bytes]:
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+
+
+def with_text_bomb() -> bytes:
+    """A PNG whose compressed comment unpacks to 5 MB."""
+    comment = b"Comment\0\0" + zlib.compress(b"x" * 5_000_000, 9)
+    rows = zlib.compress(b"".join(b"\0" + bytes(row) for row in FLAT))
+    return png(header(24, 24), (b"zTXt", comment), (b"IDAT", rows), (b"IEND", b""))
+
+
+def tiff_in_circles() -> bytes:
+    """A TIFF whose list of directories leads back to its beginning."""
+    data = bytearray(encoded(FLAT, "TIFF"))
+    first = struct.unpack_from("<I", data, 4)[0]
+    entries = struct.unpack_from("<H", data, first)[0]
+    struct.pack_into("<I", data, first + 2 + 12 * entries, first)
+    return bytes(data)
+
+
+def jpeg_of(width: int, height: int) -> bytes:
+    """A JPEG whose header promises that size."""
+    data = bytearray(encoded(FLAT, "JPEG"))
+    struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, height, width)
+    return bytes(data)
+
+
+def turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(FLAT, "JPEG", exif=exif)
+
+
+def frames(kind: str) -> bytes:
+    many = [Image.new("L", (24, 24), value) for value in (90, 200, 10)]
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+    return encoded(many[0], kind, save_all=True, append_images=many[1:], **options)
+
+
+def in_mode(mode: str) -> Image.Image:
+    return Image.fromarray(FLAT).convert(mode)
+
+
+def deep() -> bytes:
+    return encoded(Image.fromarray(FLAT.astype(np.uint16) * 257))
+
+
+def with_text(text: str) -> bytes:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Comment", text)
+    return encoded(FLAT, pnginfo=info)
+
+
+CUTS = [
+    picture(f"{kind} cut at {share:.0%}", noise(kind, share), file=f"odd.{kind.lower()}")
+    for kind, share in [
+        *(("PNG", share) for share in (0.01, 0.5, 0.99)),
+        *(("JPEG", share) for share in (0.1, 0.6)),
+        *(("GIF", 0.5), ("BMP", 0.5), ("TIFF", 0.5), ("WEBP", 0.5), ("PPM", 0.5)),
+    ]
+]
+REJECTED = [
+    picture("of 0 bytes", b"", "0 bytes"),
+    picture("that is text", b"a smiling face", "no picture in a known format"),
+    picture("that is JSON", b'{"picture": "happy"}', "no picture"),
+    picture("that is SVG", b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "no picture"),
+    picture("that is PostScript", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture"),
+    picture("that is PDF", b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n", "no picture"),
+    picture("that is a pickle", b"cos\nsystem\n(S'touch harm'\ntR.", "no picture"),
+    picture("that is an icon", encoded(FLAT, "ICO"), "no picture"),
+    picture("that is HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), "no picture"),
+    picture("of 100,000 x 100,000 pixels", png(header(100_000, 100_000), (b"IDAT", b"x")), "pixels"),
+    picture("of 60,000 x 60,000 pixels, JPEG", jpeg_of(60_000, 60_000), "pixels"),
+    picture("of 0 x 0 pixels", png(header(0, 0), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")), "picture"),
+    picture("with a comment of 5 MB", with_text_bomb(), "damaged picture"),
+    picture("with a wrong checksum", encoded(FLAT).replace(b"IDAT", b"IDAU"), "picture"),
+    picture("of 32 bits", encoded(Image.new("I", (24, 24), 7), "TIFF"), "pixels of 32 bits"),
+    picture("of floats", encoded(Image.new("F", (24, 24), 7.5), "TIFF"), "pixels of 32 bits"),
+    picture("with two header blocks", png(header(24, 24), header(9_000, 9_000), (b"IEND", b"")), "picture"),
+]
+RIGHT = [
+    picture("in CMYK", encoded(in_mode("CMYK"), "TIFF"), value=90),
+    picture("in CMYK, JPEG", encoded(in_mode("CMYK"), "JPEG"), value=90, file="odd.jpg"),
+    picture("in YCbCr, JPEG", encoded(in_mode("YCbCr"), "JPEG"), value=90),
+    picture("with a palette", encoded(in_mode("P")), value=90),
+    picture("of 1 bit", encoded(Image.new("1", (24, 24), 1)), value=255),
+    picture("of 16 bits", deep(), value=90),
+    picture("with alpha", encoded(in_mode("RGBA")), value=90),
+    picture("all transparent", encoded(np.zeros((24, 24, 4), np.uint8)), value=0),
+    picture("in grey with alpha", encoded(in_mode("LA")), value=90),
+    picture("animated GIF", frames("GIF"), value=90),
+    picture("animated PNG", frames("PNG"), value=90),
+    picture("animated WebP", frames("WEBP"), value=90),
+    picture("turned by EXIF 6", turned(6), value=90),
+    picture("turned by EXIF 99", turned(99), value=90),
+    picture(
+        "with a damaged EXIF block", encoded(FLAT, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), value=90
+    ),
+    picture("of 1 x 1 pixel", encoded(FLAT[:1, :1]), value=90),
+    picture("of 1 x 60,000 pixels", encoded(np.full((60_000, 1), 90, np.uint8)), value=90),
+    picture("of 60,000 x 1 pixels", encoded(np.full((1, 60_000), 90, np.uint8)), value=90),
+    picture("of 3,000 x 3,000 pixels", encoded(np.full((3_000, 3_000), 90, np.uint8)), value=90),
+    picture("JPEG named png", encoded(FLAT, "JPEG"), value=90),
+    picture("PNG named jpg", encoded(FLAT), value=90, file="odd.jpg"),
+    picture("PNG named nothing", encoded(FLAT), value=90, file="odd"),
+    picture("PNG named exe", encoded(FLAT), value=90, file="odd.exe"),
+    picture("TIFF in circles", tiff_in_circles(), value=90),
+    picture("with words behind its end", encoded(FLAT) + b"import os" * 99, value=90),
+    picture("with code as its comment", with_text("__import__('os').system('touch harm')"), value=90),
+    picture("progressive JPEG", encoded(FLAT, "JPEG", progressive=True), value=90),
+]
+CASES = [*CUTS, *REJECTED, *RIGHT]

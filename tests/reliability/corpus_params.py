@@ -1,0 +1,190 @@
+"""Bad params.yaml files: single values, and files that are no plain YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.reliability.corpus import Case, as_folder
+
+TRAIN = "tests.reliability.acts:read_train_settings"
+FILE = "params.yaml"
+LAUGHS = "\n".join(["lol: &l0 [x, x, x, x, x, x, x, x, x]"] + [
+    f"lol{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 10)
+])  # fmt: skip
+
+
+def value(stage: str, key: str, given: Any, *says: str) -> Case:
+    """One key with another value: the line names the file and the key."""
+    section, _, name = key.partition(".")
+    shown = str(given) if len(str(given)) < 20 else f"{str(given)[:17]}..."
+    return Case(
+        f"{key} = {shown!r}",
+        lambda project: None,
+        (stage,),
+        (FILE, key, *says),
+        params={section: {name: given}},
+        start=stage != "download",
+    )
+
+
+def text(stage: str, name: str, change: Callable[[str], str | bytes], *says: str) -> Case:
+    """The whole file changed; it goes well where nothing is said."""
+
+    def make(project: Path) -> None:
+        content = change((project / FILE).read_text(encoding="utf-8"))
+        (project / FILE).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return Case(
+        f"params.yaml {name}", make, (stage,), (FILE, *says) if says else (), start=stage != "download"
+    )
+
+
+def swap(old: str, new: str) -> Callable[[str], str]:
+    """Replace a piece of the file that must be there."""
+
+    def change(content: str) -> str:
+        assert old in content, old
+        return content.replace(old, new, 1)
+
+    return change
+
+
+def in_split(line: str) -> Callable[[str], str]:
+    """Put a line into section split."""
+    return swap("split:\n", f"split:\n  {line}\n")
+
+
+def seed(value: str) -> Callable[[str], str]:
+    """Give split.seed as it is written here."""
+
+    def change(content: str) -> str:
+        head, _, tail = content.partition("split:\n")
+        section, _, rest = tail.partition("  seed: 0\n")
+        return f"{head}split:\n{section}  seed: {value}\n{rest}"
+
+    return change
+
+
+VALUES = [
+    value("download", "data.dataset", "fer2031", "'fer2031'", "fer2013"),
+    value("download", "data.dataset", "s\u0430mple", "sample"),  # a Cyrillic a
+    value("download", "data.dataset", "../../etc", "expected one of"),
+    value("download", "data.dataset", ["sample"], "string"),
+    value("download", "data.dataset", None, "string"),
+    value("download", "data.image_size", "48", "'48'", "integer"),
+    value("download", "data.image_size", 48.5, "48.5", "integer"),
+    value("download", "data.image_size", True, "True", "integer"),
+    value("download", "data.image_size", -48, "-48", "greater than or equal to 8"),
+    value("download", "data.image_size", 10**9, "less than or equal to 1024"),
+    value("download", "data.color", "gray", "'gray'", "'grey' or 'rgb'"),
+    value("download", "data.max_rejected_share", float("nan"), "nan", "finite"),
+    value("download", "data.max_rejected_share", float("inf"), "inf", "finite"),
+    value("download", "data.max_rejected_share", -0.1, "-0.1"),
+    value("download", "data.parts", [], "at least 1"),
+    value("download", "data.classes", {"happy": 1}, "list"),
+    Case(
+        "data.path of 100,000 letters",
+        lambda project: None,
+        ("download",),
+        ("data.path = 'xxx", "no such file or folder"),
+        params={"data": {"path": "x" * 100_000}},
+    ),
+    value("download", "data.classes", "x" * 1_000_000, "list"),
+    value("dedup", "dedup.hash", "phash\u200b", "'phash'"),  # a space of no width
+    value("dedup", "dedup.max_distance_bits", -1, "-1"),
+    value("dedup", "dedup.min_similarity", 0.1, "0.1"),
+    value("dedup", "dedup.verify", "yes", "'yes'", "boolean"),
+    value("dedup", "dedup.protect", ["exam"], "'exam'"),
+    value("split", "split.ratios", [0.9, 0.2, -0.1], "-0.1"),
+    value("split", "split.ratios", [0.9, 0.05], "split.ratios"),
+    value("split", "split.ratios", ["0.9", "0.05", "0.05"], "'0.9'"),
+    value("split", "split.ratios", [float("nan"), 0.5, 0.5], "nan"),
+    value("split", "split.seed", -1, "-1"),
+    value("split", "split.seed", 2**80, "split.seed"),
+    value("split", "split.sede", 1, "unknown key split.sede", "seed"),
+    value("split", "split.fold", 10, "0 to 9"),
+    value("split", "split.groups", ["twins"], "'twins'"),
+    value("class_weights", "class_weights.beta", 1.0, "less than 1"),
+    value("class_weights", "class_weights.scheme", "b\u0430lanced", "'balanced'"),
+    value("class_weights", "class_weights.beta", "0.999", "'0.999'"),
+    value(TRAIN, "train.learning_rate", "0.001", "'0.001'"),
+    value(TRAIN, "train.learning_rate", 0, "greater than 0"),
+    value(TRAIN, "train.epochs", 10**12, "less than or equal to 100000"),
+    value(TRAIN, "train.batch_size", None, "integer"),
+    value(TRAIN, "train.optimizer", "os.system", "'sgd', 'adam', 'nadam' or 'adamw'"),
+    value(TRAIN, "train.augment", {"flip": 0.5}, "missing"),
+    value(TRAIN, "train.step_epochs", [3, 1], "growing"),
+    value(TRAIN, "train.seed", 2**40, "train.seed"),
+    value(TRAIN, "model.weights", 7, "string"),
+]
+FILES = [
+    text("split", "of 0 bytes", lambda _: "", "no section 'split'"),
+    text("split", "that is a list", lambda _: "- 1\n- 2\n", "no section 'split'"),
+    text("split", "that is a number", lambda _: "7\n", "no section 'split'"),
+    text("split", "without the section", swap("split:\n", "splits:\n"), "no section 'split'"),
+    text("split", "with the section named alike", swap("split:\n", "spl\u0456t:\n"), "no section 'split'"),
+    text("split", "with an empty section", lambda _: "split:\n", "split"),
+    text("split", "with a section that is a list", lambda _: "split: [1, 2]\n", "split"),
+    text("split", "without a key", swap("  protocol: random\n", ""), "split.protocol is missing"),
+    text("split", "with a key twice", in_split("fold: 0"), "not YAML", "fold"),
+    text("split", "with a key that is a number", in_split("7: 1"), "split"),
+    text("split", "with a key that is a list", in_split("? [a, b]\n  : 1"), "split"),
+    text("split", "with a date", seed("2001-01-01"), "split.seed"),
+    text("split", "with an octal number", seed("0o17")),
+    text("split", "with a hexadecimal number", seed("0x1F")),
+    text("split", "with a number of 5,000 digits", seed("9" * 5000), "params.yaml"),
+    text("split", "with 1e400", seed("1e400"), "split.seed"),
+    text("split", "with -.inf", seed("-.inf"), "split.seed"),
+    text("split", "with 1_000", seed("1_000")),
+    text("split", "with a null", seed("~"), "split.seed"),
+    text("split", "with a tag of Python", seed("!!python/object/apply:os.system ['touch harm']"), "not YAML"),
+    text("split", "with a name of Python", seed("!!python/name:os.system"), "not YAML"),
+    text("split", "with an unknown tag", seed("!secret 1"), "not YAML"),
+    text("split", "with a tag that asks for text", seed("!!str 1"), "split.seed"),
+    text("split", "with binary data", seed("!!binary aGVsbG8="), "split.seed"),
+    text("split", "with a set", seed("!!set {a, b}"), "split.seed"),
+    text("split", "with an anchor", lambda old: seed("*one")("one: &one 1\n" + old)),
+    text("split", "with an anchor that is missing", seed("*nowhere"), "not YAML", "nowhere"),
+    text(
+        "split",
+        "with a merge key",
+        lambda old: in_split("<<: {repeat: 0}")(old.replace("  repeat: 0\n", "", 1)),
+    ),
+    text("split", "with a billion laughs", lambda old: seed("*l9")(LAUGHS + "\n" + old), "split.seed"),
+    text("split", "with a list that holds itself", seed("&a [*a]"), "split.seed"),
+    text(
+        "split",
+        "with a section that holds itself",
+        lambda _: "split: &a {ratios: *a, protocol: *a}\n",
+        "split",
+    ),
+    text("split", "with tabs", swap("  protocol", "\tprotocol"), "not YAML"),
+    text("split", "with an open bracket", lambda old: old + "x: [1, 2\n", "not YAML"),
+    text("split", "with an open quote", lambda old: old + 'x: "1\n', "not YAML"),
+    text("split", "of two documents", lambda old: old + "---\n" + old, "not YAML"),
+    text("split", "with a zero byte", lambda old: old + "x: \0\n", "not YAML"),
+    text("split", "with a bell", lambda old: old + "x: \x07\n", "not YAML"),
+    text("split", "in UTF-16", lambda old: old.encode("utf-16"), "not YAML"),
+    text("split", "in Latin-1", lambda old: old.encode() + b"# \xe9\n", "not YAML"),
+    text("split", "with a byte-order mark", lambda old: "\ufeff" + old),
+    text("split", "with CRLF", lambda old: old.replace("\n", "\r\n")),
+    text("split", "nested 3,000 deep", lambda old: old + "x: " + "[" * 3_000 + "]" * 3_000, "not YAML"),
+    text("split", "that is a picture", lambda _: b"\x89PNG\r\n\x1a\n" + bytes(99), "not YAML"),
+    Case(
+        "params.yaml that is missing",
+        lambda project: (project / FILE).unlink(),
+        ("split",),
+        (FILE,),
+        start=True,
+    ),
+    Case(
+        "params.yaml that is a folder",
+        lambda project: as_folder(project / FILE),
+        ("split",),
+        (FILE,),
+        start=True,
+    ),
+]
+CASES = [*VALUES, *FILES]

@@ -1,0 +1,131 @@
+"""Models that only Keras can tell to be wrong, for evaluate and to start training from: one line each."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.reliability.acts_keras import entry, rewritten
+from tests.reliability.corpus_models import HISTORY, Harmful
+from tests.reliability.forked import Forked
+from tests.reliability.tiny import EARLIER, Undisturbed, files_at, outputs, write_params
+
+WEIGHTS, CONFIG = "model.weights.h5", "config.json"
+HARM = b"import pathlib\npathlib.Path('harm').touch()\nclass Layer:\n    pass\n"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    stages = ("download", "ingest", "dedup", "split", "class_weights")
+    return Undisturbed.make(tmp_path_factory.mktemp("undisturbed"), stages)
+
+
+@pytest.fixture(scope="module")
+def forked() -> Iterator[Forked]:
+    with Forked(keras=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def models(forked: Forked, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small models, most of them wrong here."""
+    folder = tmp_path_factory.mktemp("models")
+    done = forked.run("tests.reliability.acts_keras:make_models", folder)
+    assert done.status == 0, done.err
+    return folder
+
+
+def as_it_is(name: str) -> Callable[[Path], bytes]:
+    return lambda models: (models / f"{name}.keras").read_bytes()
+
+
+def other_weights(name: str) -> Callable[[Path], bytes]:
+    """A right model with the weights of another."""
+    return lambda models: rewritten(
+        models / "right.keras", model__weights__h5=entry(models / f"{name}.keras", WEIGHTS)
+    )
+
+
+def changed_weights(change: Callable[[bytes], bytes]) -> Callable[[Path], bytes]:
+    return lambda models: rewritten(
+        models / "right.keras", model__weights__h5=change(entry(models / "right.keras", WEIGHTS))
+    )
+
+
+def changed_config(old: bytes, new: bytes) -> Callable[[Path], bytes]:
+    def change(models: Path) -> bytes:
+        config = entry(models / "right.keras", CONFIG)
+        assert old in config
+        return rewritten(models / "right.keras", config__json=config.replace(old, new))
+
+    return change
+
+
+EVALUATE = {
+    "of larger faces": (as_it_is("larger"), "takes 32 x 32 px"),
+    "of colours": (as_it_is("coloured"), "a model of grey faces"),
+    "of four classes": (as_it_is("four"), "gives (None, 4)"),
+    "without softmax": (as_it_is("unbounded"), "expected probabilities that add up to 1"),
+    "of NaN": (as_it_is("nan"), "expected probabilities that add up to 1"),
+    "of two inputs": (as_it_is("two_inputs"), "models/model.keras"),
+    "with another net's weights": (other_weights("four"), "Keras can't load it"),
+    "with weights cut short": (changed_weights(lambda data: data[: len(data) // 2]), "Keras can't load it"),
+    "with weights that are a pickle": (
+        changed_weights(lambda data: pickle.dumps(Harmful())),
+        "can't load it",
+    ),
+    "with an unknown layer": (changed_config(b'"Dense"', b'"Danse"'), "Keras can't load it"),
+    "with impossible units": (changed_config(b'"units": 3', b'"units": -3'), "Keras can't load it"),
+}
+TRAIN = {
+    "that is text": (lambda models: b"weights\n" * 99, "not a Keras model"),
+    "that is a pickle": (lambda models: pickle.dumps(Harmful()), "not a Keras model"),
+    "cut in half": (lambda models: as_it_is("right")(models)[:2000], "not a Keras model"),
+    "without class names": (
+        lambda models: rewritten(models / "right.keras", candid__json=None),
+        "candid.json",
+    ),
+    "of another net": (as_it_is("right"), "expected a model of the same model.arch"),
+    "with weights cut short": (changed_weights(lambda data: data[:900]), "not a Keras model"),
+    "with a module beside it": (changed_config(b'"keras.layers"', b'"harmful"'), "not a Keras model"),
+}
+
+
+@pytest.mark.parametrize("name", EVALUATE)
+def test_evaluate_says_what_is_wrong(
+    name: str, forked: Forked, undisturbed: Undisturbed, models: Path, tmp_path: Path
+) -> None:
+    make, words = EVALUATE[name]
+    project = undisturbed.before("evaluate", tmp_path / "project")
+    for path, data in {"models/model.keras": make(models), "plots/history.csv": HISTORY.encode()}.items():
+        (project / path).parent.mkdir(exist_ok=True)
+        (project / path).write_bytes(data)
+    (project / "metrics").mkdir()
+    (project / "metrics/test.json").write_bytes(EARLIER)
+    done = forked.run("evaluate", project, cpu_limit=60)
+    assert done.status == 1, done.out + done.err
+    assert words in done.told()
+    assert len(done.told()) < 1000
+    assert not (project / "harm").exists()
+    assert files_at(project, outputs("evaluate")) == {"metrics/test.json": EARLIER}
+
+
+@pytest.mark.parametrize("name", TRAIN)
+def test_train_says_what_is_wrong_with_the_earlier_model(
+    name: str, forked: Forked, undisturbed: Undisturbed, models: Path, tmp_path: Path
+) -> None:
+    make, words = TRAIN[name]
+    project = undisturbed.before("train", tmp_path / "project")
+    (project / "harmful.py").write_bytes(HARM)
+    (project / "earlier.keras").write_bytes(make(models))
+    write_params(project, model={"weights": "earlier.keras"})
+    done = forked.run("train", project, environment={"CANDID_STATE": str(tmp_path / "state")}, cpu_limit=60)
+    assert done.status == 1, done.out + done.err
+    assert words in done.told()
+    assert "earlier.keras" in done.told()
+    assert len(done.told()) < 1000
+    assert not (project / "harm").exists()
+    assert files_at(project, outputs("train")) == {}
