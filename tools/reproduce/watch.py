@@ -16,7 +16,7 @@ from tools.reproduce.queue import Queue, State
 from tools.reproduce.workers import Workers
 
 POLL_SECONDS = 1.0
-CHECK_SECONDS = 5.0
+CHECK_SECONDS = 2.0
 """Between two looks at whether there is a worker still."""
 PATIENCE_SECONDS = 60.0
 """For a stage to end after Ctrl-C."""
