@@ -1,8 +1,8 @@
 """Hold pinned dependencies against known vulnerabilities: python -m tools.vulnerabilities [FILE]
 
-Asks the Python Packaging Advisory Database through pip-audit (`make audit` installs it; it is no dependency
-of Candid). FILE lists the packages as name==version, by default constraints.txt. A package that can't be
-looked up is a failure: an answer of "none known" is given only when all were.
+Asks PyPI or OSV (both have the Python Packaging Advisory Database) through pip-audit, which `make audit`
+installs; it is no dependency of Candid. FILE lists the packages as name==version, by default constraints.txt.
+A package that can't be looked up is a failure: "none known" is said only when all were.
 """
 
 from __future__ import annotations
@@ -30,10 +30,13 @@ def main() -> int:
     parser.add_argument(
         "--ignore", action="append", default=[], metavar="ID", help="an advisory to leave out"
     )
+    parser.add_argument(
+        "--service", choices=("pypi", "osv"), default="pypi", help="where to ask; default: pypi"
+    )
     options = parser.parse_args()
     if not options.file.is_file():
         raise CandidError(f"{options.file}: no such file; expected a list of name==version")
-    found = advisories(ask(options.file, options.ignore))
+    found = advisories(ask(options.file, options.service, options.ignore))
     lines = [f"{name} {version}: {told}" for name, version, told in found.vulnerable]
     print(*lines, f"{found.looked_up} packages: {len(lines) or 'no'} known vulnerabilities", sep="\n")
     return 1 if lines else 0
@@ -48,7 +51,7 @@ class Answer:
         """Name, version, and the advisory with the versions that mend it."""
 
 
-def ask(file: Path, ignored: list[str]) -> str:
+def ask(file: Path, service: str, ignored: list[str]) -> str:
     """Run pip-audit; its JSON.
 
     Raises:
@@ -60,6 +63,7 @@ def ask(file: Path, ignored: list[str]) -> str:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pip_audit", "--requirement", str(file), "--disable-pip", "--no-deps"),
+            *("--vulnerability-service", service),
             *("--format", "json", "--progress-spinner", "off", "--timeout", str(SECONDS), *leave_out),
         ],
         capture_output=True,
