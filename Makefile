@@ -34,7 +34,7 @@ clean:          ## remove caches, keep data and results
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Gate, reports, and what .github/workflows runs. BASELINE=revision  EXPERIMENTS='name name'  NO_FACES=1
-.PHONY: gate fresh report card comment workflows ci setup-gpu real-data
+.PHONY: gate fresh report card comment workflows ci setup-gpu real-data audit demo
 
 gate: setup     ## compare with BASELINE=revision (main); fails on a regression
 	python -m tools.gate --baseline $(or $(BASELINE),main)
@@ -63,3 +63,11 @@ setup-gpu: setup ## add what TensorFlow needs for a GPU
 real-data: setup ## train on DATASET (fer2013) with PROTOCOL (official) and ARCH (residual_cnn)
 	dvc exp run --force --name real-data -S data.dataset=$(or $(DATASET),fer2013) \
 		-S split.protocol=$(or $(PROTOCOL),official) -S model.arch=$(or $(ARCH),residual_cnn)
+
+audit: setup    ## known vulnerabilities of the pinned packages (asks PyPI), and secrets in the repository
+	@python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
+	python -m tools.secrets
+	python -m tools.vulnerabilities
+
+demo: setup     ## a local page: a picture or the camera, faces, bars (127.0.0.1 only)
+	python -m tools.demo

@@ -1,8 +1,10 @@
 """Kill stages at many points, start them again, compare all bits: PYTHONPATH=. python benchmarks/kill.py
 
 --stages train evaluate: only these. --spread 20: kills spread over the time that a stage takes, beside those
-at each change. --every 3: only each third change. --repro 8: kills of a whole `dvc repro`, with all its
-processes, in a clone. --queue: also kill a queued experiment while it trains, and queue it again.
+at each change. --every 3: only each third change. --faults: also a full disk, a closed folder, Ctrl-C and too
+little memory at each change, where the line that the stage ends in is looked at. --repro 8: kills of a whole
+`dvc repro`, with all its processes, in a clone, and two at once. --queue: also kill a queued experiment while
+it trains, and queue it again.
 
 On 66 pictures and a net of two filters a layer. A stage is killed before each change that it makes to the
 disk, in the middle of writing each of its files (by the kernel, as the file reaches a size), and after shares
@@ -31,11 +33,13 @@ from tqdm import tqdm
 
 from stages.settings import read_yaml
 from tests.reliability.forked import STAGES, Forked
-from tests.reliability.killing import Killer, Tally, at_each_change, within_writes
+from tests.reliability.killing import FAULTS, Killer, Tally, at_each_change, within_writes
 from tests.reliability.tiny import ROOT, Undisturbed, left_aside, write_params, write_pictures
 
 
-def kill_stage(stage: str, undisturbed: Undisturbed, scratch: Path, spread: int, every: int) -> Tally:
+def kill_stage(
+    stage: str, undisturbed: Undisturbed, scratch: Path, spread: int, every: int, faults: bool
+) -> Tally:
     """All points of one stage."""
     with Forked(keras=stage in ("train", "evaluate")) as forked:
         killer = Killer(forked, undisturbed, scratch, stage)
@@ -49,6 +53,10 @@ def kill_stage(stage: str, undisturbed: Undisturbed, scratch: Path, spread: int,
         for number in tqdm(range(spread), desc=f"{stage}, over time", disable=None):
             share = (number + 0.5) / spread
             killer.kill(after=share * took, where=f"after {share:.0%} of its time")
+        for how in FAULTS if faults else ():
+            chosen = within_writes(sizes, 3) if how == "EFBIG" else at_each_change(changes, every)
+            for trap, where in tqdm(list(chosen), desc=f"{stage}, {how}", disable=None):
+                killer.disturb(how, trap, where)
         return killer.tally
 
 
@@ -127,6 +135,15 @@ def kill_repro(folder: Path, times: int) -> Tally:
     started = time.monotonic()
     clone.run("dvc", "repro")
     took, wanted = time.monotonic() - started, clone.lock()
+    clone.forget()
+    with clone.start("dvc", "repro") as first:
+        wait_until(lambda: (clone.folder / "state/train").exists(), "the start of training")
+        with clone.start("dvc", "repro") as second:
+            said = second.communicate()[0]
+        first.communicate()
+    print("a second `dvc repro` meanwhile:", " ".join(said.split())[-300:])
+    if not second.returncode or first.returncode or clone.lock() != wanted:
+        tally.faults.append(f"two `dvc repro` at once: {first.returncode}, {second.returncode}: {said}")
     for number in tqdm(range(times), desc="dvc repro", disable=None):
         clone.forget()
         share = (number + 0.5) / times
@@ -189,6 +206,7 @@ def main() -> None:
     parser.add_argument("--stages", nargs="*", default=list(STAGES), choices=STAGES)
     parser.add_argument("--spread", type=int, default=10)
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--faults", action="store_true")
     parser.add_argument("--repro", type=int, default=0)
     parser.add_argument("--queue", action="store_true")
     options = parser.parse_args()
@@ -199,7 +217,9 @@ def main() -> None:
         last = max((STAGES.index(stage) for stage in options.stages), default=-1)
         undisturbed = Undisturbed.make(scratch / "undisturbed", STAGES[: last + 1])
         for stage in options.stages:
-            tallies[stage] = kill_stage(stage, undisturbed, scratch, options.spread, options.every)
+            tallies[stage] = kill_stage(
+                stage, undisturbed, scratch, options.spread, options.every, options.faults
+            )
         if options.repro:
             tallies["dvc repro"] = kill_repro(scratch / "repro", options.repro)
         if options.queue:

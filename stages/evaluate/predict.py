@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,11 @@ def load_model(keras: Any, path: str | Path, card: Card) -> Any:
         CandidError: Keras can't rebuild it, or it does not take faces or give one score a class.
     """
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "error", UserWarning
+            )  # Keras only warns where weights stay as they were drawn
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever the layer at fault does
         reason = " ".join(str(error).split())[:200]
         raise CandidError(f"{path}: Keras can't load it: {reason}; expected a model made by train") from None

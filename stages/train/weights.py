@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,11 @@ def _load(path: str | Path) -> tuple[Any, list[str]]:
     except Exception as error:  # zipfile has a dozen kinds for what is no zip archive, cut, or encrypted
         raise CandidError(f"{path}: not a Keras model: {error}") from None
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True), found
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "error", UserWarning
+            )  # Keras only warns where weights stay as they were drawn
+            return keras.saving.load_model(path, compile=False, safe_mode=True), found
     except Exception as error:  # Keras raises whatever the layer at fault does
         raise CandidError(f"{path}: not a Keras model: {str(error)[:200]}") from None
 

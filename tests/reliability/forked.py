@@ -8,6 +8,7 @@ line and answers with one JSON line.
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
 import os
@@ -15,11 +16,10 @@ import resource
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -64,8 +64,6 @@ class Forked:
             "OPENBLAS_NUM_THREADS": "1",  # so that nothing but the main thread is there to be forked
         }
         command = [sys.executable, "-m", "tests.reliability.forked", *(["keras"] if keras else [])]
-        self.scratch = tempfile.TemporaryDirectory()
-        Path(self.scratch.name).chmod(0o777)
         self.server = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -84,20 +82,15 @@ class Forked:
 
         Args:
             stage: its name, or module:function of what to call instead.
-            trap: its log is set here.
+            trap: its notes are among what comes back.
             environment: added to this process's.
             limit: seconds, after which it is killed.
             user: number of the user to run as (only root can ask for another).
             cpu_limit: seconds of computing, after which it is killed.
         """
-        place = Path(self.scratch.name)
-        for name in ("out", "err", "log"):
-            (place / name).write_text("")
-            (place / name).chmod(0o666)
-        trap = replace(trap, log=str(place / "log")) if trap else None
         request = {
-            "stage": stage, "folder": str(folder), "place": str(place), "limit": limit, "user": user,
-            "environment": environment or {}, "trap": asdict(trap) if trap else None, "cpu_limit": cpu_limit,
+            "stage": stage, "folder": str(folder), "limit": limit, "user": user, "cpu_limit": cpu_limit,
+            "environment": environment or {}, "trap": asdict(trap) if trap else None,
         }  # fmt: skip
         assert self.server.stdin is not None
         assert self.server.stdout is not None
@@ -105,8 +98,7 @@ class Forked:
         self.server.stdin.flush()
         answer = self.server.stdout.readline()
         assert answer, "the server ended"
-        out, err, log = ((place / name).read_text(errors="replace") for name in ("out", "err", "log"))
-        return Done(out=out, err=err, changes=log.splitlines(), **json.loads(answer))
+        return Done(**json.loads(answer))
 
     def close(self) -> None:
         """End the server."""
@@ -115,7 +107,6 @@ class Forked:
         self.server.wait(30)
         if self.server.stdout:
             self.server.stdout.close()
-        self.scratch.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -126,11 +117,10 @@ class Forked:
         self.close()
 
 
-def child(request: dict[str, Any]) -> None:
-    """Become the stage's process."""
-    place = Path(request["place"])
-    for number, name in ((1, "out"), (2, "err")):
-        os.dup2(os.open(place / name, os.O_WRONLY | os.O_TRUNC), number)
+def child(request: dict[str, Any], out: int, err: int, notes: int) -> None:
+    """Become the stage's process; what it says goes into pipes, which no limit on files holds up."""
+    os.dup2(out, 1)
+    os.dup2(err, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -138,7 +128,7 @@ def child(request: dict[str, Any]) -> None:
     os.chdir(request["folder"])
     sys.path.insert(0, request["folder"])  # as -m does
     if trap := request["trap"]:
-        arm(Trap(**{**trap, "folders": tuple(trap["folders"])}))
+        arm(Trap(**{**trap, "folders": tuple(trap["folders"])}), notes)
     if request["cpu_limit"]:
         used = int(time.process_time())
         resource.setrlimit(
@@ -171,22 +161,35 @@ def serve() -> None:
     assert threads == 1, f"{threads} threads; a fork would take one of them along"
     for line in sys.stdin:
         request = json.loads(line)
+        pipes = [os.pipe() for _ in range(3)]
+        for _, end in pipes:
+            fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 1 << 20)  # as much as anyone says
         number = os.fork()
         if number == 0:
-            status = 70
+            status = 1
             try:
-                child(request)
+                child(request, *(end for _, end in pipes))
             except SystemExit as error:
                 status = error.code if isinstance(error.code, int) else 1
             except BaseException:
                 traceback.print_exc()
-                status = 1
             finally:
                 with suppress(OSError):
                     sys.stdout.flush()
                     sys.stderr.flush()
                 os._exit(status)
-        print(json.dumps(wait_for(number, request["limit"])), flush=True)
+        for _, end in pipes:
+            os.close(end)
+        answer = wait_for(number, request["limit"])
+        out, err, notes = (read_all(start) for start, _ in pipes)
+        print(json.dumps({**answer, "out": out, "err": err, "changes": notes.splitlines()}), flush=True)
+
+
+def read_all(pipe: int) -> str:
+    """What was written into a pipe by a process that has ended; processes it started may still hold it."""
+    os.set_blocking(pipe, False)
+    with os.fdopen(pipe, "rb") as file:
+        return (file.read() or b"").decode("utf-8", "replace")
 
 
 def wait_for(number: int, limit: float) -> dict[str, Any]:

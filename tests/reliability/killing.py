@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stages.errors import RECOVER
 from tests.reliability.forked import Done, Forked
 from tests.reliability.tiny import EARLIER, Undisturbed, files_at, left_aside, outputs
 from tests.reliability.trap import Trap
@@ -15,12 +16,23 @@ KILLED = -9, -25
 """By SIGKILL, or by the kernel as a file reached its limit (SIGXFSZ)."""
 
 
+FAULTS = {
+    "ENOSPC": (1, "No space left on device at "),
+    "EROFS": (1, "Read-only file system at "),
+    "EACCES": (1, "Permission denied at "),
+    "EFBIG": (1, "File too large"),
+    "interrupt": (130, "interrupted"),
+    "memory": (1, "out of memory"),
+}
+"""What may happen, the status that a stage then ends with, and what its line says."""
+
+
 @dataclass
 class Tally:
     """What was tried and what went wrong."""
 
     points: int = 0
-    """Kills that came before the stage was done."""
+    """Kills that came before the stage was done, or faults."""
     faults: list[str] = field(default_factory=list)
 
 
@@ -64,6 +76,25 @@ class Killer:
         elif killed.status != 0:
             self.fault(f"{where}: status {killed.status}: {killed.err}")
         self.check(folder, self.run(folder), f"killed {where}, started again")
+        shutil.rmtree(folder)
+
+    def disturb(self, how: str, trap: Trap, where: str = "") -> None:
+        """Let one of FAULTS happen to the stage: a line; then start it again: as if nothing had been."""
+        folder = self.new_folder()
+        status, words = FAULTS[how]
+        trap = Trap(**{**trap.__dict__, "folders": (f"{folder}/",), "how": how})
+        done = self.run(folder, trap)
+        self.tally.points += 1
+        harmless = done.status == 0 and how == "ENOSPC"  # nothing that followed took room
+        start, end = f"candid {self.stage}: ", f"; {RECOVER}\n"
+        line = done.err.startswith(start) and done.err.endswith(end) and done.err.count("\n") == 1
+        if not harmless and (done.status != status or not line or words not in done.err):
+            self.fault(f"{how} {where}: status {done.status}: {done.out}{done.err}")
+        if broken := self.undisturbed.broken(self.stage, folder):
+            self.fault(f"{how} {where}: {', '.join(broken)} stand there, neither old nor whole")
+        if how not in ("EROFS", "EACCES") and left_aside(folder):  # a closed folder keeps what is in it
+            self.fault(f"{how} {where}: left aside: {', '.join(left_aside(folder))}")
+        self.check(folder, self.run(folder), f"{how} {where}, started again")
         shutil.rmtree(folder)
 
     def check(self, folder: Path, done: Done, where: str) -> None:

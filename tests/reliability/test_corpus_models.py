@@ -73,6 +73,12 @@ EVALUATE = {
     "of two inputs": (as_it_is("two_inputs"), "models/model.keras"),
     "with another net's weights": (other_weights("four"), "Keras can't load it"),
     "with weights cut short": (changed_weights(lambda data: data[: len(data) // 2]), "Keras can't load it"),
+    "with no weights": (
+        lambda models: rewritten(
+            models / "right.keras", model__weights__h5=(models / "empty.h5").read_bytes()
+        ),
+        "Keras can't load it",
+    ),
     "with weights that are a pickle": (
         changed_weights(lambda data: pickle.dumps(Harmful())),
         "can't load it",

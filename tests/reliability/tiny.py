@@ -29,7 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "split": {"ratios": [0.6, 0.2, 0.2]},
     "model": {"arch": "self_built"},
     "archs": {"self_built": {"widths": [2, 2]}},
-    "train": {"epochs": 3, "batch_size": 16, "steps_per_execution": 1},
+    "train": {"epochs": 2, "batch_size": 16, "steps_per_execution": 1},
     "evaluate": {"bootstrap": 100},
 }
 

@@ -39,20 +39,21 @@ class Trap:
     """kill; interrupt (Ctrl-C); memory; or the name of an errno, from then on: ENOSPC, EROFS, EACCES, ..."""
     size: int = 0
     """Bytes beyond which no file can grow; what happens then follows from `how`: killed, or EFBIG."""
-    log: str = ""
-    """A file that takes one line a change: what, where."""
     watch: bool = False
-    """Note in the log also what no input may cause: RUNS_CODE, and changes elsewhere."""
+    """Note also what no input may cause: RUNS_CODE, and changes elsewhere."""
 
 
-def arm(trap: Trap) -> None:
-    """Set the trap in this process, for good: an audit hook can't be taken away."""
-    log = os.open(trap.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if trap.log else -1
+def arm(trap: Trap, notes: int = -1) -> None:
+    """Set the trap in this process, for good: an audit hook can't be taken away.
+
+    Args:
+        notes: an open file or pipe that takes one line a change: what, where.
+    """
     count = 0
 
     def note(line: str) -> None:
-        if log >= 0:
-            os.write(log, f"{line}\n".encode("utf-8", "backslashreplace"))
+        if notes >= 0:
+            os.write(notes, f"{line}\n".encode("utf-8", "backslashreplace"))
 
     def change(what: str, path: str) -> None:
         nonlocal count

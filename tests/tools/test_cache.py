@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from stages.errors import CandidError
 from tools import cache
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def md5(data: bytes) -> str:
@@ -94,3 +99,31 @@ def test_outside_a_project_it_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CandidError, match="project's folder"):
         cache.cache_folder()
+
+
+@pytest.mark.slow
+def test_dvc_hands_out_a_flipped_bit_and_makes_the_file_again_once_it_is_gone(tmp_path):
+    """The whole way with DVC itself, on a pipeline of one stage."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CI": ""}
+
+    def call(*command: str, status: int = 0) -> str:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
+
+    call("dvc", "init", "--no-scm", "--quiet")
+    (tmp_path / "dvc.yaml").write_text("stages: {make: {cmd: printf whole > out.txt, outs: [out.txt]}}\n")
+    call("dvc", "repro", "--quiet")
+    flip(tmp_path / ".dvc/cache/files/md5" / md5(b"whole")[:2] / md5(b"whole")[2:])
+    (tmp_path / "out.txt").unlink()
+    call("dvc", "checkout", "--quiet")
+    assert (tmp_path / "out.txt").read_bytes() != b"whole", (
+        "DVC notices by itself now: the tool is not needed"
+    )
+    assert "damaged (out.txt)" in call(sys.executable, "-m", "tools.cache", status=1)
+    call(sys.executable, "-m", "tools.cache", "--remove")
+    call("dvc", "repro", "--quiet")
+    assert (tmp_path / "out.txt").read_bytes() == b"whole"
+    assert "0 damaged" in call(sys.executable, "-m", "tools.cache")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from benchmarks.operations import multiply_adds
 from stages.settings import read_section, read_yaml
 from stages.train.nets import NETS, SETTINGS, body_layers, build_model
 
@@ -38,16 +39,6 @@ def net(request: pytest.FixtureRequest) -> Any:
 
 def count(weights: list[Any]) -> int:
     return sum(int(np.prod(weight.shape)) for weight in weights)
-
-
-def multiply_adds(model: Any) -> int:
-    """Of the convolutions and fully connected layers, for one face."""
-    found = 0
-    for layer in model.layers:
-        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D | layers.Dense):
-            places = np.prod(layer.output.shape[1:-1]) if layer.kernel.ndim == 4 else 1
-            found += int(places * np.prod(layer.kernel.shape))
-    return found
 
 
 def outputs(model: Any, faces: Any) -> Any:

@@ -15,7 +15,9 @@ from tools.explain.look import Look, Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FAINTEST = 0.02
+GAP = 24
+"""Between a face and its map: the side over this."""
+FAINTEST = 0.05
 """A map whose largest value is below this much probability is drawn as faint as it is."""
 
 
@@ -47,6 +49,7 @@ def where_picture(
             axes.set_yticks([])
             no_frame(axes)
             axes.set_axis_off()
+            axes.set_box_aspect(1 / (2 + 1 / GAP))  # empty cells are as high as the others
         for row, line in zip(rows, grid, strict=True):
             cells = iter(line)
             if averaged:
@@ -65,7 +68,7 @@ def where_picture(
 
 
 def _heading(axes: Any, text: str) -> None:
-    axes.set_title(text, fontsize=10, color=INK, fontweight="bold", loc="left", pad=6)
+    axes.set_title(text, fontsize=10, color=INK, fontweight="bold", loc="left", pad=16)
 
 
 def _look(axes: Any, look: Look) -> None:
@@ -74,32 +77,27 @@ def _look(axes: Any, look: Look) -> None:
     said = f"{short(look.said, 10)} {percent(look.confidence, 0)}"
     if look.label and look.label != look.said:
         said += f", {short(look.label, 10)} {percent(look.of_label, 0)}"
-    axes.text(0, 1.02, said, transform=axes.transAxes, fontsize=7, color=INK, va="bottom")
-    axes.text(
-        0,
-        -0.03,
-        f"−{100 * look.most:.0f} points",
-        transform=axes.transAxes,
-        fontsize=6.5,
-        color=MUTED,
-        va="top",
-    )
+    _above(axes, said, fontsize=7)
+    _below(axes, f"{-100 * look.most:+.0f} points".replace("-", "−"))
 
 
 def _mean(axes: Any, row: Row) -> None:
+    _above(axes, short(row.title, 18), fontsize=9, fontweight="bold")
     if row.mean is None:
-        axes.text(0, 1.02, row.title, transform=axes.transAxes, fontsize=9, color=INK, fontweight="bold")
         return
     face, values, count = row.mean
     _show(axes, as_rgb(face), overlaid(face, values, max(float(np.abs(values).max()), FAINTEST)))
-    axes.text(
-        *(0, 1.02, row.title), transform=axes.transAxes, fontsize=9, color=INK, fontweight="bold", va="bottom"
-    )
-    axes.text(
-        0, -0.03, f"mean of {count} right", transform=axes.transAxes, fontsize=6.5, color=MUTED, va="top"
-    )
+    _below(axes, f"mean of {count} right")
+
+
+def _above(axes: Any, text: str, **look: Any) -> None:
+    axes.text(0, 1.02, text, transform=axes.transAxes, color=INK, va="bottom", **look)
+
+
+def _below(axes: Any, text: str) -> None:
+    axes.text(0, -0.03, text, transform=axes.transAxes, fontsize=6.5, color=MUTED, va="top")
 
 
 def _show(axes: Any, left: Images, right: Images) -> None:
-    gap = np.full((left.shape[0], max(1, left.shape[0] // 24), 3), 255, np.uint8)
+    gap = np.full((left.shape[0], max(1, left.shape[0] // GAP), 3), 255, np.uint8)
     axes.imshow(np.concatenate([left, gap, right], axis=1), interpolation="nearest")

@@ -13,12 +13,12 @@ HEAD = (
     *(
         "model",
         "kB",
-        "of Keras",
+        "size ratio",
         "accuracy",
         "change in points (95 %)",
-        "largest difference of a probability",
+        "largest difference",
     ),
-    *("ms a face", "of Keras"),
+    *("ms a face", "time ratio"),
 )
 
 
@@ -63,7 +63,7 @@ def notes(faces: Faces, source: str, calibrated: int) -> list[str]:
     lines = [
         f"{len(faces.actual):,} test faces of {source}",
         "milliseconds: median for one face on one thread of the CPU, the models taking turns",
-        "the interval of the change is paired: the same faces, groups resampled as the gate does",
+        "ratios to Keras; largest difference: of a probability; the interval of the change is paired",
     ]
     if calibrated:
         lines.append(f"int8: ranges from {calibrated:,} training faces")

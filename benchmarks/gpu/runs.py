@@ -1,0 +1,155 @@
+"""The list of runs (gpu_runs.yaml), made into complete settings."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from stages.errors import CandidError
+from stages.evaluate.params import EvaluateSettings
+from stages.settings import PARAMS, Section, check, read_yaml
+from stages.train.params import ModelSettings, TrainSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+LIST = ROOT / "benchmarks/gpu_runs.yaml"
+DATA_SECTIONS = ("data", "dedup", "split", "class_weights")
+Params = dict[str, Any]
+
+
+class Entry(Section):
+    """One entry: a run, or several."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Of the run; what it is taken over adds to it."""
+    recipe: str | None = None
+    """recipe/run whose settings come first, as recipes/ has them."""
+    honest: bool = False
+    """The recipe's honest counterpart."""
+    settings: dict[str, Any] = {}
+    """Dotted keys of params.yaml on top."""
+    over: dict[str, list[Any]] = {}
+    """Keys that take several values each: a run for each combination."""
+    views: list[Literal["none", "flip", "ten_crop"]] = []
+    """Further test-time views to predict with, beside evaluate.tta."""
+    pretrained: str | None = None
+    """Name of an earlier run of the list whose model this one starts from."""
+    keep: bool = False
+    """Bring the model back."""
+    benchmark: list[str] | None = None
+    """No training: arguments of benchmarks/train.py."""
+
+
+class RunList(Section):
+    """The file."""
+
+    common: dict[str, Any]
+    """Dotted keys for all runs, on top of all else: what belongs to the machine."""
+    runs: list[Entry]
+    """The most important first."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run with everything it needs to know."""
+
+    name: str
+    params: Params
+    """All sections of params.yaml."""
+    views: list[str]
+    pretrained: str | None = None
+    keep: bool = False
+    benchmark: list[str] | None = None
+
+    @property
+    def data(self) -> str:
+        """Name of the set: the same for runs that see the same faces, split and weights."""
+        text = json.dumps([self.params[name] for name in DATA_SECTIONS], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def read_runs(path: Path = LIST, params: Path = PARAMS) -> list[Run]:
+    """Read the list and complete each run; CandidError names the run that is wrong."""
+    value = read_yaml(path)
+    given = check("runs", RunList, value, path)
+    base = read_yaml(params)
+    found: list[Run] = []
+    for entry in given.runs:
+        for name, overrides in _members(entry):
+            found.append(_complete(entry, name, base, {**overrides, **given.common}, path))
+    names = [run.name for run in found]
+    for place, run in enumerate(found):
+        if run.name in names[:place]:
+            raise CandidError(f"{path}: a second run {run.name!r}; expected one")
+        if run.pretrained is not None and run.pretrained not in names[:place]:
+            raise CandidError(f"{path}: {run.name}: pretrained = {run.pretrained!r}: expected an earlier run")
+    return found
+
+
+def _members(entry: Entry) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Name and overrides of each run of an entry."""
+    for suffix, settings in _of_recipe(entry):
+        for values in product(*entry.over.values()):
+            parts = [entry.name, suffix, *map(_word, entry.over, values)]
+            over = dict(zip(entry.over, values, strict=True))
+            yield "-".join(part for part in parts if part), {**settings, **entry.settings, **over}
+
+
+def _of_recipe(entry: Entry) -> list[tuple[str, dict[str, Any]]]:
+    if entry.recipe is None:
+        return [("", {})]
+    from tools.recipes import load_recipe
+
+    recipe, _, name = entry.recipe.partition("/")
+    try:
+        run = load_recipe(recipe, ROOT / "recipes", ROOT / PARAMS).run(name)
+    except KeyError:
+        raise CandidError(
+            f"{entry.name}: recipe = {entry.recipe!r}: no such run in recipes/{recipe}.yaml"
+        ) from None
+    found = run.members(entry.honest, imagenet=False)
+    if not found:
+        raise CandidError(f"{entry.name}: recipe = {entry.recipe!r} has no honest counterpart")
+    return found
+
+
+def _word(key: str, value: Any) -> str:
+    """What a value adds to a name: fold3, seed1; of a net its name alone."""
+    word = "" if key == "model.arch" else key.rpartition(".")[2]
+    return f"{word}{value}"
+
+
+def _complete(entry: Entry, name: str, base: Params, overrides: Mapping[str, Any], path: Path) -> Run:
+    params = copy.deepcopy(base)
+    for key, value in overrides.items():
+        _put(params, key, value, f"{path}: {name}")
+    where = f"{path} ({name})"
+    check("train", TrainSettings, params["train"], where)
+    check("model", ModelSettings, params["model"], where)
+    tta = check("evaluate", EvaluateSettings, params["evaluate"], where).tta
+    views: list[str] = list(dict.fromkeys([tta, *entry.views]))
+    return Run(name, params, views, entry.pretrained, entry.keep, entry.benchmark)
+
+
+def _put(params: Params, key: str, value: Any, where: str) -> None:
+    """Set a dotted key; a section given as a whole is taken apart, so that its other keys stay."""
+    if isinstance(value, dict) and value:
+        for inner, one in value.items():
+            _put(params, f"{key}.{inner}", one, where)
+        return
+    *sections, last = key.split(".")
+    place = params
+    for section in sections:
+        if not isinstance(place.get(section), dict):
+            raise CandidError(f"{where}: {key}: params.yaml has no such key")
+        place = place[section]
+    if last not in place:
+        raise CandidError(f"{where}: {key}: params.yaml has no such key")
+    place[last] = value

@@ -1,0 +1,178 @@
+"""The rehearsal: packed here, run where there is no pandas, scikit-learn or DVC, read back here."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.gpu.pack import pack
+from benchmarks.gpu.results import Results
+from benchmarks.gpu.runs import Run, read_runs
+from benchmarks.gpu.unpack import table, unpack
+from stages.errors import CandidError
+from stages.settings import read_yaml
+
+ROOT = Path(__file__).parents[2]
+PARAMS: dict[str, Any] = read_yaml(ROOT / "params.yaml")
+BARE = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"pandas", "sklearn", "dvc", "matplotlib", "PIL", "numba"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def settings(**train: Any) -> dict[str, Any]:
+    params = copy.deepcopy(PARAMS)
+    params["model"] = {"arch": "self_built", "weights": None}
+    params["archs"]["self_built"] |= {"widths": [2, 2]}
+    params["train"] |= {"epochs": 2, "batch_size": 16, "plateau": {**params["train"]["plateau"]}, **train}
+    params["evaluate"] |= {"bootstrap": 100}
+    return params
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ingest to class_weights write, for 90 faces of which the last 20 are in no part."""
+    folder = tmp_path_factory.mktemp("set")
+    rng = np.random.default_rng(0)
+    (folder / "data").mkdir()
+    names = np.array(["happy", "sad", "neutral"])[np.arange(90) % 3]
+    np.save(folder / "data/faces.npy", rng.integers(0, 256, (90, 16, 16), dtype=np.uint8))
+    ids = np.arange(90)
+    columns = {"id": ids, "label": names, "source": [f"{i}.png" for i in ids], "dataset": "own", "part": ""}
+    pd.DataFrame({**columns, "subject": "", "sequence": ""}).to_csv(folder / "data/faces.csv", index=False)
+    kept = {"id": ids, "group": np.where(np.isin(ids, [3, 65]), 0, -1), "kept": "true", "reason": ""}
+    pd.DataFrame(kept).to_csv(folder / "data/kept.csv", index=False)
+    part = np.repeat(["train", "validation", "test"], [40, 15, 15])
+    order = rng.permutation(70)  # rows need not stand by id
+    splits = pd.DataFrame({"id": ids[:70], "label": names[:70], "part": part, "group": ids[:70]}).iloc[order]
+    splits.to_csv(folder / "data/splits.csv", index=False)
+    (folder / "data/class_weights.json").write_text(json.dumps({"happy": 1.0, "sad": 2.0, "neutral": 0.5}))
+    return folder
+
+
+def run_bare(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    blocked = folder / "blocked"
+    blocked.mkdir(exist_ok=True)
+    (blocked / "sitecustomize.py").write_text(BARE)
+    kept = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu_runs", "--run", "pack", "--out", "out", *options],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": os.pathsep.join([str(blocked), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_packed_run_bare_and_unpacked(data: Path, tmp_path: Path) -> None:
+    """Two seeds, the second from the first one's model; a run that fails; and again, with nothing left."""
+    runs = [
+        Run("small-seed0", settings(seed=0), ["none", "flip"], keep=True),
+        Run("fails", settings(backend="torch", distribution="devices"), ["none"], pretrained="nowhere"),
+        Run("small-seed1", settings(seed=1), ["none", "flip"], pretrained="small-seed0"),
+    ]
+    sizes = pack(runs, lambda run: data, tmp_path / "pack")
+    assert sorted(name.partition("-")[0] for name in sizes) == ["faces", "runs.json", "set"]
+    done = run_bare(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "fails: left out: the model of nowhere is not here" in done.stdout
+    assert "2 of 3 runs are in out" in done.stdout, done.stdout + done.stderr
+    assert max(path.stat().st_size for path in (tmp_path / "out").iterdir()) < 16 << 20
+
+    rows = unpack(tmp_path / "out", lambda run: data, tmp_path / "back")
+    assert [(row["name"], row["view"]) for row in rows] == [
+        ("small-seed0", "none"),
+        ("small-seed0", "flip"),
+        ("small-seed1", "none"),
+        ("small-seed1", "flip"),
+        ("small-ensemble", "none"),
+        ("small-ensemble", "flip"),
+    ]
+    assert all(row["leaky"] for row in rows)  # 65, in test, is a copy of 3, in train
+    assert "| small-seed1 | flip |" in table(rows)
+    back = tmp_path / "back/small-seed0"
+    predictions = pd.read_csv(back / "predictions.csv")
+    assert predictions["id"].tolist() == list(range(55, 70))
+    metrics = json.loads((back / "metrics.json").read_text())
+    assert metrics["accuracy"] == pytest.approx(
+        (predictions["actual"] == predictions["predicted"]).mean(), abs=1e-6
+    )
+    assert metrics["faces"] == 15
+    result = json.loads((back / "result.json").read_text())
+    assert result["scores"]["test_none"]["val_accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
+    assert pd.read_csv(back / "history.csv")["epoch"].tolist() == [1, 2]
+    assert (back / "model.keras").read_bytes()[:2] == b"PK"
+
+    left = run_bare(tmp_path, "--seconds", "0")
+    assert left.returncode == 1
+    assert "2 of 3 runs are in out" in left.stdout
+
+
+def test_results_are_cut_into_files_of_a_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.gpu.results.PIECE", 1000)
+    results = Results(tmp_path / "out")
+    for number in range(4):
+        file = tmp_path / "result.json"
+        file.write_bytes(np.random.default_rng(number).bytes(400))
+        results.add(f"run{number}", [file, tmp_path / "missing"])
+    assert results.done() == {"run0", "run1", "run2", "run3"}
+    assert len(list((tmp_path / "out").glob("results-*.zip"))) > 1
+    model = tmp_path / "model.keras"
+    model.write_bytes(bytes(range(256)) * 50)
+    results.add_model("run0", model)
+    assert results.model("run0") == model.read_bytes()
+    assert results.model("run1") is None
+    assert max(path.stat().st_size for path in (tmp_path / "out").glob("*.keras-*")) == 1000
+
+
+def test_the_list_names_runs_that_can_be() -> None:
+    """Each net of the registry is there with and without copies; what is read from recipes is theirs."""
+    runs = {run.name: run for run in read_runs(ROOT / "benchmarks/gpu_runs.yaml", ROOT / "params.yaml")}
+    nets = [run.params["model"]["arch"] for name, run in runs.items() if name.startswith("qutub2023")]
+    assert sorted(nets) == sorted(list(PARAMS["archs"]) * 2)
+    assert runs["qutub2023-vgg19"].params["dedup"]["policy"] == "off"
+    assert runs["qutub2023-vgg19-honest"].params["dedup"]["policy"] == "remove"
+    assert runs["qutub2023-vgg19"].data != runs["qutub2023-vgg19-honest"].data
+    assert runs["qutub2023-vgg19"].data == runs["qutub2023-resnet50"].data
+    assert len({run.data for name, run in runs.items() if name.startswith("ck48-pretrained")}) == 10
+    assert {run.params["model"]["weights"] for run in runs.values()} == {None}
+    assert {run.params["train"]["backend"] for run in runs.values()} == {"jax"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("{name: a, settings: {train.epoch: 2}}", "train.epoch: params.yaml has no such key"),
+        ("{name: a, settings: {train.epochs: 0}}", r"train\.epochs = 0"),
+        ("{name: a, pretrained: b}", "pretrained = 'b': expected an earlier run"),
+        ("{name: a, recipe: bah2022/none}", "no such run in recipes/bah2022.yaml"),
+        ("{name: a b}", r"name = 'a b'"),
+        ("{name: a, setting: {}}", "unknown key"),
+        ("{name: a}, {name: a}", "a second run 'a'"),
+    ],
+    ids=["key", "value", "order", "recipe", "name", "entry", "twice"],
+)
+def test_a_wrong_list_is_refused(entry: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "runs.yaml"
+    path.write_text(f"common: {{}}\nruns: [{entry}]\n")
+    with pytest.raises(CandidError, match=told):
+        read_runs(path, ROOT / "params.yaml")

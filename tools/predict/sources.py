@@ -1,0 +1,105 @@
+"""What to look at: files, folders and archives, one picture or frame after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from stages.errors import CandidError
+from stages.ingest.archives import MAX_FILE_BYTES, is_not_picture
+from stages.ingest.decode import UnreadableError
+from tools.audit.sources import open_source, printable
+from tools.predict.pictures import open_picture
+from tools.predict.video import frames, is_video
+
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2")
+SUFFIXES = re.compile(r"\.(jpe?g|jpe|jfif|mpo|png|bmp|gif|tiff?|webp|p[gp]m)$", re.IGNORECASE)
+
+
+class Picture(NamedTuple):
+    """Something that may show faces."""
+
+    file: str
+    """As the user would name it."""
+    inside: str
+    """Its path below what the user named: the copy's name follows from it."""
+    seconds: float | None
+    """Of a frame, from the video's beginning."""
+    image: Image.Image
+    """Upright, mode L or RGB, full size."""
+
+
+class Skipped(NamedTuple):
+    """A file that was looked at in vain."""
+
+    file: str
+    reason: str
+
+
+def pictures(paths: Sequence[Path], leave_out: Path, every: float) -> Iterator[Picture | Skipped]:
+    """Open what lies under `paths`, in order; a folder's files sorted by name.
+
+    Args:
+        paths: pictures, videos, folders, zip and tar archives.
+        leave_out: a folder that is passed over where it lies inside one: the results'.
+        every: seconds between the frames of a video.
+
+    Raises:
+        CandidError: a path that does not exist, or an archive that is none.
+    """
+    missing = next((path for path in paths if not path.exists()), None)
+    if missing is not None:
+        raise CandidError(f"{missing}: no such file or folder; expected pictures, videos or folders of them")
+    return _all(paths, leave_out, every)
+
+
+def _all(paths: Sequence[Path], leave_out: Path, every: float) -> Iterator[Picture | Skipped]:
+    for path in paths:
+        if path.is_dir() or path.name.lower().endswith(ARCHIVES):
+            yield from _inside(path, leave_out, every)
+        else:
+            yield from _file(path, printable(str(path)), path.name, every)
+
+
+def _file(path: Path, name: str, inside: str, every: float) -> Iterator[Picture | Skipped]:
+    try:
+        if is_video(path):
+            for frame in frames(path, every):
+                yield Picture(name, inside, frame.seconds, frame.image)
+        elif path.stat().st_size > MAX_FILE_BYTES:
+            yield Skipped(name, f"{path.stat().st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
+        else:
+            yield Picture(name, inside, None, open_picture(path.read_bytes()))
+    except UnreadableError as error:
+        yield Skipped(name, str(error))
+    except OSError as error:
+        yield Skipped(name, error.strerror or type(error).__name__)
+
+
+def _inside(path: Path, leave_out: Path, every: float) -> Iterator[Picture | Skipped]:
+    """Pictures and videos of a folder; in an archive a video is passed over. Other files don't count."""
+    with open_source(path, leave_out) as source:
+        for name in source.names():
+            shown = f"{printable(str(path))}/{name}"
+            if is_video(Path(name)):
+                if path.is_dir():
+                    yield from _file(path / name, shown, name, every)
+                else:
+                    yield Skipped(shown, "a video in an archive; expected it in a folder")
+            elif not is_not_picture(name):
+                for _, data in source.read([name]):
+                    yield from _one(shown, name, data)
+
+
+def _one(shown: str, name: str, data: bytes | UnreadableError) -> Iterator[Picture | Skipped]:
+    try:
+        if isinstance(data, UnreadableError):
+            raise data
+        yield Picture(shown, name, None, open_picture(data))
+    except UnreadableError as error:
+        if SUFFIXES.search(shown) or "known format" not in str(error):
+            yield Skipped(shown, str(error))
