@@ -7,8 +7,8 @@ back to an empty one, the most important first; the score is the mean probabilit
 said. By a good map it falls at once (deletion: lower is better) and comes back at once (insertion: higher is
 better). The empty face is one grey, and then the blurred face, which favours occlusion: it blurs.
 
-Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391) needs gradients: TensorFlow only. `centre` and `random` look
-at no face: what they reach, any map must beat.
+Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391) needs gradients: TensorFlow only. `centre` and `random`
+look at no face: what they reach, any map must beat.
 """
 
 from __future__ import annotations

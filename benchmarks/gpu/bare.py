@@ -14,9 +14,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from benchmarks.gpu.packages import ARCHIVE, install
 from benchmarks.gpu.parts import read
 from benchmarks.gpu.results import MODEL, Results
-from benchmarks.gpu.packages import ARCHIVE, install
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ("result.json", "predictions.npz", "params.yaml")

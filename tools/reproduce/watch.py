@@ -117,7 +117,7 @@ class Watch:
         self.done.append(name)
         self.workers.restarts = 0
         (content,) = read_blobs(self.root, [(found[0][0], METRICS)]) if found else (None,)
-        self.screen.say(f"done     {name}{_score(content)}")
+        self.screen.say(f"done     {name}{_score(content)}, {duration(self.queue.seconds(task))}")
 
     def _progress(self, total: int) -> str:
         running = [name for name in self.tasks if name in self.began]
@@ -167,4 +167,4 @@ def _score(metrics: bytes | None) -> str:
         value = json.loads(metrics or b"")["accuracy"]
         return f": accuracy {100 * value:.1f} %"
     except (ValueError, KeyError, TypeError):
-        return ""
+        return ": no accuracy"
