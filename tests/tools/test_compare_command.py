@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from stages.errors import CandidError
 from tests.tools.gate_project import faces
 from tests.tools.recipe_project import RecipeProject, made
 from tools.compare.__main__ import main
+from tools.compare.seconds import note_attempt
 
 
 @pytest.fixture
@@ -96,15 +96,12 @@ def test_exported_results_make_the_same_table_in_another_clone(
         project.member("repeated", f"r0-f{fold}", table=faces(90, fold, group=2))
     commit = project.member("plain")
     project.member("plain", honest=True)
-    task = project.root / ".dvc/tmp/exps/run" / "t"
-    task.mkdir(parents=True)
-    told = {"name": "made2024-plain", "baseline_rev": project.git("rev-parse", "HEAD"), "result_ref": "x"}
-    (task / "t.run").write_text(json.dumps(told))
-    (task / "t.pid").write_text("1")
-    os.utime(task / "t.run", (1000, 1000))
-    os.utime(task / "t.pid", (900, 900))
+    note_attempt(project.root, "made2024-plain", 60)  # stopped
+    note_attempt(project.root, "made2024-plain", 40, commit)
+    note_attempt(project.root, "made2024-plain-honest", 7, "of another experiment")
     here = said(capsys, "--full")
-    assert "; 1 min 40 s" in here
+    assert here.count("; 1 min 40 s") == 1
+    assert " s\n" not in here.replace("; 1 min 40 s\n", "")
     written = said(capsys, "--export", "recipes/measured/made2024").splitlines()
     assert [Path(path).name for path in written] == [
         "made2024-plain.json",

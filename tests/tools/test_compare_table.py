@@ -17,6 +17,7 @@ from tests.tools.gate_project import CLASSES, faces
 from tests.tools.recipe_project import RecipeProject, made
 from tools.compare.found import read_blobs, read_experiments
 from tools.compare.rows import Row, Table
+from tools.compare.seconds import note_attempt, seconds_of
 from tools.compare.table import build, choose
 
 
@@ -210,3 +211,13 @@ def test_runs_are_chosen_by_name_pattern_or_part(project: RecipeProject) -> None
     assert names("large") == ["plain-large"]
     with pytest.raises(CandidError, match=r"no run 'plian'; expected one of plain, plain-large"):
         choose(recipe, ["plian"])
+
+
+def test_time_adds_up_over_stopped_attempts_and_begins_anew_after_a_done_one(tmp_path: Path) -> None:
+    assert seconds_of(tmp_path, "a", "c1") is None
+    for seconds, commit in ((5, None), (6, None), (7, "c1")):
+        note_attempt(tmp_path, "a", seconds, commit)
+    assert seconds_of(tmp_path, "a", "c1") == 18
+    assert seconds_of(tmp_path, "a", "c2") is None
+    note_attempt(tmp_path, "a", 3, "c2")
+    assert seconds_of(tmp_path, "a", "c2") == 3

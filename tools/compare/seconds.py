@@ -1,36 +1,42 @@
-"""How long an experiment took, as far as DVC's queue left it behind."""
+"""How long an experiment took, over all attempts that were watched: DVC itself keeps no times."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-QUEUE = Path(".dvc/tmp/exps/run")
-"""A folder for each task: <task>.run says what came of it, <task>.pid was written when it began."""
-EARLIER = Path(".candid/reproduce")
-"""<name>.json: seconds of attempts that were stopped before."""
+from stages.files import write_json
 
-
-def seconds_of(root: Path) -> dict[tuple[str, str], float]:
-    """Name and baseline of an experiment -> seconds of its last attempt and of those stopped before."""
-    return {(name, baseline): taken + earlier(root, name) for name, baseline, taken in _attempts(root)}
+NOTES = Path(".candid/reproduce")
+"""<name>.json: what `python -m tools.reproduce` saw of an experiment's attempts."""
 
 
-def _attempts(root: Path) -> Iterator[tuple[str, str, float]]:
-    for file in (root / QUEUE).glob("*/*.run"):
-        try:
-            told = json.loads(file.read_text(encoding="utf-8"))
-            taken = file.stat().st_mtime - file.with_suffix(".pid").stat().st_mtime
-            if told["result_ref"] and taken > 0:
-                yield str(told["name"]), str(told["baseline_rev"]), taken
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # of another version of DVC, or being written
+class Note(NamedTuple):
+    """Of one experiment."""
+
+    seconds: float
+    commit: str | None
+    """That the last attempt ended in; None: it was stopped, or it failed."""
 
 
-def earlier(root: Path, name: str) -> float:
-    """Seconds of the attempts at an experiment that were stopped; 0 where there are none."""
+def read_note(root: Path, name: str) -> Note | None:
+    """What is noted of an experiment; None where nothing is."""
     try:
-        return float(json.loads((root / EARLIER / f"{name}.json").read_text(encoding="utf-8"))["seconds"])
+        told = json.loads((root / NOTES / f"{name}.json").read_text(encoding="utf-8"))
+        return Note(float(told["seconds"]), told["commit"])
     except (OSError, ValueError, KeyError, TypeError):
-        return 0.0
+        return None
+
+
+def note_attempt(root: Path, name: str, seconds: float, commit: str | None = None) -> None:
+    """Add the time of an attempt to those that were stopped before it; one that was done starts anew."""
+    before = read_note(root, name)
+    whole = seconds + (before.seconds if before is not None and before.commit is None else 0.0)
+    write_json(root / NOTES / f"{name}.json", {"seconds": round(whole, 1), "commit": commit})
+
+
+def seconds_of(root: Path, name: str, commit: str) -> float | None:
+    """Seconds of all attempts that led to an experiment; None where they are not known."""
+    note = read_note(root, name)
+    return note.seconds if note is not None and note.commit == commit else None

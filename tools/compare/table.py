@@ -41,21 +41,17 @@ def build(root: Path, recipe: Recipe, runs: Sequence[Run], folder: Path | None =
 def measured_here(root: Path, recipe: Recipe) -> list[Measured]:
     """All that was run here: of each run and protocol, the nearest to the recipe first."""
     experiments = read_experiments(root, recipe, predictions=True)
-    known = seconds_of(root)
-    found = [
-        one for run in recipe.runs for honest in (False, True) for one in gather(run, honest, experiments)
-    ]
     return [
-        replace(
-            one,
-            seconds={
-                suffix: known[member.called, member.baseline]
-                for suffix, member in one.members.items()
-                if (member.called, member.baseline) in known
-            },
-        )
-        for one in found
+        replace(one, seconds=_seconds(root, one))
+        for run in recipe.runs
+        for honest in (False, True)
+        for one in gather(run, honest, experiments)
     ]
+
+
+def _seconds(root: Path, of: Measured) -> dict[str, float]:
+    known = {suffix: seconds_of(root, one.called, one.commit) for suffix, one in of.members.items()}
+    return {suffix: seconds for suffix, seconds in known.items() if seconds is not None}
 
 
 def choose(recipe: Recipe, wanted: Sequence[str]) -> list[Run]:

@@ -17,7 +17,7 @@ from tools.compare.settings import differences, flat
 from tools.gate.revisions import EXPERIMENTS, git
 from tools.reproduce.overrides import hydra
 from tools.reproduce.plan import Planned
-from tools.reproduce.queue import Queue, forget_attempts
+from tools.reproduce.queue import Queue
 from tools.reproduce.watch import Screen, Watch
 from tools.reproduce.workers import Workers, list_gpus
 
@@ -109,8 +109,6 @@ def _holds(queue: Queue, task: str, one: Planned) -> bool:
 
 def _make_room(root: Path, name: str, had: Sequence[tuple[str, str]], baseline: str) -> None:
     """Rename an experiment of this name and baseline that has other settings: DVC keeps one of each."""
-    if had:
-        forget_attempts(root, name)
     for commit, queued_from in had:
         if queued_from == baseline:
             place = f"{EXPERIMENTS}{baseline[:2]}/{baseline[2:]}"

@@ -13,15 +13,13 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from stages.errors import CandidError
-from stages.files import write_json
-from tools.compare.seconds import EARLIER, earlier
 
 FAILED, CANCELED, FINISHED = 4, 5, 6
 """dvc.repo.experiments.executor.base.TaskStatus; what is below FAILED is waiting or under way."""
@@ -125,7 +123,7 @@ class Queue:
         return (told or lines or ["it left no word"])[-1]
 
     def seconds(self, task: str) -> float:
-        """How long a task has been under way; 0 before."""
+        """How long a task has been under way; 0 before. DVC writes the file anew when it ends."""
         try:
             return max(0.0, time.time() - (self.folder / task / f"{task}.pid").stat().st_mtime)
         except OSError:
@@ -153,14 +151,9 @@ class Queue:
             tasks = [task for task, entry in stash.stash_revs.items() if entry.name in wanted]
         self.remove(tasks)
 
-    def interrupt(self, tasks: Mapping[str, str]) -> None:
-        """Stop tasks under way as Ctrl-C would, and note how long they took, for their next attempt.
-
-        Args:
-            tasks: name -> task.
-        """
-        for name, task in tasks.items():
-            note_attempt(self.root, name, self.seconds(task))
+    def interrupt(self, tasks: Iterable[str]) -> None:
+        """Stop tasks under way as Ctrl-C would."""
+        for task in tasks:
             pid = self.process(task)
             if pid is not None:
                 _send(pid, signal.SIGINT)
@@ -181,17 +174,6 @@ class Queue:
         from tools.compare.found import PARAMS, read_blobs
 
         return read_blobs(self.root, [(task, PARAMS)])[0]
-
-
-def note_attempt(root: Path, name: str, seconds: float) -> None:
-    """Add the time of an attempt that was stopped to those before it."""
-    if seconds > 0:
-        write_json(root / EARLIER / f"{name}.json", {"seconds": round(earlier(root, name) + seconds, 1)})
-
-
-def forget_attempts(root: Path, name: str) -> None:
-    """Begin to count anew."""
-    (root / EARLIER / f"{name}.json").unlink(missing_ok=True)
 
 
 @contextmanager

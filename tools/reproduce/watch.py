@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tools.compare.found import METRICS, experiment_refs, read_blobs
+from tools.compare.seconds import note_attempt
 from tools.compare.words import duration
 from tools.reproduce.queue import Queue, State
 from tools.reproduce.workers import Workers
@@ -65,7 +66,8 @@ class Watch:
     """Name -> task of those that have not ended."""
     again: Callable[[str], str]
     """Queues an experiment of this name anew and gives its task."""
-    began: set[str] = field(default_factory=set)
+    began: dict[str, float] = field(default_factory=dict)
+    """Name -> when it was seen to begin, in seconds since 1970."""
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     """Name -> why."""
@@ -88,36 +90,47 @@ class Watch:
     def _look(self, name: str) -> None:
         task = self.tasks[name]
         state = self.queue.state(task)
-        if state is not State.QUEUED and name not in self.began:
-            self.began.add(name)
+        if state is State.RUNNING and name not in self.began:
+            self.began[name] = time.time() - self.queue.seconds(task)
             self.screen.say(f"started  {name}")
         if state is State.DONE:
             found = experiment_refs(self.root).get(name)
-            self._end(
-                name, None if found else "DVC could not bring its results home; see `dvc queue logs`", found
-            )
+            if found:
+                self._done(name, found[0][0])
+            else:
+                self._fail(name, "DVC could not bring its results home; see `dvc queue logs`")
         elif state is State.FAILED:
-            self._end(name, self.queue.reason(task))
+            self._fail(name, self.queue.reason(task))
 
     def _lost(self, name: str) -> None:
         """A task went down with its worker; one that was only taken is queued once more."""
         if self.queue.began(self.tasks[name]):
-            self._end(name, "its process was killed, or the machine went down; run the same command again")
+            self._fail(name, "its process was killed, or the machine went down; run the same command again")
         else:
             self.tasks[name] = self.again(name)
 
-    def _end(self, name: str, fault: str | None, found: list[tuple[str, str]] | None = None) -> None:
-        task = self.tasks.pop(name, None)
-        if task is None:
-            return
-        if fault is not None:
-            self.failed[name] = fault
-            self.screen.say(f"failed   {name}: {fault}")
-            return
+    def _done(self, name: str, commit: str) -> None:
+        del self.tasks[name]
         self.done.append(name)
         self.workers.restarts = 0
-        (content,) = read_blobs(self.root, [(found[0][0], METRICS)]) if found else (None,)
-        self.screen.say(f"done     {name}{_score(content)}, {duration(self.queue.seconds(task))}")
+        (metrics,) = read_blobs(self.root, [(commit, METRICS)])
+        seconds = self._note(name, commit)
+        took = "" if seconds is None else f", {duration(seconds)}"
+        self.screen.say(f"done     {name}{_score(metrics)}{took}")
+
+    def _fail(self, name: str, fault: str) -> None:
+        del self.tasks[name]
+        self.failed[name] = fault
+        self._note(name)
+        self.screen.say(f"failed   {name}: {fault}")
+
+    def _note(self, name: str, commit: str | None = None) -> float | None:
+        """Note how long an attempt took, where it was seen to begin."""
+        if name not in self.began:
+            return None
+        seconds = time.time() - self.began[name]
+        note_attempt(self.root, name, seconds, commit)
+        return seconds
 
     def _progress(self, total: int) -> str:
         running = [name for name in self.tasks if name in self.began]
@@ -145,7 +158,7 @@ class Watch:
         running = {name: task for name, task in tasks.items() if self.queue.state(task) is State.RUNNING}
         self.screen.say(f"stopping: {len(running)} under way, {len(tasks) - len(running)} not begun")
         self.queue.remove(task for name, task in tasks.items() if name not in running)
-        self.queue.interrupt(running)
+        self.queue.interrupt(running.values())
         try:
             end = time.monotonic() + PATIENCE_SECONDS
             while any(self.queue.state(task) is State.RUNNING for task in running.values()):
@@ -159,6 +172,8 @@ class Watch:
         self.workers.stop()
         self.workers.wait(PATIENCE_SECONDS)
         self.queue.remove(running.values())
+        for name in running:
+            self._note(name)
         self.screen.say("stopped: what is done stays, and the same command goes on from there")
 
 
@@ -167,4 +182,4 @@ def _score(metrics: bytes | None) -> str:
         value = json.loads(metrics or b"")["accuracy"]
         return f": accuracy {100 * value:.1f} %"
     except (ValueError, KeyError, TypeError):
-        return ": no accuracy"
+        return ""
