@@ -128,3 +128,32 @@ def test_a_token_reaches_no_log_and_no_file(fault, tmp_path):
     assert TOKEN not in done.stdout + done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert all(TOKEN.encode() not in path.read_bytes() for path in project.rglob("*") if path.is_file())
+
+
+def test_the_real_client_keeps_a_token_to_itself(tmp_path):
+    """At its most talkative, with a log, and with a proxy that nobody answers at: no network is asked."""
+    project = tmp_path / "project"
+    project.mkdir()
+    write_params(project, dataset="ck48")
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.download"],
+        cwd=project,
+        env={
+            **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+            "PYTHONPATH": str(ROOT),
+            "KAGGLE_API_TOKEN": TOKEN,
+            "KAGGLEHUB_VERBOSITY": "debug",
+            "KAGGLE_LOGGING_ENABLED": "1",
+            "KAGGLE_LOGGING_ROOT_DIR": str(tmp_path),
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+            "HOME": str(tmp_path),
+            "CANDID_MIRROR": "",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Kaggle's client can't fetch shawon10/ckplus" in done.stderr
+    assert TOKEN not in done.stdout + done.stderr
+    assert all(TOKEN.encode() not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
