@@ -91,10 +91,10 @@ def test_a_crop_is_the_picture_where_there_is_one_and_its_border_beyond(width, h
 
 
 def test_a_square_has_its_margin_on_each_side_of_the_longer_side():
-    assert square(Box(100, 100, 80, 100), 0, 0) == Square(90, 100, 100)
-    assert square(Box(100, 100, 80, 100), 0.1, 0) == Square(80, 90, 120)
-    assert square(Box(100, 100, 80, 100), 0.1, 0.05) == Square(80, 95, 120)
-    assert square(Box(0, 0, 0, 0), 0, 0).side == 1
+    assert square(Box(100, 100, 80, 100), 0) == Square(90, 100, 100)
+    assert square(Box(100, 100, 80, 100), 0.1) == Square(80, 90, 120)
+    assert square(Box(100, 100, 80, 100), -0.1) == Square(100, 110, 80)
+    assert square(Box(0, 0, 0, 0), 0).side == 1
 
 
 @given(left=st.floats(-200, 200), top=st.floats(-200, 200), width=st.floats(0, 300), height=st.floats(0, 300))

@@ -39,17 +39,16 @@ class Square(NamedTuple):
     side: int
 
 
-def square(box: Box, margin: float, down: float) -> Square:
-    """The square that is cut around a box.
+def square(box: Box, margin: float) -> Square:
+    """The square that is cut around a box, about the same centre.
 
     Args:
         box: as the detector gave it.
         margin: added on each side, as a share of the box's longer side; below 0 cuts into the box.
-        down: how far the centre goes down, as a share of that side: detectors differ in what they frame.
     """
     longer = max(box.width, box.height)
     side = max(1, round(longer * (1 + 2 * margin)))
-    x, y = box.left + box.width / 2, box.top + box.height / 2 + down * longer
+    x, y = box.left + box.width / 2, box.top + box.height / 2
     return Square(round(x - side / 2), round(y - side / 2), side)
 
 

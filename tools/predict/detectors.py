@@ -1,6 +1,6 @@
 """Where the faces are: Viola-Jones's cascade from OpenCV, and MTCNN; their packages carry all they need.
 
-docs/predict.md has the measurements behind the choice and behind each detector's framing.
+docs/predict.md has the measurements behind the choice and behind each one's margin.
 """
 
 from __future__ import annotations
@@ -32,17 +32,11 @@ class Found(NamedTuple):
     """mtcnn: 0 to 1; cascade: sum of the last stage, any number. Higher is surer; not comparable."""
 
 
-class Framing(NamedTuple):
-    """What turns a detector's box into a crop as in FER2013: see tools.predict.crops.square."""
-
-    margin: float
-    down: float
-
-
 class Detector(Protocol):
     """Finds faces in an RGB picture (H x W x 3) of LONGEST pixels a side at most; surest first."""
 
-    framing: Framing
+    margin: float
+    """What turns its boxes into crops like FER2013's: see tools.predict.crops.square."""
 
     def __call__(self, picture: Pixels) -> list[Found]:
         """Boxes in pixels of this picture."""
@@ -51,7 +45,7 @@ class Detector(Protocol):
 class Cascade:
     """Viola and Jones 2001, OpenCV's haarcascade_frontalface_alt2: frontal, upright faces."""
 
-    framing = Framing(margin=0.0, down=0.0)
+    margin = 0.0
     smallest = 24  # pixels: the window that it was trained on
 
     def __init__(self) -> None:
@@ -84,7 +78,7 @@ class Cascade:
 class Mtcnn:
     """MTCNN (Zhang et al. 2016): three small nets on TensorFlow, each refining what the last proposed."""
 
-    framing = Framing(margin=0.0, down=0.0)
+    margin = 0.0
     least_score = 0.92  # of the false boxes in benchmarks/detectors.py none scores as much
     smallest = 20  # pixels; mtcnn 1.0 counts its scales for this size: from a larger one it goes too far down
 

@@ -48,12 +48,11 @@ def find_faces(image: Image.Image, detector: Detector, card: Card, margin: float
         margin: share of the box's longer side that is added on each side; None for the detector's own.
     """
     factor = max(1.0, max(image.size) / LONGEST)
-    framing = detector.framing
-    share = framing.margin if margin is None else margin
+    share = detector.margin if margin is None else margin
     faces = []
     for found in detector(np.asarray(reduced(image, LONGEST))):
         box = found.box.scaled(factor)
-        crop = cut(image, square(box, share, framing.down))
+        crop = cut(image, square(box, share))
         pixels = as_trained(crop, card.image_size, card.color)
         faces.append(Face(box.clipped(*image.size), found.score, pixels))
     return sorted(faces, key=lambda face: face.box)
