@@ -17,6 +17,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stages.errors import CandidError, run
+from stages.files import read_json
 from stages.settings import read_yaml
 
 LOCK = Path("dvc.lock")
@@ -43,15 +44,16 @@ def main() -> int:
     files = cached_files(cache)
     bar = tqdm(files, desc="cache", unit=" files", disable=None, leave=False)
     found = [damage for file in bar if (damage := check(file))]
-    outputs = locked_outputs()
+    outputs = locked_outputs(cache)
     for damage in found:
-        name = outputs.get(damage.wanted)
-        print(f"{damage.file}: damaged" + (f" ({name})" if name else ""))
+        names = outputs.get(damage.wanted, [])
+        print(f"{damage.file}: damaged" + (f" ({', '.join(names)})" if names else ""))
         if options.remove:
             damage.file.unlink()
-            if name and Path(name).is_file() and md5(Path(name)) == damage.found:
-                Path(name).unlink()
-                print(f"{name}: a copy of it; removed")
+            for name in names:
+                if Path(name).is_file() and md5(Path(name)) == damage.found:
+                    Path(name).unlink()
+                    print(f"{name}: a copy of it; removed")
     print(f"{cache}: {len(files):,} files, {len(found):,} damaged")
     if found and options.remove:
         print("removed: `dvc repro` makes them again, or `dvc pull` fetches them")
@@ -86,10 +88,18 @@ def md5(file: Path) -> str:
         return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def locked_outputs() -> dict[str, str]:
-    """md5 -> path of each output that dvc.lock names."""
+def locked_outputs(cache: Path) -> dict[str, list[str]]:
+    """md5 -> paths of the outputs that dvc.lock names and, for folders, of the files in them."""
     stages = read_yaml(LOCK)["stages"] if LOCK.exists() else {}
-    return {out["md5"]: out["path"] for stage in stages.values() for out in stage.get("outs", [])}
+    found: dict[str, list[str]] = {}
+    for out in (out for stage in stages.values() for out in stage.get("outs", [])):
+        found.setdefault(out["md5"], []).append(out["path"])
+        if out["md5"].endswith(".dir"):
+            listing = cache / out["md5"][:2] / out["md5"][2:]
+            if listing.exists() and check(listing) is None:
+                for entry in read_json(listing):
+                    found.setdefault(entry["md5"], []).append(f"{out['path']}/{entry['relpath']}")
+    return found
 
 
 if __name__ == "__main__":

@@ -155,6 +155,17 @@ def paths(name: str, path: str, make: Callable[[Path], object], *says: str, righ
     return Case(f"path {name}", make, BOTH, says, right, {"data": {"path": path}})
 
 
+def table(name: str, data: bytes, *says: str, name_in_raw: str = "fer2013.tar.gz") -> Case:
+    """An archive that should hold fer2013.csv."""
+    where = f"data/raw/{name_in_raw}"
+    settings = {"data": {"dataset": "fer2013_csv"}}
+    return Case(f"raw fer2013, {name}", raw(name_in_raw, data), says=(where, *says), params=settings)
+
+
+ROWS = b"emotion,pixels,Usage\n" + b"".join(
+    b"3," + b" ".join(b"%d" % value for value in row) + b",Training\n"
+    for row in np.random.default_rng(0).integers(0, 256, (9, 2304))
+)
 WHOLE = zip_of(GOOD)
 SWOLLEN = zip_of({"happy/1.png": b"\0" * 20_000_000}, zipfile.ZIP_DEFLATED)
 TAR = tar_of(*GOOD.items())
@@ -257,6 +268,17 @@ CASES = [
     ),
     tars("cut in xz", half(tar_of(*GOOD.items(), mode="w:xz")), "not a whole tar archive", suffix="tar.xz"),
     tars("cut in bz2", half(tar_of(*GOOD.items(), mode="w:bz2")), "own.tar.bz2", suffix="tar.bz2"),
+    tars("of 0 bytes", b"", "data.path = 'own.tar'", "0 bytes", suffix="tar"),
+    tars("with a name twice", tar_of(*2 * [("happy/1.png", face(1))]), "'happy/1.png' is in it twice"),
+    tars(
+        "with a name in Latin-1",
+        tar_of(("happy/\udcff.png", face(1)), format=tarfile.GNU_FORMAT),
+        "happy/\\udcff.png",
+        "not UTF-8",
+    ),
+    tars("with a tar in it", tar_of(*GOOD.items(), ("happy/more.tar", TAR)), "happy/more.tar", "no picture"),
+    tars("that is a zip", WHOLE, right=faces(*SORTED)),
+    zips("that is a tar", TAR, right=faces(*GOOD)),
     paths("to nothing", "own", lambda project: None, "data.path = 'own'", "no such file or folder"),
     paths("to an empty folder", "own", folder_of(), "data.path = 'own'", "no file in it"),
     paths("to a folder of hidden files", "own", folder_of(".a/1.png", "happy/.1.png"), "no file in it"),
@@ -296,6 +318,17 @@ CASES = [
         raw("folder.zip", WHOLE),
         says=("data/raw/ck48.zip", "no such file"),
         params={"data": {"dataset": "ck48"}},
+    ),
+    table("tar cut in its table", half(tar_of(("fer2013/fer2013.csv", ROWS))), "cut short or damaged"),
+    table("tar of 0 bytes", b"", "not a tar archive"),
+    table("tar that is text", b"emotion,pixels,Usage\n" * 9, "not a tar archive"),
+    table("tar without a table", tar_of(("fer2013/README", b"x")), "holds neither fer2013.csv nor"),
+    table("tar whose table is a link", tar_of(("fer2013.csv", (tarfile.SYMTYPE, "/etc/passwd"))), "neither"),
+    table("tar that declares 8 GB", tar_header("a", b"7" * 11 + b"\0"), "declares 8,589,934,591 bytes"),
+    table("zip without a table", zip_of({"a.csv": ROWS}), "holds neither", name_in_raw="fer2013.csv.zip"),
+    table("zip cut", half(zip_of({"fer2013.csv": ROWS})), "fer2013.csv.zip", name_in_raw="fer2013.csv.zip"),
+    table(
+        "zip with a zip in it", zip_of({"fer2013.zip": WHOLE}), "holds neither", name_in_raw="fer2013.csv.zip"
     ),
     Case(
         "raw sample without its list",

@@ -89,6 +89,19 @@ def test_what_is_damaged_goes_with_its_copies_and_nothing_else(project, monkeypa
     assert "2 files, 0 damaged" in capsys.readouterr().out
 
 
+def test_a_file_within_a_folder_is_named_and_its_copy_goes(project, monkeypatch, capsys):
+    file = put(project, b"archive")
+    listing = put(project, json.dumps([{"md5": md5(b"archive"), "relpath": "a/sample.zip"}]).encode(), ".dir")
+    outs = [{"path": "data/raw", "md5": listing.parent.name + listing.name}]
+    (project / "dvc.lock").write_text(json.dumps({"stages": {"download": {"outs": outs}}}))
+    flip(file)
+    (project / "data/raw/a").mkdir(parents=True)
+    (project / "data/raw/a/sample.zip").write_bytes(file.read_bytes())
+    assert run(monkeypatch, "--remove") == 0
+    assert f"{file.relative_to(project)}: damaged (data/raw/a/sample.zip)" in capsys.readouterr().out
+    assert not (project / "data/raw/a/sample.zip").exists()
+
+
 def test_a_whole_copy_of_a_damaged_file_stays(project, monkeypatch):
     flip(put(project, b"table"))
     assert run(monkeypatch, "--remove") == 0
