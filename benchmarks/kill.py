@@ -220,16 +220,26 @@ def main() -> None:
             tallies[stage] = kill_stage(
                 stage, undisturbed, scratch, options.spread, options.every, options.faults
             )
+            tell(stage, tallies[stage])
         if options.repro:
             tallies["dvc repro"] = kill_repro(scratch / "repro", options.repro)
+            tell("dvc repro", tallies["dvc repro"])
         if options.queue:
             tallies["queue"] = kill_queued(scratch / "queue")
-    for name, tally in tallies.items():
-        print(f"{name:14} {tally.points:4} kills {len(tally.faults):4} faults")
-    faults = [fault for tally in tallies.values() for fault in tally.faults]
-    points = sum(tally.points for tally in tallies.values())
-    print(f"{'in all':14} {points:4} kills {len(faults):4} faults", *faults, sep="\n")
+            tell("queue", tallies["queue"])
+    every = tallies.values()
+    faults = [fault for tally in every for fault in tally.faults]
+    print(
+        Tally(sum(tally.points for tally in every), sum(tally.disturbed for tally in every), faults).told(
+            "in all"
+        )
+    )
     sys.exit(1 if faults else 0)
+
+
+def tell(name: str, tally: Tally) -> None:
+    """Print figures and whatever went wrong, as soon as they are known."""
+    print(tally.told(name), *tally.faults, sep="\n", flush=True)
 
 
 if __name__ == "__main__":

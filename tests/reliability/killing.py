@@ -32,8 +32,16 @@ class Tally:
     """What was tried and what went wrong."""
 
     points: int = 0
-    """Kills that came before the stage was done, or faults."""
+    """Kills that came before the stage was done."""
+    disturbed: int = 0
+    """Runs that one of FAULTS happened to."""
     faults: list[str] = field(default_factory=list)
+
+    def told(self, name: str) -> str:
+        """One line of figures."""
+        return (
+            f"{name:14} {self.points:4} kills {self.disturbed:4} disturbances {len(self.faults):4} gone wrong"
+        )
 
 
 class Killer:
@@ -84,7 +92,7 @@ class Killer:
         status, words = FAULTS[how]
         trap = Trap(**{**trap.__dict__, "folders": (f"{folder}/",), "how": how})
         done = self.run(folder, trap)
-        self.tally.points += 1
+        self.tally.disturbed += 1
         harmless = done.status == 0 and how == "ENOSPC"  # nothing that followed took room
         start, end = f"candid {self.stage}: ", f"; {RECOVER}\n"
         line = done.err.startswith(start) and done.err.endswith(end) and done.err.count("\n") == 1
