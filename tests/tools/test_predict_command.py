@@ -102,6 +102,7 @@ def test_a_folder_of_everything_is_used_and_reported(here, command):
     (folder / "cut.png").write_bytes(encoded(astronaut())[:9999])
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "clip.mp4").write_bytes(b"#EXTM3U\nfile:///etc/passwd\n")
+    (folder / "phone.HEIC").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(40))
     (folder / "notes.txt").write_text("no picture, and nobody said it was")
     (folder / "blob").write_bytes(b"\x00\x01")
     status, said, _ = command("in")
@@ -110,9 +111,10 @@ def test_a_folder_of_everything_is_used_and_reported(here, command):
     boxes = [[int(row[name]) for name in ("x", "y", "width", "height")] for row in rows()]
     assert all(map(on_face, boxes))
     reasons = {row["file"]: row["reason"] for row in rows("predictions/skipped.csv")}
-    assert set(reasons) == {"in/none.png", "in/cut.png", "in/empty.jpg", "in/clip.mp4"}
+    assert set(reasons) == {"in/none.png", "in/cut.png", "in/empty.jpg", "in/clip.mp4", "in/phone.HEIC"}
     assert reasons["in/none.png"] == "no face found"
     assert reasons["in/clip.mp4"] == "no video in a known format"
+    assert reasons["in/phone.HEIC"] == "no picture in a known format"
     for file, reason in reasons.items():
         assert f"{file}: {reason}" in said
     written = {path.name for path in (here / "predictions").rglob("*.jpg")}

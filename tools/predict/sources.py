@@ -17,7 +17,10 @@ from tools.predict.pictures import open_picture
 from tools.predict.video import frames, is_video
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2")
-SUFFIXES = re.compile(r"\.(jpe?g|jpe|jfif|mpo|png|bmp|gif|tiff?|webp|p[gp]m)$", re.IGNORECASE)
+SUFFIXES = re.compile(
+    r"\.(jpe?g|jpe|jfif|mpo|png|bmp|gif|tiff?|webp|p[gp]m|hei[cf]|avif|jxl|dng|jp2)$", re.IGNORECASE
+)
+"""Names of pictures, of formats that are not read too: of such files it is told that they were not."""
 
 
 class Picture(NamedTuple):
