@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from stages.errors import CandidError
 from tests.tools.gate_project import faces
 from tests.tools.recipe_project import RecipeProject, made
 from tools.compare.__main__ import main
+from tools.compare.rows import Table
 from tools.compare.seconds import note_attempt
+from tools.compare.tell import as_markdown
 
 
 @pytest.fixture
@@ -39,6 +42,7 @@ def test_the_table_can_be_read_on_a_terminal(
     text = said(capsys)
     assert max(map(len, text.splitlines())) <= 100
     assert "Lovelace and Babbage 2024, Drawn faces told apart" in text
+    assert text.index("published numbers lie within") < text.index("claim      A net") < text.index("run  ")
     assert "published  the sample at random, copies left in" in text
     assert "honest     groups kept together" in text
     head, plain = line(text, "run "), line(text, "plain ")
@@ -49,6 +53,7 @@ def test_the_table_can_be_read_on_a_terminal(
     assert line(text, "plain-large ") == "plain-large accuracy 95 T1 – – – –"
     assert "a  shortened: 2 of 10 epochs" in text
     assert "mean over 3 seeds, ± standard deviation" in text
+    assert "Under the paper's protocol: 4 experiments at commit " in text
     assert "1 of 2 published numbers lie within the 95 % interval" in " ".join(text.split())
     assert "protocol: plain-large, repeated, transfer. `python -m tools.reproduce made2024`" in " ".join(
         text.split()
@@ -77,6 +82,11 @@ def test_markdown_and_json_hold_the_same(project: RecipeProject, capsys: pytest.
     assert "## Lovelace and Babbage 2024: [Drawn faces told apart](https://example.org/paper)" in md
     assert f"| plain | accuracy | 75 | T1 | {100 * metrics['accuracy']:.1f} (" in md
     assert {row.count("|") for row in md.splitlines() if row.startswith("|")} == {9}
+    assert "\n\n\n" not in md
+    recipe = project.recipe
+    unlinked = Table(replace(recipe, paper=replace(recipe.paper, url=None)), [])
+    heading = as_markdown(unlinked, full=False).splitlines()[0]
+    assert heading == "## Lovelace and Babbage 2024: Drawn faces told apart"
     value = json.loads(said(capsys, "--json", "--full"))
     (plain,) = [one for one in value["runs"] if one["name"] == "plain"]
     accuracy = plain["rows"][0]
@@ -123,6 +133,17 @@ def test_exported_results_make_the_same_table_in_another_clone(
         for start in ("plain ", "repeated ", "happy recall", "macro F1", "macro AUC"):
             numbers = [[w for w in line(one, start).split() if w not in "abcd"] for one in (here, there)]
             assert [w for w in numbers[0] if "," not in w] == [w for w in numbers[1] if "," not in w], start
+
+
+def test_where_a_file_of_one_s_own_lies_is_not_told(
+    project: RecipeProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.member("plain", behind="earlier", model__weights="/home/ada/models/earlier.keras")
+    assert "changed: model.weights earlier.keras instead of null" in " ".join(said(capsys).split())
+    project.member("plain-large", behind="shipped", model__weights="models/pretrained/fer2013.keras")
+    assert "model.weights models/pretrained/fer2013.keras instead" in " ".join(said(capsys).split())
+    written = said(capsys, "--export", "out").splitlines()[0]
+    assert "/home" not in Path(written).read_text(encoding="utf-8")
 
 
 def test_what_was_run_here_goes_before_what_is_recorded(

@@ -166,6 +166,15 @@ def test_the_full_run_goes_before_a_short_one_and_the_honest_one_is_alike(projec
     project.member("transfer", honest=True, behind="5epochs", train__epochs=5, train__freeze_epochs=2)
     project.member("transfer", honest=True, behind="2epochs", train__epochs=2, train__freeze_epochs=1)
     assert row(project, "transfer").honest.notes == ("shortened: 2 of 10 epochs",)
+    every = table(project, every=True)
+    rows = [one for one in every.rows() if one.run in ("plain", "transfer")]
+    assert [(one.run, one.measured.notes, one.honest.notes) for one in rows] == [
+        ("plain", (), ()),
+        ("plain", ("shortened: 2 of 10 epochs",), ()),
+        ("transfer", ("shortened: 2 of 10 epochs",), ("shortened: 2 of 10 epochs",)),
+        ("transfer", (), ("shortened: 5 of 10 epochs",)),
+    ]
+    assert every.not_run(honest=True) == ["plain", "plain-large", "seeds"]
 
 
 def test_of_one_name_the_newest_counts_whatever_commit_it_was_queued_from(project: RecipeProject) -> None:

@@ -79,6 +79,8 @@ def test_settings_are_the_recipe_s_with_the_change_put_in(project: RecipeProject
     (one,) = planned(project, epochs=5, changes={"train.seed": 7})
     wanted = dict(project.recipe.run("plain").members(False))[""]
     assert one.overrides == {**wanted, "train.epochs": 5, "train.warmup_epochs": 1, "train.seed": 7}
+    (one,) = planned(project, epochs=5, changes={"train.warmup_epochs": 2})
+    assert one.overrides == {**wanted, "train.epochs": 5}, "what is asked for in so many words stays"
 
 
 def test_without_a_hub_a_run_goes_from_scratch_and_is_called_so(project: RecipeProject) -> None:

@@ -1,4 +1,4 @@
-"""Set a paper's numbers beside those measured here: python -m tools.compare RECIPE [--full] [--md]
+"""Set a paper's numbers beside those measured here: python -m tools.compare RECIPE [--full] [--every] [--md]
 
 Reads the experiments that git holds; nothing is run or checked out. See docs/reproduce.md.
 """
@@ -26,6 +26,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--only", nargs="+", default=[], metavar="RUN", help="names, patterns, or parts of names"
     )
     parser.add_argument("--full", action="store_true", help="every published number, classes too")
+    parser.add_argument(
+        "--every", action="store_true", help="each variation of a run, not only the nearest to the recipe"
+    )
     style = parser.add_mutually_exclusive_group()
     style.add_argument("--md", dest="style", action="store_const", const="md", help="as Markdown")
     style.add_argument("--json", dest="style", action="store_const", const="json", help="for machines")
@@ -39,7 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
     recipe = load_recipe(options.recipe)
     runs = choose(recipe, options.only)
     if options.export is None:
-        sys.stdout.write(WRITERS[options.style](build(Path(), recipe, runs, options.folder), options.full))
+        table = build(Path(), recipe, runs, options.folder, options.every)
+        sys.stdout.write(WRITERS[options.style](table, options.full))
         return
     found = [one for one in measured_here(Path(), recipe) if one.run in runs]
     if not found:

@@ -12,7 +12,7 @@ from stages.files import read_json, write_json
 from tools.compare.found import Experiment
 from tools.compare.measured import Measured, rank
 from tools.compare.names import Name
-from tools.compare.settings import same
+from tools.compare.settings import same, shown
 from tools.recipes import Recipe
 from tools.recipes.check import SECTIONS
 
@@ -67,7 +67,7 @@ def _plain(recipe: Recipe, of: Measured) -> dict[str, Any]:
 def _settings(of: Experiment) -> dict[str, Any]:
     """What the stages read: of the nets, the one that was trained."""
     starts = (*(f"{name}." for name in SECTIONS), f"archs.{of.params.get('model.arch')}.")
-    return {key: value for key, value in of.params.items() if key.startswith(starts)}
+    return {key: shown(key, value) for key, value in of.params.items() if key.startswith(starts)}
 
 
 def read_recorded(folder: Path, recipe: Recipe) -> list[Measured]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools.compare.measured import Estimate, Measured
-from tools.compare.settings import MISSING, Deviation
+from tools.compare.settings import MISSING, Deviation, shown
 from tools.recipes import Published, Recipe, Run
 
 MOST_CHANGES = 3
@@ -137,7 +137,7 @@ def deviations(of: Deviation) -> list[str]:
         told.append("from scratch: no ImageNet weights were in reach")
     if of.changed:
         changes = [
-            f"{key} {_value(had)} instead of {_value(wanted)}"
+            f"{key} {_value(shown(key, had))} instead of {_value(shown(key, wanted))}"
             for key, (had, wanted) in sorted(of.changed.items())
         ]
         more = f" and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""
@@ -168,12 +168,10 @@ class Table:
                 continue
             told = one.run.honest_protocol if honest else one.run.protocol
             found.setdefault(told, []).append(one.run.name)
-        return found
+        return {told: list(dict.fromkeys(names)) for told, names in found.items()}
 
     def not_run(self, honest: bool) -> list[str]:
         """Runs of which nothing was measured."""
-        return [
-            one.run.name
-            for one in self.pairs
-            if (one.honest if honest else one.measured) is None and not (honest and one.run.no_honest)
-        ]
+        known = {one.run.name for one in self.pairs if (one.honest if honest else one.measured) is not None}
+        names = dict.fromkeys(one.run.name for one in self.pairs if not (honest and one.run.no_honest))
+        return [name for name in names if name not in known]

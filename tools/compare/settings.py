@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from tools.recipes import Run
 from tools.recipes.recipe import Overrides
 
 MISSING = object()
+FILES = ("model.weights", "data.path")
+"""Settings that may be a path: where it lies on one machine is nobody's business."""
 PER_EPOCH = ("train.warmup_epochs", "train.freeze_epochs")
 
 
@@ -43,6 +46,12 @@ def merged(params: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
 def same(one: Any, other: Any) -> bool:
     """Whether two values of a setting mean the same: 1 and 1.0 do, 1 and true do not."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def shown(key: str, value: Any) -> Any:
+    """A setting as others may read it: of a file outside the project, its name."""
+    path = PurePath(value) if key in FILES and isinstance(value, str) else None
+    return path.name if path is not None and path.is_absolute() else value
 
 
 def differences(has: Overrides, wanted: Overrides) -> Overrides:

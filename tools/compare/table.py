@@ -15,7 +15,9 @@ from tools.compare.seconds import seconds_of
 from tools.recipes import Recipe, Run
 
 
-def build(root: Path, recipe: Recipe, runs: Sequence[Run], folder: Path | None = None) -> Table:
+def build(
+    root: Path, recipe: Recipe, runs: Sequence[Run], folder: Path | None = None, every: bool = False
+) -> Table:
     """Compare the runs.
 
     Args:
@@ -24,18 +26,22 @@ def build(root: Path, recipe: Recipe, runs: Sequence[Run], folder: Path | None =
         runs: of it, those to show.
         folder: of recorded results, in place of the experiments here; where it is None, what is committed in
             recipes/measured/<recipe> stands in for runs without an experiment here.
+        every: a row for each variation of a run, not for the nearest to the recipe alone.
     """
     if folder is not None and not folder.is_dir():
         raise CandidError(f"{folder}: no such folder; expected what --export wrote")
     here = [] if folder is not None else measured_here(root, recipe)
     recorded = read_recorded(folder or root / FOLDER / recipe.key, recipe)
-    return Table(
-        recipe,
-        [
-            pair(run, *([one for one in pool if one.run.name == run.name] for pool in (here, recorded)))
-            for run in runs
-        ],
-    )
+    pairs = []
+    for run in runs:
+        pools = [[one for one in pool if one.run.name == run.name] for pool in (here, recorded)]
+        if every:
+            known = dict.fromkeys(one.variation for pool in pools for one in pool)
+            alike = [[[one for one in pool if one.variation == name] for pool in pools] for name in known]
+            pairs += [pair(run, *some) for some in alike or [pools]]
+        else:
+            pairs.append(pair(run, *pools))
+    return Table(recipe, pairs)
 
 
 def measured_here(root: Path, recipe: Recipe) -> list[Measured]:

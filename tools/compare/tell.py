@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -19,7 +20,10 @@ LEGEND = "In per cent; intervals by resampling groups of dependent faces; T, F, 
 
 def as_text(table: Table, full: bool) -> str:
     """A page for a terminal."""
-    lines = _wrapped(title(table))
+    lines = [*_wrapped(title(table)), ""]
+    for sentence in words.in_short(table):
+        lines += _wrapped(sentence, "- ")
+    lines += [""] if len(lines) > 2 else []
     for name, told in (("claim", table.recipe.claim), *protocols(table)):
         lines += _wrapped(told, f"{name:<10} ")
     lines.append("")
@@ -33,7 +37,7 @@ def as_text(table: Table, full: bool) -> str:
     for letter, note in marks.legend():
         lines += _wrapped(note, f"{letter}  ")
     lines += [*_wrapped(LEGEND), ""]
-    for sentence in [*words.in_short(table), *left_out(table)]:
+    for sentence in (*made(table), *left_out(table)):
         lines += _wrapped(sentence, "- ")
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
 
@@ -41,18 +45,21 @@ def as_text(table: Table, full: bool) -> str:
 def as_markdown(table: Table, full: bool) -> str:
     """A section of a page."""
     paper = table.recipe.paper
-    lines = [f"## {paper.short}: [{paper.title}]({paper.url})", "", f"Claim: {table.recipe.claim}", ""]
+    lines = [f"## {paper.short}: {_linked(paper.title, paper.url)}", ""]
+    lines += [f"- {sentence}" for sentence in words.in_short(table)]
+    lines += ["", f"Claim: {table.recipe.claim}", ""]
     lines += [f"- **{name}**: {told}" for name, told in protocols(table)]
-    lines.append("")
     marks = words.Marks()
-    lines += [*_heading(table.rows()), "", *_markdown(_cells(table.rows(), marks))]
+    heading = _heading(table.rows())
+    lines += ["", *(f"{told}:" for told in heading), *([""] if heading else [])]
+    lines += _markdown(_cells(table.rows(), marks))
     if full:
         for pair in table.pairs:
             lines += ["", f"### {pair.run.name}", "", pair.run.about, *_times(pair), ""]
             lines += _markdown(_cells(pair.rows(full=True), marks, run=False))
     lines += ["", *(f"- {letter}: {note}" for letter, note in marks.legend()), "", LEGEND, ""]
-    lines += [f"- {sentence}" for sentence in (*words.in_short(table), *left_out(table))]
-    return "\n".join(lines).rstrip() + "\n"
+    lines += [f"- {sentence}" for sentence in (*made(table), *left_out(table))]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
 def as_json(table: Table, full: bool) -> str:
@@ -93,6 +100,19 @@ def protocols(table: Table) -> Iterator[tuple[str, str]]:
         found = table.protocols(honest)
         for told, runs in found.items():
             yield name, told if len(found) == 1 else f"({', '.join(runs)}) {told}"
+
+
+def made(table: Table) -> Iterator[str]:
+    """How many experiments stand behind each protocol's numbers, where they come from, and their time."""
+    for honest, name in ((False, "paper's"), (True, "honest")):
+        found = [one for pair in table.pairs if (one := pair.honest if honest else pair.measured) is not None]
+        if found:
+            members = [one for of in found for one in of.members.values()]
+            commits = ", ".join(sorted({one.baseline[:7] for one in members}))
+            seconds = [taken for of in found for taken in of.seconds.values()]
+            took = f", {words.duration(sum(seconds))}" if len(seconds) == len(members) else ""
+            plural = "s" * (len(members) > 1)
+            yield f"Under the {name} protocol: {len(members)} experiment{plural} at commit {commits}{took}."
 
 
 def left_out(table: Table) -> Iterator[str]:
@@ -138,6 +158,10 @@ def _cells(rows: Sequence[Row], marks: words.Marks, run: bool = True) -> list[Ce
 def _cell(cell: Cell, metric: str, marks: words.Marks) -> str:
     letters = marks.of(cell.notes)
     return words.estimate(cell.estimate, metric) + (f" {letters}" if letters else "")
+
+
+def _linked(text: str, url: str | None) -> str:
+    return text if url is None else f"[{text}]({url})"
 
 
 def _times(pair: Pair) -> list[str]:

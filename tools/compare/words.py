@@ -122,7 +122,7 @@ def in_short(table: Table) -> list[str]:
         are = "runs are" if len(bent) > 1 else "run is"
         told.append(f"{len(bent)} measured {are} shortened, changed or from scratch: see the letters.")
     told += _gap("The honest number", "published", _against(rows, published=True))
-    told += _gap("It", "measured under the paper's protocol", _against(rows, published=False))
+    told += _gap("The honest number", "measured under the paper's protocol", _against(rows, published=False))
     shares = {
         called: _leaked([one.honest if honest else one.measured for one in table.pairs])
         for honest, called in ((False, "under the paper's protocol"), (True, "under the honest one"))

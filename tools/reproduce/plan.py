@@ -109,7 +109,12 @@ def _changed(
             raise CandidError(f"--set {key}: {run.name} runs over it; choose with --members")
     changed = differences_to(every, asked.changes or {})
     if asked.epochs is not None:
-        changed |= shortened({**every, **changed}, asked.epochs)
+        companions = shortened({**every, **changed}, asked.epochs)
+        changed |= {
+            key: value
+            for key, value in companions.items()
+            if key == "train.epochs" or key not in (asked.changes or {})
+        }
     return {**settings, **changed}, changed
 
 
