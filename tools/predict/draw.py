@@ -18,32 +18,33 @@ def drawn(image: Image.Image, faces: Sequence[Labelled]) -> Image.Image:
     """An RGB copy, each face in a box with its likeliest class, in per cent."""
     copy = reduced(image, LONGEST, SHORTEST)
     pen = ImageDraw.Draw(copy)
-    size = max(14, round(max(copy.size) / 60))
-    font = ImageFont.load_default(size)
+    largest = max(14, round(max(copy.size) / 60))
     scale = max(copy.size) / max(image.size)
     for number, labelled in enumerate(faces):
         ink = INKS[number % len(INKS)]
         box = labelled.face.box.scaled(scale)
+        # in a crowd a label as large as for one face would hide its neighbours
+        size = min(largest, max(12, round(0.6 * largest), round(0.45 * box.width)))
         line = max(2, size // 7)
         right, bottom = box.left + box.width - 1, box.top + box.height - 1
         pen.rectangle((box.left, box.top, right, bottom), outline=ink, width=line)
         words = f"{labelled.predicted} {100 * labelled.probabilities[labelled.predicted]:.0f} %"
-        _tag(pen, words, (box.left, box.top), copy.size, font, ink)
+        _tag(pen, words, (box.left + box.width / 2, box.top), copy.size, ImageFont.load_default(size), ink)
     return copy
 
 
 def _tag(
     pen: ImageDraw.ImageDraw,
     words: str,
-    corner: tuple[float, float],
+    middle: tuple[float, float],
     size: tuple[int, int],
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     ink: str,
 ) -> None:
-    """Words on a dark ground above the corner, or below it where the picture ends."""
+    """Words on a dark ground above this point, or below it where the picture ends."""
     _, _, width, height = pen.textbbox((0, 0), words, font=font)
     width, height = width + 8, height + 6
-    left = max(0, min(corner[0], size[0] - width))
-    top = corner[1] - height if corner[1] >= height else corner[1]
+    left = max(0, min(middle[0] - width / 2, size[0] - width))
+    top = middle[1] - height if middle[1] >= height else middle[1]
     pen.rectangle((left, top, left + width, top + height), fill=PAPER)
     pen.text((left + 4, top + 2), words, font=font, fill=ink)

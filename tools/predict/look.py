@@ -128,6 +128,10 @@ def _name(file: str, seconds: float | None) -> str:
     return file if seconds is None else f"{file} at {seconds:g} s"
 
 
-def _faces(faces: list[Labelled]) -> str:
-    words = [f"{each.predicted} {100 * each.probabilities[each.predicted]:.0f} %" for each in faces]
+def _faces(faces: list[Labelled], most: int = 6) -> str:
+    if len(faces) > most:
+        counts = Counter(each.predicted for each in faces).most_common()
+        words = [f"{count} {name}" for name, count in counts]
+    else:
+        words = [f"{each.predicted} {100 * each.probabilities[each.predicted]:.0f} %" for each in faces]
     return f"{len(faces)} face{'s' * (len(faces) > 1)}: {', '.join(words)}"
