@@ -20,8 +20,8 @@ from stages.errors import CandidError
 def use_backend(name: str, start: Callable[[], None] = lambda: None) -> Any:
     """Make Keras run on `name` (tensorflow, jax or torch), import both and return Keras.
 
-    Call it before Keras is imported. TensorFlow's kernels are the deterministic ones, unless the
-    environment says otherwise (TF_DETERMINISTIC_OPS=0). `start` is called before the devices are looked at.
+    Call it before Keras is imported. TensorFlow's kernels on a GPU are the deterministic ones only where the
+    environment asks for them (TF_DETERMINISTIC_OPS=1). `start` is called before the devices are looked at.
 
     Raises:
         CandidError: KERAS_BACKEND asks for another, the package is not installed, or Keras already

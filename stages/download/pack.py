@@ -43,11 +43,11 @@ def pack_folder(folder: Path, target: Path) -> int:
 def pack_tar(path: Path, target: Path) -> int:
     """Zip the files of a tar archive (plain, gz, bz2, xz) in the order they have there; gives their number.
 
-    Nothing is unpacked to disk. Raises CandidError for links and devices, for an archive that is cut, and for
-    one that unpacks to more than MAX_EXPANSION times its size.
+    Nothing is unpacked to disk. Raises CandidError for links, devices and a name that comes twice, for an
+    archive that is cut or damaged, and for one that unpacks to more than MAX_EXPANSION times its size.
     """
     room = MAX_EXPANSION * path.stat().st_size
-    count = 0
+    names: set[str] = set()
     try:
         with tarfile.open(path) as source, writing(target) as aside, zipfile.ZipFile(aside, "w") as archive:
             for member in tqdm(source, desc=f"packing {path}", unit=" files", disable=None, leave=False):
@@ -63,13 +63,28 @@ def pack_tar(path: Path, target: Path) -> int:
                 room -= member.size
                 if room < 0:
                     raise CandidError(f"{path}: unpacks to more than {MAX_EXPANSION} times its size")
+                if member.name in names:
+                    raise CandidError(f"{path}: {member.name!r} is in it twice")
                 _add(archive, member.name, member.size, file)
-                count += 1
+                names.add(member.name)
+            read_to_end(source, room)
     except DAMAGED_TAR as error:
         if is_disk_fault(error):
             raise
         raise CandidError(f"{path}: not a whole tar archive: {error}") from None
-    return count
+    return len(names)
+
+
+def read_to_end(archive: tarfile.TarFile, room: int) -> None:
+    """Read what follows the last member: gzip and xz check what they unpacked at their end, and only there.
+
+    Raises what tarfile raises where a bit has flipped, or where more than `room` bytes follow.
+    """
+    assert archive.fileobj is not None
+    while data := archive.fileobj.read(1 << 20):
+        room -= len(data)
+        if room < 0:
+            raise tarfile.ReadError("too much follows its last file")
 
 
 def _add(archive: zipfile.ZipFile, name: str, size: int, file: IO[bytes]) -> None:

@@ -116,12 +116,22 @@ def _open_tar(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 file = archive.extractfile(member) if member.isreg() else None
                 if file and member.name.rpartition("/")[2] in TABLES:
                     yield member.name, file
+                    _read_to_end(archive, room)
                     return
         except DAMAGED as error:
             if is_disk_fault(error):
                 raise
             raise CandidError(f"{path}: the archive is cut short or damaged: {error}") from None
     raise CandidError(f"{path}: holds neither {' nor '.join(TABLES)}")
+
+
+def _read_to_end(archive: tarfile.TarFile, room: int) -> None:
+    """Read what follows the table: gzip checks what it unpacked at its end, and only there."""
+    assert archive.fileobj is not None
+    while data := archive.fileobj.read(1 << 20):
+        room -= len(data)
+        if room < 0:
+            raise tarfile.ReadError("too much follows the table")
 
 
 def _find(path: Path, names: list[str]) -> str:

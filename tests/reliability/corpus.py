@@ -60,6 +60,7 @@ def try_case(case: Case, forked: Forked, undisturbed: Undisturbed, folder: Path)
         assert not [line for line in harm if not ALLOWED_ELSEWHERE.match(line)]
         if done.status:
             break
+        assert done.err == ""
     assert set(folder.parent.iterdir()) - around <= {folder}
     assert {path.name for path in folder.iterdir()} == {"project"}
     assert left_aside(project) == []

@@ -166,6 +166,7 @@ ROWS = b"emotion,pixels,Usage\n" + b"".join(
     b"3," + b" ".join(b"%d" % value for value in row) + b",Training\n"
     for row in np.random.default_rng(0).integers(0, 256, (9, 2304))
 )
+TABLE = tar_of(("fer2013/fer2013.csv", ROWS))
 WHOLE = zip_of(GOOD)
 SWOLLEN = zip_of({"happy/1.png": b"\0" * 20_000_000}, zipfile.ZIP_DEFLATED)
 TAR = tar_of(*GOOD.items())
@@ -239,6 +240,8 @@ CASES = [
     tars("cut in its first header", TAR[:30], "own.tar.gz"),
     tars("cut in a picture", TAR[: len(TAR) // 2], "own.tar.gz", "not a whole tar archive"),
     tars("cut in its last block", TAR[:-20], "own.tar.gz", "not a whole tar archive"),
+    tars("with a flipped bit", TAR[:2000] + bytes([TAR[2000] ^ 1]) + TAR[2001:], "not a whole tar archive"),
+    tars("with a wrong checksum of gzip", TAR[:-8] + bytes(4) + TAR[-4:], "not a whole tar archive"),
     tars(
         "with garbage behind gzip",
         gzip.compress(np.random.default_rng(0).bytes(3000)),
@@ -269,7 +272,11 @@ CASES = [
     tars("cut in xz", half(tar_of(*GOOD.items(), mode="w:xz")), "not a whole tar archive", suffix="tar.xz"),
     tars("cut in bz2", half(tar_of(*GOOD.items(), mode="w:bz2")), "own.tar.bz2", suffix="tar.bz2"),
     tars("of 0 bytes", b"", "data.path = 'own.tar'", "0 bytes", suffix="tar"),
-    tars("with a name twice", tar_of(*2 * [("happy/1.png", face(1))]), "'happy/1.png' is in it twice"),
+    tars(
+        "with a name twice",
+        tar_of(*2 * [("happy/1.png", face(1))]),
+        "own.tar.gz: 'happy/1.png' is in it twice",
+    ),
     tars(
         "with a name in Latin-1",
         tar_of(("happy/\udcff.png", face(1)), format=tarfile.GNU_FORMAT),
@@ -319,7 +326,8 @@ CASES = [
         says=("data/raw/ck48.zip", "no such file"),
         params={"data": {"dataset": "ck48"}},
     ),
-    table("tar cut in its table", half(tar_of(("fer2013/fer2013.csv", ROWS))), "cut short or damaged"),
+    table("tar cut in its table", half(TABLE), "cut short or damaged"),
+    table("tar with a wrong checksum", TABLE[:-8] + bytes(4) + TABLE[-4:], "cut short or damaged"),
     table("tar of 0 bytes", b"", "not a tar archive"),
     table("tar that is text", b"emotion,pixels,Usage\n" * 9, "not a tar archive"),
     table("tar without a table", tar_of(("fer2013/README", b"x")), "holds neither fer2013.csv nor"),

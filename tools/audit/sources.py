@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from stages.errors import CandidError
+from stages.download.pack import DAMAGED_TAR, MAX_EXPANSION, read_to_end
+from stages.errors import CandidError, is_disk_fault
 from stages.ingest.archives import MAX_FILE_BYTES, Archive, opened
 from stages.ingest.decode import UnreadableError
 
@@ -41,19 +41,38 @@ def open_source(path: Path, leave_out: Path) -> Iterator[Source]:
     """
     if path.is_dir():
         yield _Folder(path, leave_out)
-    elif not path.exists():
+    elif not path.is_file():  # a pipe would keep us waiting, a device go on for ever
         raise CandidError(f"{path}: no such file or folder; {EXPECTED}")
     elif zipfile.is_zipfile(path):
         with opened(path) as archive:
             yield _Zip(archive)
-    elif tarfile.is_tarfile(path):
-        try:
-            with tarfile.open(path) as tar:
-                yield _Tar(tar)
-        except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise CandidError(f"{path}: not a whole tar archive: {error}") from None
+    elif _is_tar(path):
+        with _damage_told(path):
+            tar = tarfile.open(path)  # noqa: SIM115
+        with tar:
+            yield _Tar(path, tar)
     else:
         raise CandidError(f"{path}: neither a folder nor a whole zip or tar archive; {EXPECTED}")
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except DAMAGED_TAR as error:  # cut within its first header
+        if is_disk_fault(error):
+            raise
+        return False
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Turn what tarfile raises over a damaged archive into one line."""
+    try:
+        yield
+    except DAMAGED_TAR as error:
+        if is_disk_fault(error):
+            raise
+        raise CandidError(f"{path}: not a whole tar archive: {error}") from None
 
 
 class _Folder:
@@ -111,13 +130,15 @@ class _Zip:
 
 
 class _Tar:
-    def __init__(self, tar: tarfile.TarFile) -> None:
-        self._tar = tar
-        self._members = {
-            printable(member.name.removeprefix("./")): member
-            for member in tar.getmembers()
-            if not member.isdir() and not any(map(_is_clutter, member.name.split("/")))
-        }
+    def __init__(self, path: Path, tar: tarfile.TarFile) -> None:
+        self._path, self._tar = path, tar
+        self._members: dict[str, tarfile.TarInfo] = {}
+        with _damage_told(path):
+            for member in tar:
+                if member.size < 0:  # it would lead tarfile back, and round for ever
+                    raise tarfile.ReadError(f"{member.name!r} has a size of {member.size} bytes")
+                if not member.isdir() and not any(map(_is_clutter, member.name.split("/"))):
+                    self._members[printable(member.name.removeprefix("./"))] = member
 
     def names(self) -> list[str]:
         return sorted(self._members)
@@ -126,14 +147,17 @@ class _Tar:
         """In the order of the archive: going back means to unpack it from the start."""
         for name in sorted(names, key=lambda name: self._members[name].offset):
             yield name, self._bytes(self._members[name])
+        with _damage_told(self._path):
+            read_to_end(self._tar, MAX_EXPANSION * self._path.stat().st_size)
 
     def _bytes(self, member: tarfile.TarInfo) -> bytes | UnreadableError:
         if not member.isreg():
             return UnreadableError("a link or a device in the archive")
         if fault := _too_long(member.size):
             return fault
-        file = self._tar.extractfile(member)
-        data = file.read() if file else b""
+        with _damage_told(self._path):
+            file = self._tar.extractfile(member)
+            data = file.read() if file else b""
         return data if len(data) == member.size else UnreadableError("damaged in the archive: cut short")
 
 

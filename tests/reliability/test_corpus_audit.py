@@ -1,0 +1,40 @@
+"""The audit of any image set takes the same bad archives and folders: a report, or one clear line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stages.errors import CandidError
+from tests.reliability.corpus import LONGEST_LINE, Case
+from tests.reliability.corpus_archives import BOTH, CASES
+from tests.reliability.tiny import files_at
+from tools.audit.__main__ import main
+
+PATHS = [(case, case.params["data"]["path"]) for case in CASES if case.stages == BOTH]
+GIVEN = [case for case, path in PATHS if path.strip("\0") == path != ""]  # what a command line can hold
+
+
+@pytest.mark.parametrize("case", GIVEN, ids=lambda case: case.name)
+def test_it_ends_with_a_report_or_in_one_line(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    case.make(project)
+    path = case.params["data"]["path"]
+    before = files_at(project, [path] if path.startswith("own") else [])
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("sys.argv", ["audit", path, "--out", "report", "--no-labels"])
+    said = ""
+    try:
+        main()
+    except CandidError as error:
+        said = str(error)
+        assert said.strip()
+        assert len(said) < LONGEST_LINE
+    assert (project / "report/index.html").is_file() == (not said)
+    assert files_at(project, list(before)) == before
+    assert {each.name for each in tmp_path.iterdir()} == {"project"}
+    assert not (project / "harm").exists()
