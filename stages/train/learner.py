@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from stages.train.augment import augment
-from stages.train.distribute import OneDevice
 from stages.train.inputs import TrainingSet
+from stages.train.one_device import OneDevice
 from stages.train.params import TrainSettings
 
 Tensor = Any

@@ -16,9 +16,9 @@ from stages.backend import feed, steps_per_call, worth_compiling
 from stages.errors import CandidError
 from stages.train.batch_norm import Recompute
 from stages.train.checkpoints import Arrays, Checkpoints, Progress
-from stages.train.distribute import OneDevice
 from stages.train.inputs import TrainingSet
 from stages.train.learner import Learner
+from stages.train.one_device import OneDevice
 from stages.train.optimizers import build_optimizer
 from stages.train.params import TrainSettings
 from stages.train.schedules import Patience, Phase, Plateau, is_better, phase_of, step_rate

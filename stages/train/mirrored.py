@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.train.distribute import OneDevice, Tensor
+from stages.train.one_device import OneDevice, Tensor
 
 
 class Mirrored(OneDevice):

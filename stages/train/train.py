@@ -11,9 +11,9 @@ import keras
 from stages.backend import is_out_of_memory
 from stages.errors import CandidError
 from stages.train.checkpoints import Checkpoints
-from stages.train.distribute import OneDevice
 from stages.train.inputs import TrainingSet
 from stages.train.loop import Training
+from stages.train.one_device import OneDevice
 from stages.train.params import TrainSettings
 from stages.train.streams import seed_epoch
 from stages.train.weights import start_from

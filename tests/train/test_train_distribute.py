@@ -17,7 +17,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.errors import CandidError
-from stages.train.distribute import ADDRESSES, OWN, OneDevice, Sharded, distribution_of
+from stages.train.distribute import ADDRESSES, OWN, Sharded, distribution_of
+from stages.train.one_device import OneDevice
 from tests.train import tiny_net
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,8 @@ else:
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 from stages.backend import use_backend
-from stages.train.distribute import OneDevice, distribution_of
+from stages.train.distribute import distribution_of
+from stages.train.one_device import OneDevice
 from stages.train.params import TrainSettings
 settings = TrainSettings(**given, backend=backend, distribution="devices")
 split = distribution_of(settings)
