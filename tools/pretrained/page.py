@@ -71,16 +71,17 @@ def _scores(run: Run, about: dict[str, Any]) -> str:
         values = (percent(of.get(key)) for key in ("precision", "recall", "f1"))
         classes.append((name, f"{of.get('support', 0):,}", *values))
     changed = about["rounding"]
+    faces = changed["faces_whose_class_changed"]
     return (
         f"On {words.grouped(run.metrics)} of {words.dataset(run)}: {words.protocol(run)}; "
         f"{words.clean(run)}.\n"
-        "Measured from this very file. Epoch and settings were chosen on the validation part. "
+        "Measured from this very file. Epoch and settings were chosen on the validation part."
         f"{_never(run)}\n\n"
         + "\n".join([*table(rows), "", "Each class, one view:", "", *table(classes), ""])
         + f"\nStoring float16 changed no probability by more than "
         f"{changed['largest_change_of_a_probability']:.2g}, and the class of "
-        f"{changed['faces_whose_class_changed']} faces.\n\n"
-        "`pytest tests/tools/test_pretrained.py` measures the accuracy again where `CANDID_MIRROR` holds "
+        f"{faces} face{'s' * (faces != 1)}.\n\n"
+        "`pytest tests/tools/test_pretrained.py` measures these scores again where `CANDID_MIRROR` holds "
         "the archive.\n"
     )
 
@@ -88,7 +89,7 @@ def _scores(run: Run, about: dict[str, Any]) -> str:
 def _never(run: Run) -> str:
     """Classes that the model says of no test face: what its user should know first."""
     silent = [name for name, of in run.metrics["per_class"].items() if not of.get("recall") and of["support"]]
-    return f"**It never says {' or '.join(silent)}.**" if silent else ""
+    return f" **It never says {' or '.join(silent)}.**" if silent else ""
 
 
 HEADLINES = (
