@@ -113,14 +113,16 @@ class Bare:
         (folder / "params.yaml").write_text(json.dumps(params), encoding="utf-8")  # JSON is YAML
         needed = run["keep"] or any(other["pretrained"] == run["name"] for other in self.runs)
         (folder / "run.json").write_text(
-            json.dumps({"name": run["name"], "views": run["views"], "model": needed}), encoding="utf-8"
+            json.dumps({**{key: run[key] for key in ("name", "views", "test")}, "model": needed}),
+            encoding="utf-8",
         )
         if run["benchmark"] is None:
             size = self.sets[run["data"]]
             given = [self.pack / f"set-{run['data']}.npz", self.scratch / f"faces-{size}.npy"]
             command = ["benchmarks.gpu.one", *(str(path.absolute()) for path in given)]
         else:
-            command = ["benchmarks.train", *run["benchmark"], "--json", "result.json"]
+            script, *arguments = run["benchmark"]
+            command = [f"benchmarks.{script}", *arguments, "--json", "result.json"]
         log = (folder / "log.txt").open("wb")
         environment = {
             **os.environ,

@@ -29,7 +29,7 @@ from stages.train.scores import validation_scores
 
 
 def main() -> None:
-    """Train, predict both parts under each view, write."""
+    """Train, predict validation and, where it was asked for, test faces under each view, write."""
     given = json.loads(Path("run.json").read_text(encoding="utf-8"))
     with np.load(sys.argv[1], allow_pickle=False) as stored:
         arrays = dict(stored)
@@ -54,10 +54,9 @@ def main() -> None:
         say=lambda line: print(line, flush=True),
     )
     seconds = time.monotonic() - started
-    parts = {
-        "validation": (arrays["faces"][data.train :], data.validation_labels),
-        "test": (arrays["test"], arrays["test_labels"]),
-    }
+    parts = {"validation": (arrays["faces"][data.train :], data.validation_labels)}
+    if given["test"]:
+        parts["test"] = (arrays["test"], arrays["test_labels"])
     found: dict[str, NDArray[np.float32]] = {}
     scores: dict[str, Any] = {}
     for view in given["views"]:

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from stages.errors import CandidError
 from stages.evaluate.params import EvaluateSettings
@@ -43,8 +43,17 @@ class Entry(Section):
     """Name of an earlier run of the list whose model this one starts from."""
     keep: bool = False
     """Bring the model back."""
+    test: bool = True
+    """Predict the test part; false where runs are compared, so that it is read once."""
     benchmark: list[str] | None = None
-    """No training: arguments of benchmarks/train.py."""
+    """Measure speed instead: train or train_profile of benchmarks/, and its arguments."""
+
+    @field_validator("benchmark")
+    @classmethod
+    def _known(cls, value: list[str] | None) -> list[str] | None:
+        if value is not None and value[:1] not in (["train"], ["train_profile"]):
+            raise ValueError("expected train or train_profile, then arguments")
+        return value
 
 
 class RunList(Section):
@@ -67,6 +76,7 @@ class Run:
     pretrained: str | None = None
     keep: bool = False
     benchmark: list[str] | None = None
+    test: bool = True
 
     @property
     def data(self) -> str:
@@ -135,7 +145,7 @@ def _complete(entry: Entry, name: str, base: Params, overrides: Mapping[str, Any
     check("model", ModelSettings, params["model"], where)
     tta = check("evaluate", EvaluateSettings, params["evaluate"], where).tta
     views: list[str] = list(dict.fromkeys([tta, *entry.views]))
-    return Run(name, params, views, entry.pretrained, entry.keep, entry.benchmark)
+    return Run(name, params, views, entry.pretrained, entry.keep, entry.benchmark, entry.test)
 
 
 def _put(params: Params, key: str, value: Any, where: str) -> None:

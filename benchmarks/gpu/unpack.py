@@ -51,8 +51,10 @@ def read_back(folder: Path) -> list[Back]:
                     continue
                 with np.load(io.BytesIO(archive.read(f"{name}/predictions.npz"))) as stored:
                     predictions = {key: stored[key].astype(np.float64) for key in stored.files}
-                views = [key.removeprefix("test_") for key in predictions if key.startswith("test_")]
-                found.append(Back(Run(name, params, views), result, predictions))
+                part = "validation_"
+                views = [key.removeprefix(part) for key in predictions if key.startswith(part)]
+                test = any(key.startswith("test_") for key in predictions)
+                found.append(Back(Run(name, params, views, test=test), result, predictions))
     return found
 
 
@@ -60,17 +62,20 @@ def unpack(folder: Path, folder_of: Callable[[Run], Path], out: Path) -> list[di
     """Write metrics.json, predictions.csv, history.csv, result.json and model.keras of each run.
 
     Runs that differ in train.seed alone are also put together: their probabilities averaged, as
-    <name>-ensemble.
+    <name>-ensemble. So are those that differ in split.fold alone: their test faces in one table, as
+    <name>-<number>-folds.
 
     Args:
         folder: what came back.
         folder_of: gives the folder with data/ of a run.
 
     Returns:
-        a row a run: name, accuracy with its interval, macro F1, leaks, faces, seconds.
+        a row a run: name, view, accuracy on validation, seconds; where it predicted the test part
+        accuracy there with its interval, macro F1, leaks and faces as well.
     """
     rows: list[dict[str, Any]] = []
-    alike: dict[str, list[Back]] = defaultdict(list)
+    seeds: dict[str, list[Back]] = defaultdict(list)
+    folds: dict[str, list[Back]] = defaultdict(list)
     for back in read_back(folder):
         place = out / back.run.name
         write_json(place / "result.json", back.result)
@@ -82,19 +87,26 @@ def unpack(folder: Path, folder_of: Callable[[Run], Path], out: Path) -> list[di
             with writing(place / "model.keras") as aside:
                 aside.write_bytes(model)
         for view in back.run.views:
-            row = _score(back.run, back.predictions[f"test_{view}"], folder_of(back.run), place, view)
+            row: dict[str, Any] = {"name": back.run.name, "view": view}
+            if back.run.test:
+                row = _score(back.run, [_test_part(back, view, folder_of)], place, view)
             validation = back.result["scores"][f"validation_{view}"]["val_accuracy"]
             rows.append({**row, "validation": validation, "seconds": back.result["seconds"]})
-        alike[re.sub(r"-seed\d+", "", back.run.name)].append(back)
-    for name, members in alike.items():
+        if back.run.test:
+            seeds[re.sub(r"-seed\d+", "", back.run.name)].append(back)
+            folds[re.sub(r"-f\d+$", "", back.run.name)].append(back)
+    for name, members in seeds.items():
         for view in members[0].run.views if len(members) > 1 else []:
             mean = np.mean([member.predictions[f"test_{view}"] for member in members], axis=0)
             run = Run(f"{name}-ensemble", members[0].run.params, [view])
-            rows.append(_score(run, mean, folder_of(run), out / run.name, view))
-            single = [
-                row["accuracy"] for row in rows if row["view"] == view and row["name"] in _names(members)
-            ]
-            rows[-1] |= {"members": len(single), "mean": np.mean(single), "sd": np.std(single, ddof=1)}
+            rows.append(_score(run, [(folder_of(run), mean)], out / run.name, view))
+            _add_spread(rows, _names(members), view)
+    for name, members in folds.items():
+        for view in members[0].run.views if len(members) > 1 else []:
+            run = Run(f"{name}-{len(members)}-folds", members[0].run.params, [view])
+            parts = [_test_part(member, view, folder_of) for member in members]
+            rows.append(_score(run, parts, out / run.name, view))
+            _add_spread(rows, _names(members), view)
     return rows
 
 
@@ -102,15 +114,34 @@ def _names(members: list[Back]) -> list[str]:
     return [member.run.name for member in members]
 
 
-def _score(run: Run, probabilities: Floats, folder: Path, place: Path, view: str) -> dict[str, Any]:
-    """Do what evaluate does with the probabilities of the test part."""
-    data = folder / "data"
-    splits = read_splits(data / "splits.csv")
-    test = test_faces(splits, read_faces(data / "faces.csv"), load_images(data / "faces.npy"))
-    leaks = find_leaks(splits, read_kept(data / "kept.csv"))
-    found = as_predictions(test, class_order(splits["label"]), probabilities)
+def _add_spread(rows: list[dict[str, Any]], names: list[str], view: str) -> None:
+    """Add mean and spread of single runs to the last row, which puts them together."""
+    single = [row["accuracy"] for row in rows if row["view"] == view and row["name"] in names]
+    rows[-1] |= {"members": len(single), "mean": np.mean(single), "sd": np.std(single, ddof=1)}
+
+
+def _test_part(back: Back, view: str, folder_of: Callable[[Run], Path]) -> tuple[Path, Floats]:
+    return folder_of(back.run), back.predictions[f"test_{view}"]
+
+
+def _score(run: Run, parts: list[tuple[Path, Floats]], place: Path, view: str) -> dict[str, Any]:
+    """Do what evaluate does with the probabilities of a test part, or of those of several folds."""
+    tests, leaked, copied = [], [], []
+    classes: list[str] = []
+    for folder, _ in parts:
+        data = folder / "data"
+        splits = read_splits(data / "splits.csv")
+        tests.append(test_faces(splits, read_faces(data / "faces.csv"), load_images(data / "faces.npy")))
+        leaks = find_leaks(splits, read_kept(data / "kept.csv"))
+        leaked.append(leaks.leaked)
+        copied.append(leaks.copied)
+        classes = class_order(splits["label"])
+    test = pd.concat(tests, ignore_index=True)
+    found = as_predictions(test, classes, np.concatenate([probabilities for _, probabilities in parts]))
     settings = run.params["evaluate"]
-    summary = summarise(found, leaks.leaked, leaks.copied, settings["bootstrap"], settings["seed"])
+    summary = summarise(
+        found, np.concatenate(leaked), np.concatenate(copied), settings["bootstrap"], settings["seed"]
+    )
     ending = "" if view == run.views[0] else f"-{view}"
     write_json(place / f"metrics{ending}.json", summary)
     write_csv(place / f"predictions{ending}.csv", predictions_table(test, found))
@@ -130,13 +161,15 @@ def table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        accuracy = f"{100 * row['accuracy']:.2f} %"
-        if row["accuracy_low"] is not None:
+        accuracy = f"{100 * row['accuracy']:.2f} %" if "accuracy" in row else ""
+        if row.get("accuracy_low") is not None:
             accuracy += f" ({100 * row['accuracy_low']:.1f} to {100 * row['accuracy_high']:.1f})"
         if "mean" in row:
             accuracy += f"; mean of {row['members']} {100 * row['mean']:.2f}, sd {100 * row['sd']:.2f}"
         validation = f"{100 * row['validation']:.2f} %" if "validation" in row else ""
         seconds = f"{row['seconds']:.0f}" if "seconds" in row else ""
-        cells = [row["name"], row["view"], accuracy, f"{row['macro_f1']:.3f}", validation, str(row["faces"])]
-        lines.append(f"| {' | '.join([*cells, str(row['leaky']).lower(), seconds])} |")
+        f1 = f"{row['macro_f1']:.3f}" if "macro_f1" in row else ""
+        faces, leaky = str(row.get("faces", "")), str(row.get("leaky", "")).lower()
+        cells = [row["name"], row["view"], accuracy, f1, validation, faces, leaky, seconds]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -44,27 +44,6 @@ def settings(**train: Any) -> dict[str, Any]:
     return params
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ingest to class_weights write, for 90 faces of which the last 20 are in no part."""
-    folder = tmp_path_factory.mktemp("set")
-    rng = np.random.default_rng(0)
-    (folder / "data").mkdir()
-    names = np.array(["happy", "sad", "neutral"])[np.arange(90) % 3]
-    np.save(folder / "data/faces.npy", rng.integers(0, 256, (90, 16, 16), dtype=np.uint8))
-    ids = np.arange(90)
-    columns = {"id": ids, "label": names, "source": [f"{i}.png" for i in ids], "dataset": "own", "part": ""}
-    pd.DataFrame({**columns, "subject": "", "sequence": ""}).to_csv(folder / "data/faces.csv", index=False)
-    kept = {"id": ids, "group": np.where(np.isin(ids, [3, 65]), 0, -1), "kept": "true", "reason": ""}
-    pd.DataFrame(kept).to_csv(folder / "data/kept.csv", index=False)
-    part = np.repeat(["train", "validation", "test"], [40, 15, 15])
-    order = rng.permutation(70)  # rows need not stand by id
-    splits = pd.DataFrame({"id": ids[:70], "label": names[:70], "part": part, "group": ids[:70]}).iloc[order]
-    splits.to_csv(folder / "data/splits.csv", index=False)
-    (folder / "data/class_weights.json").write_text(json.dumps({"happy": 1.0, "sad": 2.0, "neutral": 0.5}))
-    return folder
-
-
 def run_bare(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     blocked = folder / "blocked"
     blocked.mkdir(exist_ok=True)
@@ -82,9 +61,12 @@ def run_bare(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_packed_run_bare_and_unpacked(data: Path, tmp_path: Path) -> None:
-    """Two seeds, the second from the first one's model; a run that fails; and again, with nothing left."""
+    """Two seeds, the second from the first one's model; folds; one that fails; nothing left."""
     runs = [
         Run("small-seed0", settings(seed=0), ["none", "flip"], keep=True),
+        Run("chosen", settings(epochs=1), ["flip"], test=False),
+        Run("folds-f0", settings(epochs=1), ["none"]),
+        Run("folds-f1", settings(epochs=1), ["none"]),
         Run("fails", settings(backend="torch", distribution="devices"), ["none"], pretrained="nowhere"),
         Run("small-seed1", settings(seed=1), ["none", "flip"], pretrained="small-seed0"),
     ]
@@ -93,20 +75,30 @@ def test_packed_run_bare_and_unpacked(data: Path, tmp_path: Path) -> None:
     done = run_bare(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "fails: left out: the model of nowhere is not here" in done.stdout
-    assert "2 of 3 runs are in out" in done.stdout, done.stdout + done.stderr
+    assert "5 of 6 runs are in out" in done.stdout, done.stdout + done.stderr
     assert max(path.stat().st_size for path in (tmp_path / "out").iterdir()) < 16 << 20
 
     rows = unpack(tmp_path / "out", lambda run: data, tmp_path / "back")
     assert [(row["name"], row["view"]) for row in rows] == [
         ("small-seed0", "none"),
         ("small-seed0", "flip"),
+        ("chosen", "flip"),
+        ("folds-f0", "none"),
+        ("folds-f1", "none"),
         ("small-seed1", "none"),
         ("small-seed1", "flip"),
         ("small-ensemble", "none"),
         ("small-ensemble", "flip"),
+        ("folds-2-folds", "none"),
     ]
-    assert all(row["leaky"] for row in rows)  # 65, in test, is a copy of 3, in train
+    asked = [row for row in rows if row["name"] != "chosen"]
+    assert all(row["leaky"] for row in asked)  # 65, in test, is a copy of 3, in train
     assert "| small-seed1 | flip |" in table(rows)
+    assert [row["faces"] for row in rows if row["name"].startswith("folds")] == [15, 15, 30]
+    # Of a run that is only compared with others nobody learns how it does on the test part.
+    assert {path.name for path in (tmp_path / "back/chosen").iterdir()} == {"history.csv", "result.json"}
+    assert "test_flip" not in (tmp_path / "back/chosen/result.json").read_text()
+    assert [line for line in table(rows).splitlines() if "| chosen | flip |  |  | " in line]
     back = tmp_path / "back/small-seed0"
     predictions = pd.read_csv(back / "predictions.csv")
     assert predictions["id"].tolist() == list(range(55, 70))
@@ -122,7 +114,7 @@ def test_packed_run_bare_and_unpacked(data: Path, tmp_path: Path) -> None:
 
     left = run_bare(tmp_path, "--seconds", "0")
     assert left.returncode == 1
-    assert "2 of 3 runs are in out" in left.stdout
+    assert "5 of 6 runs are in out" in left.stdout
 
 
 def test_results_are_cut_into_files_of_a_bounded_size(
@@ -155,6 +147,7 @@ def test_the_list_names_runs_that_can_be() -> None:
     assert runs["qutub2023-vgg19"].data == runs["qutub2023-resnet50"].data
     assert len({run.data for name, run in runs.items() if name.startswith("ck48-pretrained")}) == 10
     assert {run.params["model"]["weights"] for run in runs.values()} == {None}
+    assert not any(run.test for name, run in runs.items() if name.startswith(("choose", "ablation")))
     assert {run.params["train"]["backend"] for run in runs.values()} == {"jax"}
 
 
@@ -167,9 +160,10 @@ def test_the_list_names_runs_that_can_be() -> None:
         ("{name: a, recipe: bah2022/none}", "no such run in recipes/bah2022.yaml"),
         ("{name: a b}", r"name = 'a b'"),
         ("{name: a, setting: {}}", "unknown key"),
+        ("{name: a, benchmark: [fuzz]}", "expected train or train_profile"),
         ("{name: a}, {name: a}", "a second run 'a'"),
     ],
-    ids=["key", "value", "order", "recipe", "name", "entry", "twice"],
+    ids=["key", "value", "order", "recipe", "name", "entry", "script", "twice"],
 )
 def test_a_wrong_list_is_refused(entry: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "runs.yaml"
