@@ -109,11 +109,12 @@ def _passes(net: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def taped(faces: Any, labels: Any) -> Any:
         with tf.GradientTape() as tape:
             loss = loss_of(net(faces, training=True), labels)
-        slopes = tape.gradient(loss, [variable.value for variable in net.trainable_variables])
-        with tf.control_dependencies(slopes):
-            return tf.identity(loss)
+        # Given back, since TensorFlow leaves out what nothing takes.
+        return loss, tape.gradient(loss, [variable.value for variable in net.trainable_variables])
 
-    return compiled(lambda faces, labels: loss_of(net(faces, training=True), labels)), compiled(taped)
+    backward = compiled(taped)
+    forward = compiled(lambda faces, labels: loss_of(net(faces, training=True), labels))
+    return forward, lambda faces, labels: backward(faces, labels)[0]
 
 
 def measure(name: str, settings: TrainSettings, rounds: int, steps: int, rate: float) -> dict[str, float]:
