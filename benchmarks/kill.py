@@ -191,13 +191,13 @@ def kill_queued(folder: Path) -> Tally:
     return tally
 
 
-def wait_until(done: Callable[[], bool], what: str, seconds: float = 600) -> None:
-    """Look again every half second."""
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            sys.exit(f"no sign of {what} after {seconds:g} s")
+def wait_until(done: Callable[[], bool], what: str, looks: int = 1200) -> None:
+    """Look again every half second; pauses of the whole machine don't count."""
+    for _ in range(looks):
+        if done():
+            return
         time.sleep(0.5)
+    sys.exit(f"no sign of {what} after {looks} looks")
 
 
 def main() -> None:
