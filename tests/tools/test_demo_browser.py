@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from stages.backend import use_backend
 from tests.tools.predict_pictures import astronaut, encoded, make_model, noise
@@ -46,6 +47,11 @@ def folder(tmp_path_factory):
     (folder / "photo.jpg").write_bytes(encoded(astronaut(), "JPEG", quality=95))
     (folder / "none.png").write_bytes(encoded(noise(300, 200)))
     (folder / "text.png").write_text("words")
+    head = astronaut().crop((100, 0, 360, 260))
+    pair = Image.new("RGB", (520, 260))
+    pair.paste(head, (0, 0))
+    pair.paste(head, (260, 0))
+    (folder / "pair.png").write_bytes(encoded(pair))
     return folder
 
 
@@ -82,7 +88,7 @@ def keep(page, name):
         page.screenshot(Path(kept, f"{name}.png"))
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844), (320, 640)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (375, 812), (320, 640)])
 def test_a_picture_goes_in_and_the_label_of_tools_predict_comes_out(
     port, server, folder, predicted, width, height
 ):
@@ -102,6 +108,22 @@ def test_a_picture_goes_in_and_the_label_of_tools_predict_comes_out(
         assert page.run("return document.documentElement.scrollWidth <= innerWidth")
         keep(page, f"photo-{width}")
         assert all(name.startswith((server.url, "data:")) for name in page.run(FETCHED))
+        assert page.complaints() == []
+
+
+def test_several_faces_are_told_apart_by_number(port, server, folder):
+    with window(port, 1280, 900) as page:
+        page.open(server.url)
+        page.wait(READY)
+        page.type("#file", str(folder / "pair.png"))
+        assert len(page.wait(SHOWN)) == 2
+        titles = page.run("return [...document.querySelectorAll('.face h2')].map(each => each.textContent)")
+        assert [title.partition(" ")[0] for title in titles] == ["1.", "2."]
+        numbers = page.run(
+            "return [...document.querySelectorAll('#boxes text')].map(each => each.textContent)"
+        )
+        assert numbers == ["1", "2"]
+        keep(page, "pair")
         assert page.complaints() == []
 
 
