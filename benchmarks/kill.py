@@ -77,7 +77,7 @@ class Clone:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         write_pictures(folder)
-        write_params(folder)
+        write_params(folder, data={"path": str(folder / "own")})  # absolute, since experiments run elsewhere
         with (folder / ".gitignore").open("a") as ignored:
             ignored.write("/own/\n/state/\n")
         for command in (
