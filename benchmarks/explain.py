@@ -59,7 +59,7 @@ def grad_cam(model: Any, name: str) -> Maps:
 
     def maps(face: Images, said: int) -> Floats:
         with tf.GradientTape() as tape:
-            found, scored = part(face[None, ..., None])
+            found, scored = part([face[None, ..., None]])
             score = scored[:, said]
         slope = tape.gradient(score, found)
         weighted = np.maximum(

@@ -1,4 +1,4 @@
-"""Signed maps in colour: red for above zero, blue for below, told apart by the colour-blind too."""
+"""Signed maps in colour: orange for above zero, blue for below, told apart by the colour-blind too."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def filters_picture(
         title(
             figure,
             "What the first layers make of a face",
-            f"{model}. Red: above zero, blue: below; each map as strong as its largest value.",
+            f"{model}. Orange: above zero, blue: below; each map as strong as its largest value.",
         )
         grid = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         first = enlarged(as_rgb(face), SIDE * 2)

@@ -40,7 +40,7 @@ def where_picture(
             figure,
             "Where the model looks",
             f"{model}; {source}",
-            "Each face beside its map. Red: blurring this place takes probability from what was said,",
+            "Each face beside its map. Orange: blurring this place takes probability from what was said,",
             "blue: adds to it. Above: what was said; below: the most that one blurred patch took.",
         )
         grid = figure.subplots(len(rows), columns, squeeze=False)
@@ -64,7 +64,7 @@ def where_picture(
             _heading(grid[0][start], "right answers")
             _heading(grid[0][start + shown], "wrong answers")
 
-    return (1.75 * columns + 0.3, 1.45 * len(rows) + 1.2), draw
+    return (1.75 * columns + 0.3, 1.3 * len(rows) + 1.2), draw
 
 
 def _heading(axes: Any, text: str) -> None:
