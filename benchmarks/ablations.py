@@ -17,6 +17,7 @@ epoch is chosen by accuracy on the same faces, for all alike, so accuracies are 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -243,11 +244,8 @@ def main() -> int:
         held = next(iter(shares.values())).validation if shares else None
         shares[one.name] = share(folders[one.name], options.faces, held)
     out = options.out / f"{options.faces}-faces"
-    seeds = range(options.seeds)
-    # All seeds of the first run come first: they tell the noise that the others have to be seen in.
-    order = [(runs[0], seed) for seed in seeds] + [(one, seed) for seed in seeds for one in runs[1:]]
     left = 0
-    for one, seed in order:
+    for seed, one in itertools.product(range(options.seeds), runs):
         folder = out / f"{one.name}-seed{seed}"
         if (folder / "result.json").is_file():
             continue
