@@ -285,7 +285,7 @@ CASES = [
     ),
     tars("with a tar in it", tar_of(*GOOD.items(), ("happy/more.tar", TAR)), "happy/more.tar", "no picture"),
     tars("that is a zip", WHOLE, right=faces(*SORTED)),
-    zips("that is a tar", TAR, right=faces(*GOOD)),
+    zips("that is a tar", TAR, right=faces(*SORTED)),
     paths("to nothing", "own", lambda project: None, "data.path = 'own'", "no such file or folder"),
     paths("to an empty folder", "own", folder_of(), "data.path = 'own'", "no file in it"),
     paths("to a folder of hidden files", "own", folder_of(".a/1.png", "happy/.1.png"), "no file in it"),
