@@ -50,8 +50,8 @@ def main() -> int:
     chosen = [one for one in listed if one.name not in done or one.name in needed]
     if not chosen:
         raise CandidError(f"{options.list}: no run left; those in {options.results} are done")
-    sizes = pack(chosen, lambda one: prepare(one, HOME / "sets"), options.out)
-    if options.packages != []:
+    sizes = pack(chosen, lambda one: prepare(one, HOME / "sets"), options.out, options.beside)
+    if options.packages or (options.packages is None and not options.beside):
         fetch(options.out / ARCHIVE, options.packages or PACKAGES, options.python)
         sizes[ARCHIVE] = (options.out / ARCHIVE).stat().st_size
     print("\n".join(one.name for one in chosen))
@@ -65,7 +65,7 @@ def carry_out(options: argparse.Namespace) -> int:
     from benchmarks.gpu.bare import Bare
 
     with tempfile.TemporaryDirectory() as scratch:
-        bare = Bare(options.run, options.out, Path(scratch), options.workers, options.seconds)
+        bare = Bare(options.run, options.out, Path(scratch), options.workers, options.seconds, options.beside)
         missed = bare.run()
     print(f"{len(bare.results.done())} of {len(bare.runs)} runs are in {options.out}", flush=True)
     return 1 if missed else 0
@@ -83,6 +83,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=HOME / "pack", help="folder that is written to")
     parser.add_argument("--list", type=Path, default=Path(__file__).parent / "gpu_runs.yaml")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="runs whose names begin with one of these")
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        metavar="PACK",
+        help="an earlier pack: its faces and packages don't travel again",
+    )
     parser.add_argument("--results", type=Path, default=HOME / "results", help="where --unpack writes")
     parser.add_argument(
         "--packages", nargs="*", metavar="NAME", help="what the machine lacks; all by default"

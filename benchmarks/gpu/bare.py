@@ -36,7 +36,9 @@ class Going:
 class Bare:
     """All runs of a pack."""
 
-    def __init__(self, pack: Path, out: Path, scratch: Path, workers: int, seconds: float) -> None:
+    def __init__(
+        self, pack: Path, out: Path, scratch: Path, workers: int, seconds: float, beside: Path | None = None
+    ) -> None:
         """Unpack faces and packages.
 
         Args:
@@ -45,14 +47,16 @@ class Bare:
             scratch: gets everything else.
             workers: runs at a time.
             seconds: after which all ends.
+            beside: the earlier pack with what this one leaves out.
         """
         self.deadline = time.monotonic() + seconds
         self.pack, self.scratch, self.workers = pack, scratch, workers
+        self.packs = [pack, beside] if beside else [pack]
         plan = json.loads((pack / "runs.json").read_text(encoding="utf-8"))
         self.runs, self.sets = plan["runs"], plan["sets"]
         self.results = Results(out)
         self.took: dict[tuple[str, str], float] = {}
-        install(pack / ARCHIVE, scratch / "site")
+        install(self._find(ARCHIVE), scratch / "site")
         self.counts = {size: self._faces(size) for size in set(self.sets.values())}
 
     def run(self) -> int:
@@ -162,10 +166,14 @@ class Bare:
         _say(f"{name}: {seconds:.0f} s  {json.dumps(result)}")
         return True
 
+    def _find(self, name: str) -> Path:
+        """Where a file is, or would be."""
+        return next((pack / name for pack in self.packs if (pack / name).is_file()), self.pack / name)
+
     def _faces(self, size: str) -> int:
         """Lay the faces of one size out as an array in a file; returns how many there are."""
         parts: list[Any] = []
-        while (path := self.pack / f"faces-{size}-{len(parts)}.npz").is_file():
+        while (path := self._find(f"faces-{size}-{len(parts)}.npz")).is_file():
             parts.append(read(path.read_bytes()))
         if not parts:
             return 0

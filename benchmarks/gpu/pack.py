@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from benchmarks.gpu.parts import read
 from benchmarks.gpu.pool import Pool
 from benchmarks.gpu.runs import Run
 from stages.faces import load_images, read_faces, read_splits
@@ -18,24 +19,31 @@ from stages.files import read_json, write_json, writing
 from stages.train.inputs import training_set
 
 
-def pack(runs: list[Run], folder_of: Callable[[Run], Path], out: Path) -> dict[str, int]:
+def pack(
+    runs: list[Run], folder_of: Callable[[Run], Path], out: Path, beside: Path | None = None
+) -> dict[str, int]:
     """Write faces-<size>-<number>.npz, set-<name>.npz and runs.json.
 
     Args:
         runs: the most important first: faces that only later runs need come in later files.
         folder_of: gives the folder with data/ of a run.
+        beside: an earlier pack, whose faces are left out.
 
     Returns:
         file -> bytes.
     """
     out.mkdir(parents=True, exist_ok=True)
     pools: dict[str, Pool] = defaultdict(Pool)
+    for path in beside.glob("faces-*-0.npz") if beside else []:
+        size = path.name.split("-")[1]
+        while (found := path.with_name(f"faces-{size}-{pools[size].earlier}.npz")).is_file():
+            pools[size].know(read(found.read_bytes()))
     sets: dict[str, str] = {}
     for run in runs:
         if run.benchmark is None and run.data not in sets:
             sets[run.data] = _write_set(folder_of(run), pools, out / f"set-{run.data}.npz")
     for size, pool in pools.items():
-        for number, content in enumerate(pool.files):
+        for number, content in enumerate(pool.files, pool.earlier):
             with writing(out / f"faces-{size}-{number}.npz") as aside:
                 aside.write_bytes(content)
     write_json(out / "runs.json", {"sets": sets, "runs": [{**asdict(run), "data": run.data} for run in runs]})
@@ -77,8 +85,8 @@ def _reader(folder: Path, sources: Any) -> Callable[[int], bytes | None]:
         archive = zipfile.ZipFile(path)
         members.update(dict.fromkeys(archive.namelist(), archive))
 
-    def read(row: int) -> bytes | None:
+    def read_file(row: int) -> bytes | None:
         archive = members.get(sources[row])
         return archive.read(sources[row]) if archive else None
 
-    return read
+    return read_file

@@ -22,6 +22,13 @@ class Pool:
     def __init__(self) -> None:
         self.places: dict[str, int] = {}
         self.files: list[bytes] = []
+        self.earlier = 0
+
+    def know(self, images: Faces) -> None:
+        """Count the faces of a file that travelled before: they are not written again."""
+        for image in images:
+            self.places[digest(image)] = len(self.places)
+        self.earlier += 1
 
     def add(self, images: Faces, read: ReadFile) -> NDArray[np.int32]:
         """Add what is new and return the place of every face of a set (N x H x W, or x 3)."""

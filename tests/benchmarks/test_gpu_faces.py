@@ -111,6 +111,17 @@ def test_a_pool_holds_each_face_once_and_gives_all_back() -> None:
     assert np.array_equal(stored[places], images)
 
 
+def test_faces_of_an_earlier_pack_are_not_written_again() -> None:
+    earlier, pool = Pool(), Pool()
+    earlier.add(faces(4), lambda row: None)
+    for content in earlier.files:
+        pool.know(read(content))
+    places = pool.add(np.concatenate([faces(4)[1:3], faces(2, seed=3)]), lambda row: None)
+    assert places.tolist() == [1, 2, 4, 5]
+    assert pool.earlier == len(earlier.files)
+    assert np.array_equal(np.concatenate([read(content) for content in pool.files]), faces(2, seed=3))
+
+
 def test_new_faces_of_a_later_set_come_behind() -> None:
     pool = Pool()
     first = pool.add(faces(4), lambda row: None)

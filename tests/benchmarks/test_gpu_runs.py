@@ -112,6 +112,13 @@ def test_packed_run_bare_and_unpacked(data: Path, tmp_path: Path) -> None:
     assert pd.read_csv(back / "history.csv")["epoch"].tolist() == [1, 2]
     assert (back / "model.keras").read_bytes()[:2] == b"PK"
 
+    again = pack(
+        [Run("later", settings(epochs=1), ["none"])], lambda run: data, tmp_path / "later", tmp_path / "pack"
+    )
+    assert sorted(name.partition("-")[0] for name in again) == ["runs.json", "set"]  # no face travels twice
+    later = run_bare(tmp_path, "--run", "later", "--beside", "pack", "--out", "out-later")
+    assert "1 of 1 runs are in out-later" in later.stdout, later.stdout + later.stderr
+
     left = run_bare(tmp_path, "--seconds", "0")
     assert left.returncode == 1
     assert "5 of 6 runs are in out" in left.stdout
