@@ -45,7 +45,7 @@ class Detector(Protocol):
 class Cascade:
     """Viola and Jones 2001, OpenCV's haarcascade_frontalface_alt2: frontal, upright faces."""
 
-    margin = 0.0
+    margin = 0.05
     smallest = 24  # pixels: the window that it was trained on
 
     def __init__(self) -> None:
