@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import reprlib
+import warnings
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 
 from stages.errors import CandidError
 
@@ -30,7 +31,9 @@ def read_yaml(path: str | Path) -> Any:
     Safe loader: tags that name Python objects are refused. CandidError for anything unreadable.
     """
     try:
-        return YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML 1.2 allows it: the last counts
+            return YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CandidError(f"{path}: no such file; run from the project's folder") from None
     except IsADirectoryError:

@@ -146,6 +146,7 @@ FILES = [
     text("split", "with binary data", seed("!!binary aGVsbG8="), "split.seed"),
     text("split", "with a set", seed("!!set {a, b}"), "split.seed"),
     text("split", "with an anchor", lambda old: seed("*one")("one: &one 1\n" + old)),
+    text("split", "with an anchor twice", lambda old: seed("*one")("one: &one 1\nnext: &one 2\n" + old)),
     text("split", "with an anchor that is missing", seed("*nowhere"), "not YAML", "nowhere"),
     text(
         "split",
