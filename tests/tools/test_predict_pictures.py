@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -72,6 +72,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked():
         open_picture(encoded(wide))
 
 
+@settings(deadline=None)
 @given(
     width=st.integers(1, 40),
     height=st.integers(1, 40),
@@ -97,6 +98,7 @@ def test_a_square_has_its_margin_on_each_side_of_the_longer_side():
     assert square(Box(0, 0, 0, 0), 0).side == 1
 
 
+@settings(deadline=None)
 @given(left=st.floats(-200, 200), top=st.floats(-200, 200), width=st.floats(0, 300), height=st.floats(0, 300))
 def test_a_clipped_box_lies_within_the_picture(left, top, width, height):
     box = Box(left, top, width, height).clipped(60, 40)
