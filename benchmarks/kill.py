@@ -169,6 +169,7 @@ def kill_queued(folder: Path) -> Tally:
     clone.run("dvc", "repro")
     queue = ("dvc", "exp", "run", "--queue", "--name", "again", "-S", "train.seed=1", "-S", "train.epochs=40")
     clone.run("dvc", "exp", "run", "--temp", "--name", "undisturbed", *queue[6:])
+    shutil.rmtree(clone.folder / ".dvc/cache/runs")  # else DVC takes the queued one's training from there
     clone.run(*queue)
     clone.run("dvc", "queue", "start")
     wait_until(lambda: any((clone.folder / "state/train").glob("*/state.npz")), "a checkpoint")
