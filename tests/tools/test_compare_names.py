@@ -118,6 +118,14 @@ def test_fewer_epochs_keep_the_phases_within_them() -> None:
     assert shortened(settings, 200) == {"train.epochs": 200}
 
 
+def test_settings_of_a_net_that_was_not_trained_are_no_change() -> None:
+    run = load_recipe("bah2022").run("ck48-residual")
+    wanted = dict(run.members(False))["s0"]
+    has = {key: value for key, value in wanted.items() if not key.startswith("archs.")}
+    told = deviation(has | {"model.arch": "baseline_cnn"}, wanted, run)
+    assert told.changed == {"model.arch": ("baseline_cnn", "residual_cnn")}
+
+
 @given(st.integers(2, 300), st.integers(1, 300), st.data())
 def test_what_is_shortened_is_taken_by_the_stage(whole, epochs, data):
     frozen = data.draw(st.integers(0, whole - 1))

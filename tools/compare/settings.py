@@ -118,7 +118,8 @@ def deviation(has: Overrides, wanted: Overrides, run: Run) -> Deviation:
         and has.get("model.weights") is None
     ):
         scratch, wanted = True, {**wanted, **run.without_imagenet}
-    left = differences(has, wanted)
+    other_nets = tuple(f"archs.{arch}." for arch in {wanted.get("model.arch")} - {has.get("model.arch")})
+    left = {key: value for key, value in differences(has, wanted).items() if not key.startswith(other_nets)}
     epochs = None
     if isinstance(had := left.get("train.epochs"), int):
         del left["train.epochs"]
