@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import sys
 import zipfile
@@ -203,6 +204,7 @@ def test_a_video_gives_a_row_a_face_and_frame_with_its_time(here, command):
         (["text.jpg"], ["text.jpg: no picture in a known format; expected"]),
         (["cut.mp4"], ["cut.mp4: no frame that can be decoded"]),
         (["absent.png"], ["absent.png: no such file"]),
+        (["pipe.png"], ["pipe.png: neither a file nor a folder"]),
         (["empty"], ["no picture among these files"]),
         (["face.png", "--model", "absent.keras"], ["absent.keras: no such file"]),
         (["face.png", "--model", "text.jpg"], ["text.jpg: not a .keras file"]),
@@ -219,6 +221,7 @@ def test_faults_are_one_line(here, command, arguments, words):
     (here / "text.jpg").write_text("words")
     (here / "text.zip").write_text("words")
     (here / "empty").mkdir()
+    os.mkfifo(here / "pipe.png")
     (here / "cut.mp4").write_bytes(b"\x00\x00\x00\x18ftypisom" + bytes(40))
     path = here / "models/pretrained/fer2013.keras"
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(here / "code.keras", "w") as target:

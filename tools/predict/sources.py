@@ -52,11 +52,12 @@ def pictures(paths: Sequence[Path], leave_out: Path, every: float) -> Iterator[P
         every: seconds between the frames of a video.
 
     Raises:
-        CandidError: a path that does not exist, or an archive that is none.
+        CandidError: a path that does not exist or is no file, or an archive that is none.
     """
-    missing = next((path for path in paths if not path.exists()), None)
-    if missing is not None:
-        raise CandidError(f"{missing}: no such file or folder; expected pictures, videos or folders of them")
+    for path in paths:
+        if not (path.is_file() or path.is_dir()):  # a named pipe would be waited on for ever
+            what = "neither a file nor a folder" if path.exists() else "no such file or folder"
+            raise CandidError(f"{path}: {what}; expected pictures, videos or folders of them")
     return _all(paths, leave_out, every)
 
 
