@@ -91,22 +91,35 @@ class Clone:
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command as the leader of a group of processes."""
-        environment = {
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def start_worker(self) -> None:
+        """Start a worker of the queue; it keeps the outputs it is given open, so that no pipe would end."""
+        subprocess.run(
+            ["dvc", "queue", "start"],
+            cwd=self.folder,
+            env=self._environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": "",
             "CANDID_STATE": str(self.folder / "state"),
             "CI": "",
         }
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
 
     def run(self, *command: str) -> str:
         """Run a command to its end; what it said."""
@@ -171,7 +184,7 @@ def kill_queued(folder: Path) -> Tally:
     clone.run("dvc", "exp", "run", "--temp", "--name", "undisturbed", *queue[6:])
     shutil.rmtree(clone.folder / ".dvc/cache/runs")  # else DVC takes the queued one's training from there
     clone.run(*queue)
-    clone.run("dvc", "queue", "start")
+    clone.start_worker()
     wait_until(lambda: any((clone.folder / "state/train").glob("*/state.npz")), "a checkpoint")
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -180,12 +193,14 @@ def kill_queued(folder: Path) -> Tally:
     tally.points += 1
     clone.run("dvc", "queue", "remove", "--all")
     clone.run(*queue)
-    clone.run("dvc", "queue", "start")
+    clone.start_worker()
     wait_until(lambda: "Success" in clone.run("dvc", "queue", "status"), "the end of the experiment")
     said = clone.run("dvc", "queue", "logs", "again")
     if "going on after epoch" not in said:
         tally.faults.append(f"queue: it started from the beginning:\n{said}")
-    hashes = [clone.run("git", "show", f"{name}:dvc.lock") for name in ("again", "undisturbed")]
+    refs = clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    made = {ref.rpartition("/")[2]: ref for ref in refs}
+    hashes = [clone.run("git", "show", f"{made[name]}:dvc.lock") for name in ("again", "undisturbed")]
     if hashes[0] != hashes[1]:
         tally.faults.append("queue: dvc.lock differs from that of an undisturbed experiment")
     clone.run("dvc", "queue", "stop")
