@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages.errors import CandidError
+from stages.errors import CandidError, cannot_write
 from stages.evaluate.model_file import Card
 from stages.evaluate.scores import Floats
 from stages.evaluate.views import Images, views
@@ -23,6 +23,7 @@ def load_model(keras: Any, path: str | Path, card: Card) -> Any:
 
     Raises:
         CandidError: Keras can't rebuild it, or it does not take faces or give one score a class.
+        OSError, MemoryError: there is no room for the weights, which Keras unpacks into the working folder.
     """
     try:
         with warnings.catch_warnings():
@@ -30,7 +31,11 @@ def load_model(keras: Any, path: str | Path, card: Card) -> Any:
                 "error", UserWarning
             )  # Keras only warns where weights stay as they were drawn
             model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except MemoryError:
+        raise
     except Exception as error:  # Keras raises whatever the layer at fault does
+        if isinstance(error, OSError) and cannot_write(error):
+            raise
         reason = " ".join(str(error).split())[:200]
         raise CandidError(f"{path}: Keras can't load it: {reason}; expected a model made by train") from None
     given, taken = getattr(model, "output_shape", None), getattr(model, "input_shape", None)
