@@ -13,18 +13,15 @@ for matrix products, measured beside them.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.operations import BACK, compiled, matrix_rate, multiply_adds, wait
-from benchmarks.train import CLASSES, SIZE, add_options, bare, build, settings_of, shipped, start
+from benchmarks.operations import BACK, compiled, multiply_adds, wait
+from benchmarks.train import CLASSES, SIZE, bare, build, each_net, shipped
 from stages.train.params import TrainSettings
 
 Call = Callable[[], Any]
@@ -143,24 +140,5 @@ def measure(name: str, settings: TrainSettings, rounds: int, steps: int, rate: f
     return {key: round(value, 3) for key, value in found.items()}
 
 
-def main() -> None:
-    """Profile each net and print a line for it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_options(parser)
-    options = parser.parse_args()
-    settings = settings_of(options)
-    start(settings)
-    rate = matrix_rate(settings.precision)
-    print(f"matrix products: {rate / 1e9:.0f} G operations/s")
-    found = {}
-    for name in options.nets:
-        found[name] = measure(name, settings, options.rounds, options.steps, rate)
-        print(name, "  ".join(f"{key} {value:g}" for key, value in found[name].items()), flush=True)
-    if options.json:
-        Path(options.json).write_text(json.dumps({"rate": rate, **found}, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    each_net(__doc__, measure)

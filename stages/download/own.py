@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
 import zipfile
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
-from stages.download.pack import DAMAGED_TAR, pack_folder, pack_tar
-from stages.errors import CandidError, is_disk_fault
+from stages.download.pack import pack_folder, pack_tar
+from stages.errors import CandidError
 from stages.files import writing
+from stages.packed import is_tar
 
 
 def take_own(path: Path, target: Path) -> str:
@@ -34,7 +34,7 @@ def take_own(path: Path, target: Path) -> str:
         with writing(target) as aside:
             shutil.copyfile(path, aside)
         return f"{target.name}: copied from {path}"
-    if _is_tar(path):
+    if is_tar(path):
         pack_tar(path, target)
         return f"{target.name}: packed from {path}"
     raise CandidError(f"data.path = '{path}': neither a zip nor a tar archive (or cut short); {expected}")
@@ -46,12 +46,3 @@ def _mode(path: Path) -> int:
         return path.stat().st_mode
     except (OSError, ValueError):
         return 0
-
-
-def _is_tar(path: Path) -> bool:
-    try:
-        return tarfile.is_tarfile(path)
-    except DAMAGED_TAR as error:  # cut within its first header
-        if is_disk_fault(error):
-            raise
-        return False

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import lzma
 import os
 import shutil
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -16,12 +14,7 @@ from tqdm import tqdm
 
 from stages.errors import CandidError, is_disk_fault
 from stages.files import writing
-
-DAMAGED_TAR = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, OverflowError)
-"""What tarfile raises over archives that are cut or garbled; OSError over a disk that fails, too."""
-
-MAX_EXPANSION = 100
-"""A compressed tar that unpacks to more than this many times its size is refused."""
+from stages.packed import DAMAGED, MAX_EXPANSION, read_to_end
 
 
 def pack_folder(folder: Path, target: Path) -> int:
@@ -68,23 +61,11 @@ def pack_tar(path: Path, target: Path) -> int:
                 _add(archive, member.name, member.size, file)
                 names.add(member.name)
             read_to_end(source, room)
-    except DAMAGED_TAR as error:
+    except DAMAGED as error:
         if is_disk_fault(error):
             raise
         raise CandidError(f"{path}: not a whole tar archive: {error}") from None
     return len(names)
-
-
-def read_to_end(archive: tarfile.TarFile, room: int) -> None:
-    """Read what follows the last member: gzip and xz check what they unpacked at their end, and only there.
-
-    Raises what tarfile raises where a bit has flipped, or where more than `room` bytes follow.
-    """
-    assert archive.fileobj is not None
-    while data := archive.fileobj.read(1 << 20):
-        room -= len(data)
-        if room < 0:
-            raise tarfile.ReadError("too much follows its last file")
 
 
 def _add(archive: zipfile.ZipFile, name: str, size: int, file: IO[bytes]) -> None:

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import lzma
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 
 from stages.catalogue import Archive
 from stages.errors import CandidError, is_disk_fault
-
-DAMAGED_ZIP = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
-    *(NotImplementedError, RuntimeError, ValueError, OverflowError, OSError),
-)
-"""What zipfile raises over archives that are cut, garbled, encrypted or packed in an unknown way."""
-
-MAX_EXPANSION = 100
-"""Pictures hardly compress; text does ten times. A zip that declares more is not read to its end."""
+from stages.packed import DAMAGED, MAX_EXPANSION
 
 
 def sha256(path: Path) -> str:
@@ -48,7 +37,7 @@ def contents_digest(path: Path) -> str:
                     inner = hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
                 digest.update(name[root:].encode("utf-8", "surrogateescape") + b"\0" + inner)
             return digest.hexdigest()
-    except DAMAGED_ZIP as error:
+    except DAMAGED as error:
         if is_disk_fault(error):
             raise
         raise CandidError(f"{path.name}: not a whole zip archive: {error}") from None

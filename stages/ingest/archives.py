@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import lzma
 import re
 import stat
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,25 +12,10 @@ from typing import IO
 
 from stages.errors import CandidError, is_disk_fault
 from stages.ingest.decode import UnreadableError
+from stages.packed import DAMAGED, MAX_EXPANSION
 
 MAX_FILE_BYTES = 256 << 20
 """No picture of MAX_PIXELS is larger as a file."""
-
-MAX_EXPANSION = 100
-"""Pictures hardly compress: a zip that declares more than this many times its size (and 1 GiB) is a bomb."""
-
-DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    OSError,
-    OverflowError,
-    NotImplementedError,
-    ValueError,
-)
-"""What zipfile raises over archives that are cut, garbled or packed in an unknown way."""
 
 NOT_PICTURES = re.compile(
     r"\.(txt|md|rst|csv|tsv|jsonl?|xml|ya?ml|html?|pdf|docx?|xlsx?|py|ipynb|ini|cfg|log|db|mat|np[yz]|pkl|pts|bib)$",

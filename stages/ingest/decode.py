@@ -49,6 +49,15 @@ def decode(data: bytes, size: int, color: Color) -> NDArray[np.uint8]:
     Raises:
         UnreadableError: no picture, a damaged one, or one of more than MAX_PIXELS.
     """
+    return _finish(open_picture(data), size, color)
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """Decode a picture at its own size, by decode's rules up to the resizing; mode L or RGB.
+
+    Raises:
+        UnreadableError: as decode.
+    """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -56,7 +65,7 @@ def decode(data: bytes, size: int, color: Color) -> NDArray[np.uint8]:
                     f"{image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read"
                 )
             image.load()
-            return _finish(_eight_bits(image), size, color)
+            return _eight_bits(image)
     except (UnreadableError, MemoryError):
         raise
     except UnidentifiedImageError:

@@ -13,15 +13,12 @@ from typing import IO
 
 from stages.catalogue import Dataset
 from stages.errors import CandidError, is_disk_fault
-from stages.ingest import archives
-from stages.ingest.archives import MAX_EXPANSION, opened
+from stages.ingest.archives import opened
 from stages.ingest.records import Items, Record, Rejected, Skipped, Wanted, to_label
+from stages.packed import DAMAGED, MAX_EXPANSION, read_to_end
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")
 """Names of the table in the contest's archives; the second has the same rows, in another order of columns."""
-
-DAMAGED = (*archives.DAMAGED, tarfile.TarError)
-"""What reading from a cut or garbled zip or tar archive raises."""
 
 LONGEST_LINE = 1 << 24
 """Characters. A row of the table has about 8,000."""
@@ -116,22 +113,13 @@ def _open_tar(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 file = archive.extractfile(member) if member.isreg() else None
                 if file and member.name.rpartition("/")[2] in TABLES:
                     yield member.name, file
-                    _read_to_end(archive, room)
+                    read_to_end(archive, room)
                     return
         except DAMAGED as error:
             if is_disk_fault(error):
                 raise
             raise CandidError(f"{path}: the archive is cut short or damaged: {error}") from None
     raise CandidError(f"{path}: holds neither {' nor '.join(TABLES)}")
-
-
-def _read_to_end(archive: tarfile.TarFile, room: int) -> None:
-    """Read what follows the table: gzip checks what it unpacked at its end, and only there."""
-    assert archive.fileobj is not None
-    while data := archive.fileobj.read(1 << 20):
-        room -= len(data)
-        if room < 0:
-            raise tarfile.ReadError("too much follows the table")
 
 
 def _find(path: Path, names: list[str]) -> str:

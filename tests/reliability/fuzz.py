@@ -13,38 +13,25 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from stages.catalogue import DataSettings, read_catalogue
-from stages.class_weights.params import ClassWeightsSettings
-from stages.dedup.params import DedupSettings
+from stages.catalogue import read_catalogue
 from stages.download.own import take_own
 from stages.errors import CandidError
 from stages.evaluate.draw_curves import read_history
 from stages.evaluate.model_file import read_card
-from stages.evaluate.params import EvaluateSettings
 from stages.faces import load_images, read_faces, read_kept, read_splits
 from stages.files import read_json
 from stages.ingest.assemble import assemble
 from stages.ingest.readers import READERS
 from stages.ingest.records import Wanted
 from stages.settings import Section, check, read_yaml
-from stages.split.params import SplitSettings
 from stages.train.inputs import training_set
-from stages.train.params import ModelSettings, TrainSettings
 from tests.ingest.made import encoded, pixels
 from tests.reliability.corpus_archives import tar_of, zip_of
 from tests.reliability.corpus_models import keras_file
 from tests.reliability.tiny import ROOT
+from tools.recipes.check import SECTIONS
 
 Law = Callable[[Any], None]
-SECTIONS: dict[str, type[Section]] = {
-    "data": DataSettings,
-    "dedup": DedupSettings,
-    "split": SplitSettings,
-    "class_weights": ClassWeightsSettings,
-    "model": ModelSettings,
-    "train": TrainSettings,
-    "evaluate": EvaluateSettings,
-}
 PARAMS = read_yaml(ROOT / "params.yaml")
 FACES = {f"{label}/{i}.png": encoded(pixels(i, 12, 12)) for i, label in enumerate(["happy", "sad"] * 3)}
 ROW = " ".join(["7"] * 2304)

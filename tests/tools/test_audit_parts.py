@@ -16,6 +16,7 @@ from PIL import Image
 
 from stages.dedup.views import SIZE
 from stages.errors import CandidError
+from tests.reliability.corpus_archives import tar_of
 from tests.tools.audit_sets import encoded, photo
 from tools.audit.bands import bands, conflict_band
 from tools.audit.folder import check_folder, write_report
@@ -235,3 +236,15 @@ def test_a_cut_large_jpeg_is_unreadable(tmp_path):
         read = read_images(source)
     assert read.images["file"].tolist() == ["whole.jpg"]
     assert read.unreadable["file"].tolist() == ["cut.jpg"]
+
+
+def test_a_tar_is_read_to_its_end_once_however_its_files_are_asked_for(tmp_path, monkeypatch):
+    """Each time more would unpack all of a compressed one again."""
+    path = tmp_path / "faces.tar.gz"
+    path.write_bytes(tar_of(*((f"happy/{i}.png", bytes([i])) for i in range(5))))
+    ends = []
+    monkeypatch.setattr("tools.audit.sources.read_to_end", lambda *given: ends.append(given))
+    with open_source(path, tmp_path / "report") as source:
+        read = [data for name in source.names() for _, data in source.read([name])]
+    assert len(read) == 5
+    assert len(ends) == 1

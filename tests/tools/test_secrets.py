@@ -93,6 +93,21 @@ competition_download = dataset_download
 """
 
 
+def download(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """The stage in a project below `folder`, for a set that only Kaggle has, with TOKEN at hand."""
+    project = folder / "project"
+    project.mkdir()
+    write_params(project, dataset="ck48")
+    return subprocess.run(
+        [sys.executable, "-m", "stages.download"],
+        cwd=project,
+        env={**environment, "KAGGLE_API_TOKEN": TOKEN, "CANDID_MIRROR": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -108,51 +123,30 @@ def test_a_token_reaches_no_log_and_no_file(fault, tmp_path):
     """Kaggle's client is replaced by one that puts the token into every message it can."""
     (tmp_path / "client").mkdir()
     (tmp_path / "client/kagglehub.py").write_text(CLIENT.format(fault))
-    project = tmp_path / "project"
-    project.mkdir()
-    write_params(project, dataset="ck48")
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.download"],
-        cwd=project,
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{tmp_path / 'client'}{os.pathsep}{ROOT}",
-            "KAGGLE_API_TOKEN": TOKEN,
-            "CANDID_MIRROR": "",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    path = f"{tmp_path / 'client'}{os.pathsep}{ROOT}"
+    done = download(tmp_path, {**os.environ, "PYTHONPATH": path})
     assert done.returncode != 0
     assert TOKEN not in done.stdout + done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
-    assert all(TOKEN.encode() not in path.read_bytes() for path in project.rglob("*") if path.is_file())
+    assert all(
+        TOKEN.encode() not in path.read_bytes()
+        for path in (tmp_path / "project").rglob("*")
+        if path.is_file()
+    )
 
 
 def test_the_real_client_keeps_a_token_to_itself(tmp_path):
     """At its most talkative, with a log, and with a proxy that nobody answers at: no network is asked."""
-    project = tmp_path / "project"
-    project.mkdir()
-    write_params(project, dataset="ck48")
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.download"],
-        cwd=project,
-        env={
-            **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
-            "PYTHONPATH": str(ROOT),
-            "KAGGLE_API_TOKEN": TOKEN,
-            "KAGGLEHUB_VERBOSITY": "debug",
-            "KAGGLE_LOGGING_ENABLED": "1",
-            "KAGGLE_LOGGING_ROOT_DIR": str(tmp_path),
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-            "HOME": str(tmp_path),
-            "CANDID_MIRROR": "",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    talkative = {
+        **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+        "PYTHONPATH": str(ROOT),
+        "KAGGLEHUB_VERBOSITY": "debug",
+        "KAGGLE_LOGGING_ENABLED": "1",
+        "KAGGLE_LOGGING_ROOT_DIR": str(tmp_path),
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "HOME": str(tmp_path),
+    }
+    done = download(tmp_path, talkative)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Kaggle's client can't fetch shawon10/ckplus" in done.stderr
     assert TOKEN not in done.stdout + done.stderr

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from stages.download.pack import DAMAGED_TAR, MAX_EXPANSION, read_to_end
 from stages.errors import CandidError, is_disk_fault
 from stages.ingest.archives import MAX_FILE_BYTES, Archive, opened
 from stages.ingest.decode import UnreadableError
+from stages.packed import DAMAGED, MAX_EXPANSION, is_tar, read_to_end
 
 EXPECTED = "expected a folder, zip or tar of images"
 
@@ -46,7 +46,7 @@ def open_source(path: Path, leave_out: Path) -> Iterator[Source]:
     elif zipfile.is_zipfile(path):
         with opened(path) as archive:
             yield _Zip(archive)
-    elif _is_tar(path):
+    elif is_tar(path):
         with _damage_told(path):
             tar = tarfile.open(path)  # noqa: SIM115
         with tar:
@@ -55,21 +55,12 @@ def open_source(path: Path, leave_out: Path) -> Iterator[Source]:
         raise CandidError(f"{path}: neither a folder nor a whole zip or tar archive; {EXPECTED}")
 
 
-def _is_tar(path: Path) -> bool:
-    try:
-        return tarfile.is_tarfile(path)
-    except DAMAGED_TAR as error:  # cut within its first header
-        if is_disk_fault(error):
-            raise
-        return False
-
-
 @contextmanager
 def _damage_told(path: Path) -> Iterator[None]:
     """Turn what tarfile raises over a damaged archive into one line."""
     try:
         yield
-    except DAMAGED_TAR as error:
+    except DAMAGED as error:
         if is_disk_fault(error):
             raise
         raise CandidError(f"{path}: not a whole tar archive: {error}") from None
@@ -139,6 +130,7 @@ class _Tar:
                     raise tarfile.ReadError(f"{member.name!r} has a size of {member.size} bytes")
                 if not member.isdir() and not any(map(_is_clutter, member.name.split("/"))):
                     self._members[printable(member.name.removeprefix("./"))] = member
+            read_to_end(tar, MAX_EXPANSION * path.stat().st_size)
 
     def names(self) -> list[str]:
         return sorted(self._members)
@@ -147,8 +139,6 @@ class _Tar:
         """In the order of the archive: going back means to unpack it from the start."""
         for name in sorted(names, key=lambda name: self._members[name].offset):
             yield name, self._bytes(self._members[name])
-        with _damage_told(self._path):
-            read_to_end(self._tar, MAX_EXPANSION * self._path.stat().st_size)
 
     def _bytes(self, member: tarfile.TarInfo) -> bytes | UnreadableError:
         if not member.isreg():

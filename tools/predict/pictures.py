@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import re
 import warnings
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from stages.ingest.decode import FORMATS, MAX_PIXELS, UnreadableError, _eight_bits
+from stages.ingest import decode
+from stages.ingest.decode import UnreadableError
 
 
 def open_picture(data: bytes) -> Image.Image:
@@ -22,25 +21,9 @@ def open_picture(data: bytes) -> Image.Image:
     """
     if not data:
         raise UnreadableError("0 bytes")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, about odd metadata
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise UnreadableError(
-                        f"{image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read"
-                    )
-                image.load()
-                return _eight_bits(image)
-    except (UnreadableError, MemoryError):
-        raise
-    except UnidentifiedImageError:
-        raise UnreadableError("no picture in a known format") from None
-    except Image.DecompressionBombError:
-        raise UnreadableError(f"more than {MAX_PIXELS:,} pixels") from None
-    except Exception as error:  # decoders raise whatever they stumble over
-        reason = re.sub(r"<[^>]*>", "", str(error)).strip() or type(error).__name__
-        raise UnreadableError(f"damaged picture: {reason[:120]}") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about odd metadata
+        return decode.open_picture(data)
 
 
 def reduced(image: Image.Image, longest: int, shortest: int = 0) -> Image.Image:
