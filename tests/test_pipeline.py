@@ -102,13 +102,24 @@ def test_sections_read_are_sections_declared(stage):
     assert declared <= set(PARAMS)
 
 
-def test_metrics_and_git_plots_are_persistent_so_that_a_failed_run_loses_nothing():
-    for name, stage in STAGES.items():
-        for entry in [*stage.get("metrics", []), *stage.get("plots", [])]:
-            if isinstance(entry, dict):
-                path, options = next(iter(entry.items()))
-                if options.get("cache") is False:
-                    assert options.get("persist") is True, f"{name}: {path}"
+def written(stage: str) -> dict[str, dict[str, Any]]:
+    """Path -> options of all that a stage writes."""
+    declared = STAGES[stage]
+    entries = [*declared.get("outs", []), *declared.get("metrics", []), *declared.get("plots", [])]
+    return dict(next(iter(entry.items())) if isinstance(entry, dict) else (entry, {}) for entry in entries)
+
+
+def test_scores_and_plots_in_git_are_persistent_so_that_a_failed_evaluation_loses_nothing():
+    for path, options in written("evaluate").items():
+        if options.get("cache") is False:
+            assert options.get("persist") is True, path
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "evaluate"])
+def test_stages_before_come_back_from_the_run_cache(stage):
+    """DVC's cache of runs passes over every stage that has a persistent output."""
+    for path, options in written(stage).items():
+        assert not options.get("persist"), path
 
 
 def test_train_is_cached_whole_so_that_an_earlier_net_comes_back_in_seconds():
