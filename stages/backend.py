@@ -53,13 +53,28 @@ def use_backend(name: str, start: Callable[[], None] = lambda: None) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what the bits of a trained model depend on, and the devices and cores in use."""
+    """Return the versions of what the bits of a trained model depend on, and the devices and threads."""
     import keras
 
     names = ["keras", "keras-hub", "numpy", keras.backend.backend()]
     found = {name: importlib.metadata.version(name) for name in names}
-    cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
-    return {"python": sys.version.split()[0], **found, "devices": ", ".join(devices()), "cores": cores}
+    return {
+        "python": sys.version.split()[0],
+        **found,
+        "devices": ", ".join(devices()),
+        "threads": str(threads()),
+    }
+
+
+def threads() -> int:
+    """Return how many threads an operation is divided over on a CPU: sums are taken in that many parts.
+
+    TF_NUM_INTRAOP_THREADS, which TensorFlow reads, else the cores that this process may use.
+    """
+    asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def devices() -> list[str]:

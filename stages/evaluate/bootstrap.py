@@ -57,10 +57,24 @@ def tail(groups: int) -> float:
     return float(ndtr(stdtrit(groups - 1, 0.025) * np.sqrt(groups / (groups - 1))))
 
 
-def interval(values: NDArray[np.float64], groups: int) -> Interval:
-    """Quantiles (linear between order statistics) of scores from resamples of `groups` groups."""
-    if groups < 2 or not np.isfinite(values).all():
+def interval(values: NDArray[np.float64], groups: int, concerned: int | None = None) -> Interval:
+    """Quantiles (linear between order statistics) of scores from resamples of `groups` groups.
+
+    Where every resample scores 1 (or 0) there is nothing to vary: then the bound on the other side is that
+    of Clopper and Pearson (1934) for as many groups of which none (or all) had a mistake.
+
+    Args:
+        values: a score of each resample.
+        groups: that were resampled.
+        concerned: how many of them the score is about, such as those with faces of a class; None: all.
+    """
+    concerned = groups if concerned is None else concerned
+    if min(groups, concerned + 1) < 2 or not np.isfinite(values).all():
         return Interval(float("nan"), float("nan"))
+    if (values == 1).all():
+        return Interval(0.025 ** (1 / concerned), 1.0)
+    if (values == 0).all():
+        return Interval(0.0, 1 - 0.025 ** (1 / concerned))
     outside = tail(groups)
     low, high = np.quantile(values, [outside, 1 - outside])
     return Interval(float(low), float(high))

@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from stages.backend import threads
+
 WRITTEN_BY_THE_PIPELINE = ("dvc.lock", "metrics", "plots")
 
 
@@ -33,6 +35,7 @@ def provenance(
             "system": f"{platform.system()} {platform.machine()}",
             "processor": processor(),
             "cores": os.cpu_count(),
+            "threads": threads(),
             "devices": [*devices, *_gpu_names(devices)],
         },
         "seeds": seeds,

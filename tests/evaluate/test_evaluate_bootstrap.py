@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from stages.evaluate import bootstrap
 
@@ -76,6 +77,25 @@ def test_few_groups_widen_the_interval_until_it_holds_what_it_promises():
 def test_one_group_leaves_the_interval_unknown():
     found = bootstrap.intervals(np.array([0, 1]), np.array([0, 0]), np.array([4, 4]), 2, 100, 0)
     assert all(math.isnan(bound) for pair in found for bound in pair)
+
+
+def test_no_mistake_is_not_certainty():
+    """Of 20 groups without a mistake: Clopper and Pearson's bound, as scipy has it."""
+    actual = np.repeat([0, 1], 30)
+    found = bootstrap.intervals(actual, actual, np.arange(60) // 3, 2, 200, 0)
+    exact = binomtest(20, 20).proportion_ci(method="exact")
+    for low, high in found:
+        assert (low, high) == pytest.approx((exact.low, 1.0))
+    low, high = bootstrap.intervals(actual, 1 - actual, np.arange(60) // 3, 2, 200, 0).accuracy
+    assert (low, high) == pytest.approx((0.0, 1 - exact.low))
+
+
+def test_a_score_of_few_groups_has_the_bound_of_those():
+    always = np.ones(100)
+    assert bootstrap.interval(always, 50, concerned=5).low == pytest.approx(
+        binomtest(5, 5).proportion_ci(method="exact").low
+    )
+    assert math.isnan(bootstrap.interval(np.zeros(100), 50, concerned=0).low)
 
 
 def test_resampling_with_scipy_gives_a_like_interval():

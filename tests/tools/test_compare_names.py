@@ -148,6 +148,16 @@ def test_a_deviation_tells_short_scratch_and_changed_apart(recipe: Recipe) -> No
     assert deviation(lacking, wanted, run).changed == {"train.epochs": (MISSING, 10)}
 
 
+def test_what_recipes_leave_open_is_told_where_it_is_not_what_the_papers_did() -> None:
+    run = load_recipe("bah2022").run("ck48-residual")
+    wanted = dict(run.members(False))["s0"]
+    open_keys = {"train.precision": "float32", "train.warmup_epochs": 0}
+    assert deviation({**wanted, **open_keys}, wanted, run).none
+    for key, value in (("train.precision", "mixed_bfloat16"), ("train.warmup_epochs", 2)):
+        told = deviation({**wanted, **open_keys, key: value}, wanted, run)
+        assert told.changed == {key: (value, open_keys[key])}
+
+
 def test_the_nearest_to_the_recipe_ranks_first() -> None:
     order = [Deviation(), Deviation((9, 10)), Deviation((2, 10)), Deviation(scratch=True)]
     order.append(Deviation(changed={"train.seed": (1, 0)}))

@@ -50,15 +50,25 @@ class Drawn:
     classes: list[str]
     counts: Integers
     """RESAMPLES x K x K, rows actual."""
-    groups: int
+    groups: Integers
+    """G x K x K, the matrix of each group."""
 
     def bounds(self, metric: str) -> Bounds | None:
         """95 % interval of a metric; None where no confusion matrix gives it (AUC), or groups are too few."""
         values = score(self.counts, metric, self.classes)
         if values is None or not len(values):
             return None
-        found = interval(values, self.groups)
+        found = interval(values, len(self.groups), self._concerned(metric))
         return (found.low, found.high) if math.isfinite(found.low) else None
+
+    def _concerned(self, metric: str) -> int:
+        """How many groups a metric is about: of a class, those with faces that are (or are called) so."""
+        section, _, name = metric.rpartition(".")
+        called = section.removeprefix("per_class.")
+        if called == section:
+            return len(self.groups)
+        faces = self.groups.sum(axis=1 if name == "precision" else 2)
+        return int((faces[:, self.classes.index(called)] > 0).sum())
 
 
 def draw(tables: Sequence[Results]) -> Drawn:
@@ -77,7 +87,8 @@ def draw(tables: Sequence[Results]) -> Drawn:
     )
     groups = np.concatenate([one.faces["group"].to_numpy(np.int64) for one in tables])
     counts = counts_by_group(groups, outcomes, size**2)
-    return Drawn(classes, resample(counts, RESAMPLES, seed=0).reshape(-1, size, size), len(counts))
+    drawn = resample(counts, RESAMPLES, seed=0)
+    return Drawn(classes, drawn.reshape(-1, size, size), counts.reshape(-1, size, size))
 
 
 def _numbers(of: Results, column: str, number: dict[str, int]) -> Integers:

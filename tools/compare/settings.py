@@ -14,6 +14,8 @@ from tools.recipes.recipe import Overrides
 MISSING = object()
 FILES = ("model.weights", "data.path")
 """Settings that may be a path: where it lies on one machine is nobody's business."""
+OPEN = {"train.precision": "float32", "train.warmup_epochs": 0}
+"""What recipes leave to whoever runs them, and what the papers did."""
 PER_EPOCH = ("train.warmup_epochs", "train.freeze_epochs")
 
 
@@ -118,6 +120,7 @@ def deviation(has: Overrides, wanted: Overrides, run: Run) -> Deviation:
         and has.get("model.weights") is None
     ):
         scratch, wanted = True, {**wanted, **run.without_imagenet}
+    wanted = {**{key: value for key, value in OPEN.items() if key in has}, **wanted}
     other_nets = tuple(f"archs.{arch}." for arch in {wanted.get("model.arch")} - {has.get("model.arch")})
     left = {key: value for key, value in differences(has, wanted).items() if not key.startswith(other_nets)}
     epochs = None
