@@ -7,13 +7,15 @@ Each run is `python -m stages.train` in a folder of its own, with params.yaml as
 seed and epochs. TensorFlow, JAX and PyTorch draw different numbers from one seed, so equal bits can't be
 expected, but equal accuracy can. Printed: the accuracy on validation of each run's best epoch, mean and
 standard deviation over the seeds for each backend, and for each pair the difference of the means with the
-95 % interval that the spread over seeds gives (Welch).
+95 % interval that the spread over seeds gives (Welch). With --json runs are kept in that file as they end,
+and those that it has of the same params.yaml and faces are not done again.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import math
 import os
@@ -30,6 +32,7 @@ from ruamel.yaml import YAML
 from scipy.stats import t as student
 
 from stages.errors import CandidError, run
+from stages.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 INPUTS = ("faces.npy", "splits.csv", "class_weights.json")
@@ -71,6 +74,14 @@ def train(backend: str, seed: int, epochs: int, data: Path, folder: Path) -> dic
     }
 
 
+def state(data: Path, epochs: int) -> str:
+    """Name what the runs depend on besides backend and seed: settings, faces, epochs."""
+    digest = hashlib.sha256(str(epochs).encode())
+    for path in [ROOT / "params.yaml", *(data / name for name in INPUTS)]:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
 def difference(first: list[float], second: list[float]) -> tuple[float, float]:
     """Difference of the means and half of its 95 % interval (Welch 1947)."""
     gap = float(np.mean(first) - np.mean(second))
@@ -104,15 +115,26 @@ def main() -> int:
             raise CandidError(
                 f"{options.data / name}: no such file; expected what `dvc repro class_weights` writes"
             )
+    of = state(options.data, options.epochs)
+    kept = (
+        json.loads(options.json.read_text(encoding="utf-8"))
+        if options.json and options.json.is_file()
+        else []
+    )
+    done = {(row["backend"], row["seed"]): row for row in kept if row["of"] == of}
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         for seed in range(options.seeds):  # in turns, so that what else the machine does falls on all
             for backend in options.backends:
-                folder = Path(scratch) / f"{backend}-{seed}"
-                found.append(train(backend, seed, options.epochs, options.data, folder))
-                print("  ".join(f"{key} {value}" for key, value in found[-1].items()), flush=True)
+                row = done.get((backend, seed))
+                if row is None:
+                    folder = Path(scratch) / f"{backend}-{seed}"
+                    row = {**train(backend, seed, options.epochs, options.data, folder), "of": of}
+                found.append(row)
+                print("  ".join(f"{key} {value}" for key, value in row.items() if key != "of"), flush=True)
                 if options.json:
-                    options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+                    done[backend, seed] = row
+                    write_json(options.json, list(done.values()))
     accuracy = {
         name: [row["accuracy"] for row in found if row["backend"] == name] for name in options.backends
     }

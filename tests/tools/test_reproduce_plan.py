@@ -25,7 +25,6 @@ from tools.reproduce.cost import MULTIPLY_ADDS, core_hours
 from tools.reproduce.needs import Needs, answers
 from tools.reproduce.overrides import hydra, read_set, unsettled
 from tools.reproduce.plan import Asked, Planned, mark_done, plan
-from tools.reproduce.workers import environment, list_gpus
 
 PARAMS = read_yaml(REPOSITORY / "params.yaml")
 CATALOGUE = read_catalogue()
@@ -280,15 +279,6 @@ def test_multiply_adds_are_those_of_the_page_on_nets() -> None:
     rows = re.findall(r"^\| `(\w+)` \|.*\| ([\d.]+) M \|", page, re.M)
     assert {name: float(millions) * 1e6 for name, millions in rows} == pytest.approx(MULTIPLY_ADDS)
     assert set(MULTIPLY_ADDS) == set(PARAMS["archs"])
-
-
-def test_each_worker_sees_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
-    assert list_gpus() == ["3", "5"]
-    assert [environment(n, ["3", "5"])["CUDA_VISIBLE_DEVICES"] for n in (1, 2, 3)] == ["3", "5", "3"]
-    assert environment(1, ["7"])["CUDA_VISIBLE_DEVICES"] == "3, 5", "one is left as it is"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert list_gpus() == []
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(

@@ -16,6 +16,7 @@ from stages.errors import CandidError
 from tools.reproduce.queue import Queue
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+THREADS = "TF_NUM_INTRAOP_THREADS"
 MOST_RESTARTS = 3
 PATIENCE_SECONDS = 30.0
 
@@ -43,7 +44,7 @@ class Workers:
                 process = subprocess.Popen(
                     [*command, *(["--clean"] if number == 1 else [])],
                     cwd=self.queue.root,
-                    env=environment(number, self.gpus),
+                    env=environment(number, self.gpus, self.count),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -79,6 +80,9 @@ class Workers:
             CandidError: the workers end again and again, and nothing was run.
         """
         if self.any():
+            if self.restarts < MOST_RESTARTS and self._some_ended() and self.queue.waiting():
+                self.restarts += 1
+                self.start()
             return []
         lost = [
             name
@@ -92,6 +96,9 @@ class Workers:
         self.restarts += 1
         self.start()
         return lost
+
+    def _some_ended(self) -> bool:
+        return any(process.poll() is not None for process in self.processes.values())
 
     def stop(self) -> None:
         """End ours: at once those that idle, else when what they run has ended."""
@@ -130,11 +137,17 @@ def is_worker(file: Path) -> bool:
     return not told.exists() or b"queue-worker" in told.read_bytes()
 
 
-def environment(number: int, gpus: Sequence[str]) -> dict[str, str]:
-    """What worker `number` (from 1) and its stages see: this Python first, and one GPU of several."""
+def environment(number: int, gpus: Sequence[str], count: int) -> dict[str, str]:
+    """What worker `number` (from 1) of `count` and its stages see.
+
+    This Python first; one GPU of several; without a GPU a share of the cores, since trainings side by side
+    that each divide an operation over all cores wait for each other.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     pinned = {VISIBLE: gpus[(number - 1) % len(gpus)]} if len(gpus) > 1 else {}
-    return {**os.environ, "PATH": path, **pinned}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = {THREADS: str(max(1, cores // count))} if count > 1 and not gpus else {}
+    return {**share, **os.environ, "PATH": path, **pinned}
 
 
 def list_gpus() -> list[str]:
