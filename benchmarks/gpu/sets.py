@@ -16,12 +16,13 @@ from stages.errors import CandidError
 
 ROOT = Path(__file__).resolve().parents[2]
 LAST = "data/class_weights.json"
+COMMIT = "commit.txt"
 
 
 def prepare(run: Run, folder: Path) -> Path:
-    """Return the folder with data/ for a run; made where it is not there yet.
+    """Return the folder with data/ for a run; made where it is not there yet, or of another commit.
 
-    Stages that an earlier set shares come out of DVC's cache.
+    What did not change, and stages that an earlier set shares, come out of DVC's cache.
 
     Args:
         folder: holds the sets, each under its name, and the clone they are made in.
@@ -30,11 +31,16 @@ def prepare(run: Run, folder: Path) -> Path:
         CandidError: a stage failed; its own line stands above.
     """
     made = folder / run.data
-    if (made / LAST).is_file():
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    if (made / LAST).is_file() and (made / COMMIT).is_file() and (made / COMMIT).read_text() == commit:
         return made
     clone = folder / "clone"
     if not clone.is_dir():
         _call("git", "clone", "--quiet", str(ROOT), str(clone), folder=folder.parent)
+    _call("git", "fetch", "--quiet", str(ROOT), "HEAD", folder=clone)
+    _call("git", "reset", "--quiet", "--hard", "FETCH_HEAD", folder=clone)
     yaml = YAML()
     params = yaml.load((clone / "params.yaml").read_text(encoding="utf-8"))
     for name in DATA_SECTIONS:
@@ -46,6 +52,9 @@ def prepare(run: Run, folder: Path) -> Path:
     # Links: neither stages nor DVC write into a file that is there, they put another in its place.
     shutil.copytree(clone / "data", aside / "data", copy_function=os.link)
     shutil.copytree(clone / "metrics", aside / "metrics")
+    (aside / COMMIT).write_text(commit)
+    if made.exists():
+        shutil.rmtree(made)
     aside.rename(made)
     return made
 
