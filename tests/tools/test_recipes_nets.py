@@ -17,7 +17,7 @@ def test_the_nets_are_those_of_the_registry() -> None:
         assert found[name].settings.model_json_schema() == net.settings.model_json_schema()
         assert found[name].settings() == found[name].settings.model_validate(net.settings().model_dump())
         assert found[name].smallest == net.smallest
-        assert found[name].preset == (net.preset is not None)
+        assert found[name].preset == net.preset
 
 
 def test_reading_recipes_takes_no_keras() -> None:

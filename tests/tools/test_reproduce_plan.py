@@ -20,6 +20,7 @@ from tests.conftest import REPOSITORY
 from tests.tools.recipe_project import RecipeProject, made
 from tools.compare.found import read_experiments
 from tools.compare.settings import flat
+from tools.recipes import load_recipe
 from tools.reproduce import __main__ as command
 from tools.reproduce.cost import MULTIPLY_ADDS, core_hours
 from tools.reproduce.needs import Needs, answers
@@ -97,6 +98,43 @@ def test_without_a_hub_a_run_goes_from_scratch_and_is_called_so(project: RecipeP
     assert names(planned(project, runs=["transfer"], online=False)) == ["transfer"]
 
 
+def test_weights_that_set_names_are_neither_left_out_nor_asked_for_elsewhere(
+    project: RecipeProject, tmp_path: Path
+) -> None:
+    folder = {"model.weights": str(tmp_path)}
+    (one,) = planned(project, runs=["transfer"], online=False, changes=folder)
+    assert one.called.startswith("made2024-transfer-set_")
+    assert (one.lacking, one.instead) == (None, None)
+    assert one.overrides["model.weights"] == str(tmp_path)
+    assert one.overrides["train.freeze_epochs"] == 5
+    (one,) = planned(project, runs=["transfer"], online=False, changes={"model.weights": "imagenet"})
+    assert one.called == "made2024-transfer"
+    assert "kaggle.com can't be reached" in (one.lacking or "")
+    with pytest.raises(CandidError, match=r"--scratch and --set model.weights=.*: expected one of the two"):
+        planned(project, runs=["transfer"], scratch=True, changes=folder)
+
+
+def test_null_for_the_weights_is_from_scratch_also_where_a_hub_answers(project: RecipeProject) -> None:
+    (one,) = planned(project, runs=["transfer"], changes={"model.weights": None})
+    assert one.called == "made2024-transfer-scratch"
+    assert (one.overrides["model.weights"], one.overrides["train.freeze_epochs"]) == (None, 0)
+    assert one == planned(project, runs=["transfer"], scratch=True)[0]
+
+
+def test_imagenet_weights_that_set_asks_for_have_to_be_in_reach(project: RecipeProject) -> None:
+    changes = {"model.arch": "vgg11", "model.weights": "imagenet"}
+    (one,) = planned(project, online=False, changes=changes)
+    assert "--set model.weights=/absolute/folder with vgg_11_imagenet as keras-hub's save_to_preset" in (
+        one.lacking or ""
+    )
+    assert planned(project, changes=changes)[0].lacking is None
+    other = project.root / "hub/models/keras/vgg/keras/vgg_11_imagenet_other/1"
+    other.mkdir(parents=True)
+    assert planned(project, online=False, changes=changes)[0].lacking is not None
+    (other.parents[1] / "vgg_11_imagenet").mkdir()
+    assert planned(project, online=False, changes=changes)[0].lacking is None
+
+
 def test_a_run_that_has_no_other_way_is_left_out_without_the_weights(project: RecipeProject) -> None:
     recipe = project.recipe
     run = replace(recipe.run("transfer"), without_imagenet=None)
@@ -112,6 +150,17 @@ def test_a_run_that_has_no_other_way_is_left_out_without_the_weights(project: Re
         ({"train.batch_size": "many"}, "train.batch_size = 'many'"),
         ({"trian.seed": 1}, "unknown key trian.seed; expected a key of data"),
         ({"model.arch": "resnet51"}, "model.arch = 'resnet51': expected one of residual_cnn"),
+        ({"model.weights": "imagenet"}, "baseline_cnn has no ImageNet weights; expected null"),
+        ({"model.weights": "/no/such.keras"}, "model.weights = '/no/such.keras': no such file or folder"),
+        ({"train.augment.crop": 100}, "train.augment.crop = 100: expected at most data.image_size = 48"),
+        ({"train.freeze_epochs": 3}, "a frozen body of random weights learns nothing; expected 0"),
+        ({"data.classes": ["hapy"]}, "data.classes = 'hapy': expected angry, disgust"),
+        ({"archs.nonet.x": 1}, "unknown key archs.nonet.x; expected a key of one of residual_cnn"),
+        ({"archs.vgg16.nonsense": 7}, "unknown key archs.vgg16.nonsense; expected one of scaling"),
+        ({"archs.vgg16.dropout": 7}, "archs.vgg16.dropout = 7: "),
+        (read_set(["archs.x.y=2020-01-01"]), "unknown key archs.x.y; expected a key of one of"),
+        (read_set(["train.seed=2020-01-01"]), "train.seed = datetime.date(2020, 1, 1): "),
+        (read_set(["train.plateau={}"]), "train.plateau = {}: expected the keys below it"),
     ],
 )
 def test_a_change_that_no_stage_would_take_is_refused(
@@ -120,6 +169,20 @@ def test_a_change_that_no_stage_would_take_is_refused(
     with pytest.raises(CandidError) as error:
         planned(project, changes=changes)
     assert words in str(error.value)
+
+
+def test_every_member_has_to_stand_the_change(project: RecipeProject) -> None:
+    recipe = load_recipe("bah2022", REPOSITORY / "recipes", REPOSITORY / "params.yaml")
+    asked = Asked([recipe.run("ck48-residual")], (True,), changes={"split.folds": 5})
+    with pytest.raises(CandidError, match=r"the command line: split.fold = 5: expected 0 to 4"):
+        plan(recipe, asked, PARAMS, needs(project))
+
+
+def test_epochs_are_said_once(project: RecipeProject) -> None:
+    with pytest.raises(CandidError, match=r"--epochs 5 and --set train.epochs=3: expected one of the two"):
+        planned(project, epochs=5, changes={"train.epochs": 3})
+    with pytest.raises(CandidError, match=r"train.freeze_epochs = 'some': "):
+        planned(project, epochs=5, changes={"train.freeze_epochs": "some"})
 
 
 def test_members_and_what_they_run_over_are_not_mixed_up(project: RecipeProject) -> None:

@@ -1,4 +1,4 @@
-"""Holds the complete settings of a run against the classes that the stages read them with."""
+"""Holds complete settings against the classes that the stages read them with, and against each other."""
 
 from __future__ import annotations
 
@@ -33,63 +33,66 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 class Checker:
-    """Checks the settings of one recipe over one params.yaml."""
+    """Checks settings over one params.yaml."""
 
-    def __init__(self, file: str, params: Mapping[str, Any], catalogue: Mapping[str, Dataset]) -> None:
-        """Take the recipe's file (for messages), params.yaml and the datasets as read."""
-        self.file = file
+    def __init__(self, source: str, params: Mapping[str, Any], catalogue: Mapping[str, Dataset]) -> None:
+        """Take where the settings come from (for messages: a file), params.yaml and the datasets as read."""
+        self.source = source
         self.params = params
         self.catalogue = catalogue
 
-    def check(self, settings: Settings, line: int) -> None:
+    def check(self, settings: Settings, line: int | None = None) -> None:
         """Put the settings over params.yaml and refuse what a stage would refuse.
 
         Args:
             settings: dotted overrides.
-            line: of the run, for a fault that belongs to no single override.
+            line: of the run, for a fault that belongs to no single override; None where there are no lines.
 
         Raises:
-            CandidError: file, line, key, value and what is allowed.
+            CandidError: source, line, key, value and what is allowed.
         """
         params: dict[str, Any] = copy.deepcopy(dict(self.params))
         for key, value in settings.values.items():
-            self._put(params, key, value, settings.lines[key])
+            self._put(params, key, value, self._at(settings.lines.get(key)))
         for name, kind in SECTIONS.items():
-            self._section(name, kind, params[name], settings, line)
+            self._section(name, kind, params.get(name), settings, line)
         arch = params["model"]["arch"]
         if arch not in nets():
             self._refuse("model.arch", arch, f"expected one of {', '.join(nets())}", settings, line)
         for name in {arch, *(key.split(".")[1] for key in settings.values if key.startswith("archs."))}:
-            self._section(f"archs.{name}", nets()[name].settings, params["archs"][name], settings, line)
+            self._section(f"archs.{name}", nets()[name].settings, params["archs"].get(name), settings, line)
         self._together(params, settings, line)
 
-    def _put(self, params: dict[str, Any], key: str, value: Any, line: int) -> None:
+    def _at(self, line: int | None) -> str:
+        return self.source if line is None else f"{self.source}:{line}"
+
+    def _put(self, params: dict[str, Any], key: str, value: Any, at: str) -> None:
         first, *path = key.split(".")
         known = [*SECTIONS, "archs"]
         if first not in known or not path:
-            raise CandidError(f"{self.file}:{line}: unknown key {key}; expected a key of {', '.join(known)}")
+            raise CandidError(f"{at}: unknown key {key}; expected a key of {', '.join(known)}")
         if first == "archs" and (path[0] not in nets() or len(path) < 2):
-            raise CandidError(
-                f"{self.file}:{line}: unknown key {key}; expected a key of one of {', '.join(nets())}"
-            )
-        place = params[first]
+            raise CandidError(f"{at}: unknown key {key}; expected a key of one of {', '.join(nets())}")
+        place = params.setdefault(first, {})
         for part in path[:-1]:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
-                raise CandidError(f"{self.file}:{line}: unknown key {key}; {part} has no keys below it")
+                raise CandidError(f"{at}: unknown key {key}; {part} has no keys below it")
         if isinstance(place.get(path[-1]), dict):
-            raise CandidError(f"{self.file}:{line}: {key} = {value!r}: expected the keys below it")
+            raise CandidError(f"{at}: {key} = {value!r}: expected the keys below it")
         place[path[-1]] = value
 
-    def _section(self, name: str, kind: type[Section], value: Any, settings: Settings, line: int) -> None:
+    def _section(
+        self, name: str, kind: type[Section], value: Any, settings: Settings, line: int | None
+    ) -> None:
         try:
             kind.model_validate(value)
         except ValidationError as error:
             place = error.errors(include_url=False)[0]["loc"]
             key = ".".join([name, *(part for part in place if isinstance(part, str))])
-            check(name, kind, value, f"{self.file}:{settings.line(key) or line}")
+            check(name, kind, value, self._at(settings.line(key) or line))
 
-    def _together(self, params: dict[str, Any], settings: Settings, line: int) -> None:
+    def _together(self, params: dict[str, Any], settings: Settings, line: int | None) -> None:
         """Check what no section can see alone."""
         data, model, train = params["data"], params["model"], params["train"]
         net = nets()[model["arch"]]
@@ -115,5 +118,5 @@ class Checker:
             told = f"{model['arch']} needs at least {net.smallest}"
             self._refuse(key, crop or side, told, settings, line)
 
-    def _refuse(self, key: str, value: Any, told: str, settings: Settings, line: int) -> None:
-        raise CandidError(f"{self.file}:{settings.line(key) or line}: {key} = {value!r}: {told}")
+    def _refuse(self, key: str, value: Any, told: str, settings: Settings, line: int | None) -> None:
+        raise CandidError(f"{self._at(settings.line(key) or line)}: {key} = {value!r}: {told}")

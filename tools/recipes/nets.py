@@ -27,8 +27,8 @@ class NetFacts:
     settings: type[Section]
     smallest: int
     """Side in pixels of the smallest face it takes."""
-    preset: bool
-    """Whether there are ImageNet weights for it."""
+    preset: str | None
+    """keras-hub's name of its ImageNet weights; None where there are none."""
 
 
 @cache
@@ -46,7 +46,7 @@ def nets() -> dict[str, NetFacts]:
                 options = {option.arg: ast.literal_eval(option.value) for option in net.keywords}
                 name = ast.literal_eval(key)
                 kind = known[ast.unparse(net.args[0])]
-                found[name] = NetFacts(kind, options.get("smallest", 8), options.get("preset") is not None)
+                found[name] = NetFacts(kind, options.get("smallest", 8), options.get("preset"))
     return found
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from stages.catalogue import Archive, Dataset, members
 from stages.download.obtain import MIRROR
 from tools.compare.settings import flat
+from tools.recipes.nets import nets
 from tools.recipes.recipe import Overrides
 
 KAGGLE = "https://www.kaggle.com"
@@ -100,20 +101,19 @@ class Needs:
 
     def weights(self, overrides: Overrides) -> str | None:
         """What is missing of a run's ImageNet weights; None where they are kept here or a hub answers."""
-        arch = str({**flat(self.params), **overrides}["model.arch"])
-        key = ("imagenet", arch)
+        net = nets().get({**flat(self.params), **overrides}["model.arch"])
+        if net is None or net.preset is None:
+            return None  # such settings are refused
+        preset = net.preset
+        key = ("imagenet", preset)
         if key not in self._known:
-            kept = any(
-                _letters(folder.name).startswith(_letters(arch)) and folder.name.endswith("imagenet")
-                for folder in (self.hub / "models").glob("*/*/*/*")
+            here = any((self.hub / "models").glob(f"*/*/*/{preset}")) or self.online(KAGGLE)
+            told = (
+                f"ImageNet weights: {KAGGLE} can't be reached from here (offline: "
+                f"--set model.weights=/absolute/folder with {preset} as keras-hub's save_to_preset wrote it)"
             )
-            here = kept or self.online(KAGGLE)
-            self._known[key] = None if here else f"ImageNet weights: {KAGGLE} can't be reached from here"
+            self._known[key] = None if here else told
         return self._known[key]
-
-
-def _letters(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
 def hub_folder() -> Path:

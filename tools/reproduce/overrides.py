@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from stages.catalogue import Dataset
 from stages.errors import CandidError
-from stages.settings import check
-from tools.compare.settings import differences, flat, merged
+from tools.compare.settings import differences, flat
 from tools.gate.freshness import MISSING, look_up
-from tools.recipes.check import SECTIONS
-from tools.recipes.nets import nets
+from tools.recipes.check import SECTIONS, Checker
+from tools.recipes.lines import Settings
 from tools.recipes.recipe import Overrides
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -65,33 +66,33 @@ def read_set(texts: Sequence[str]) -> Overrides:
             raise CandidError(f"--set {text}: not YAML: {' '.join(str(error).split())}") from None
         found |= (
             {f"{key}.{inner}": one for inner, one in flat(read).items()}
-            if isinstance(read, Mapping)
+            if isinstance(read, Mapping) and read
             else {key: read}
         )
     return found
 
 
-def check_settings(params: Mapping[str, Any], overrides: Overrides, where: str) -> None:
-    """Hold what the stages would read against their classes.
+def check_settings(
+    params: Mapping[str, Any], catalogue: Mapping[str, Dataset], overrides: Overrides, where: str
+) -> None:
+    """Hold what the stages would read against their classes, as recipes are; look for the initial weights.
 
     Args:
         params: params.yaml.
-        overrides: put over it.
+        catalogue: the datasets.
+        overrides: put over params.yaml.
         where: what asked for them, for the message.
 
     Raises:
         CandidError: the key, its value and what is allowed.
     """
-    for key in overrides:
-        if key.split(".")[0] not in (*SECTIONS, "archs"):
-            raise CandidError(f"{where}: unknown key {key}; expected a key of {', '.join(SECTIONS)}, archs")
-    whole = merged(params, overrides)
-    for name, kind in SECTIONS.items():
-        check(name, kind, whole.get(name), where)
-    arch = whole["model"]["arch"]
-    if arch not in nets():
-        raise CandidError(f"{where}: model.arch = {arch!r}: expected one of {', '.join(nets())}")
-    check(f"archs.{arch}", nets()[arch].settings, whole["archs"].get(arch), where)
+    Checker(where, params, catalogue).check(Settings(overrides))
+    weights = {**flat(params), **overrides}["model.weights"]
+    if weights not in (None, "imagenet") and not Path(weights).exists():
+        raise CandidError(
+            f"{where}: model.weights = {weights!r}: no such file or folder; expected null, imagenet, "
+            "a .keras file or a folder with a keras-hub preset"
+        )
 
 
 def unsettled(

@@ -60,6 +60,13 @@ def plan(recipe: Recipe, asked: Asked, params: Mapping[str, Any], needs: Needs) 
     Raises:
         CandidError: no member fits, or a change is none that the stages would take.
     """
+    changes = asked.changes or {}
+    if asked.epochs is not None and "train.epochs" in changes:
+        told = f"--epochs {asked.epochs} and --set train.epochs={changes['train.epochs']}"
+        raise CandidError(f"{told}: expected one of the two")
+    if asked.scratch and changes.get("model.weights") is not None:
+        told = f"--scratch and --set model.weights={changes['model.weights']}"
+        raise CandidError(f"{told}: expected one of the two")
     found: list[Planned] = []
     for run in asked.runs:
         for honest in asked.honest:
@@ -76,17 +83,14 @@ def plan(recipe: Recipe, asked: Asked, params: Mapping[str, Any], needs: Needs) 
 def _run(
     recipe: Recipe, run: Run, honest: bool, asked: Asked, params: Mapping[str, Any], needs: Needs
 ) -> list[Planned]:
-    plain = dict(run.members(honest))
-    weights = any(settings.get("model.weights") == "imagenet" for settings in plain.values())
-    missing = needs.weights(next(iter(plain.values()))) if weights and not asked.scratch else None
-    scratch = weights and run.without_imagenet is not None and (asked.scratch or missing is not None)
+    scratch, missing = _weights(run, honest, asked, params, needs)
     found: list[Planned] = []
     for suffix, settings in run.members(honest, imagenet=not scratch):
         if asked.members and not any(fnmatchcase(suffix, pattern) for pattern in asked.members):
             continue
         whole, changed = _changed(settings, run, honest, asked, params)
-        if not found:
-            check_settings(params, whole, "the command line" if changed else f"recipes/{recipe.key}.yaml")
+        where = "the command line" if changed else f"recipes/{recipe.key}.yaml"
+        check_settings(params, needs.catalogue, whole, where)
         epochs = None if asked.epochs is None or "train.epochs" not in changed else asked.epochs
         others = {key: value for key, value in changed.items() if key in (asked.changes or {})}
         if whole.get("data.dataset") == OWN:
@@ -98,23 +102,41 @@ def _run(
     return found
 
 
+def _weights(
+    run: Run, honest: bool, asked: Asked, params: Mapping[str, Any], needs: Needs
+) -> tuple[bool, str | None]:
+    """Whether a run goes without the ImageNet weights that its recipe names, and what is missing of them.
+
+    Weights that --set names are never left out; null there leaves the recipe's out, as --scratch does.
+    """
+    changes = asked.changes or {}
+    named = "model.weights" in changes
+    members = [settings for _, settings in run.members(honest)]
+    has_other_way = run.without_imagenet is not None and any(_asks_imagenet(one) for one in members)
+    if has_other_way and (asked.scratch or (named and changes["model.weights"] is None)):
+        return True, None
+    whole = [{**flat(params), **settings, **changes} for settings in members]
+    missing = next((needs.weights(one) for one in whole if _asks_imagenet(one)), None)
+    return missing is not None and has_other_way and not named, missing
+
+
+def _asks_imagenet(settings: Overrides) -> bool:
+    return bool(settings.get("model.weights") == "imagenet")
+
+
 def _changed(
     settings: Overrides, run: Run, honest: bool, asked: Asked, params: Mapping[str, Any]
 ) -> tuple[Overrides, Overrides]:
     """Complete overrides with what the command line changes, and that alone."""
-    every = {**flat(params), **settings}
+    every, changes = {**flat(params), **settings}, asked.changes or {}
     over = run.honest_over if honest else run.over
-    for key in asked.changes or {}:
+    for key in changes:
         if key in over:
             raise CandidError(f"--set {key}: {run.name} runs over it; choose with --members")
-    changed = differences_to(every, asked.changes or {})
+    changed = differences_to(every, changes)
     if asked.epochs is not None:
-        companions = shortened({**every, **changed}, asked.epochs)
-        changed |= {
-            key: value
-            for key, value in companions.items()
-            if key == "train.epochs" or key not in (asked.changes or {})
-        }
+        companions = shortened(every, asked.epochs)
+        changed |= {key: value for key, value in companions.items() if key not in changes}
     return {**settings, **changed}, changed
 
 
