@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stages.errors import CandidError
+from tests.conftest import REPOSITORY
 from tests.tools.gate_project import faces
 from tests.tools.recipe_project import RecipeProject, made
 from tools.compare.__main__ import main
@@ -73,6 +74,49 @@ def test_all_numbers_on_demand(project: RecipeProject, capsys: pytest.CaptureFix
     assert line(text, "macro AUC").startswith("macro AUC 90 T2 ")
     assert "support" not in text
     assert "plain-large" not in text
+
+
+def test_what_was_recorded_for_the_shipped_recipe_fits_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    main(["bah2022", "--full", "--from", "recipes/measured/bah2022"])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 100
+    row = text.splitlines().index(next(one for one in text.splitlines() if one.startswith("ck48-residual ")))
+    assert "99.2 ±0.8 (98.3–99.8)" in text.splitlines()[row]
+    assert text.splitlines()[row + 1].split() == ["a,b,c,d", "a,b,e,d"]
+    assert "by the settings of the recipe, but for the letters, under" in " ".join(text.split())
+
+
+def test_the_summary_says_which_numbers_are_of_bent_runs(
+    project: RecipeProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def short() -> str:
+        return " ".join(said(capsys, "--only", "plain", "plain-large").split())
+
+    project.member("plain", honest=True, behind="2epochs", train__epochs=2, train__warmup_epochs=1)
+    assert "by the settings of the recipe, under the protocol" in short()
+    assert "- 1 honest run is shortened, changed or from scratch: see the letters." in short()
+    assert "the one published (shortened, changed or from scratch)." in short()
+    project.member("plain-large", honest=True)
+    assert "the one published (2 runs, 1 of them shortened, changed or from scratch)." in short()
+    project.member("plain-large", train__batch_size=8)
+    assert "- 1 measured run and 1 honest run are shortened, changed or from scratch" in short()
+    assert "the one measured under the paper's protocol (shortened, changed or from scratch)." in short()
+
+
+def test_the_summary_says_so_also_where_no_number_is_published(
+    project: RecipeProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = project.root / "recipes/made2024.yaml"
+    published = "    published:\n      - {source: Table 1, metric: accuracy, value: 0.95}\n"
+    assert published in recipe.read_text(encoding="utf-8")
+    project.write("recipes/made2024.yaml", recipe.read_text(encoding="utf-8").replace(published, ""))
+    project.commit("without a number")
+    project.member("plain-large", train__batch_size=8)
+    text = " ".join(said(capsys, "--only", "plain-large").split())
+    assert "- 1 measured run is shortened, changed or from scratch: see the letters." in text
 
 
 def test_markdown_and_json_hold_the_same(project: RecipeProject, capsys: pytest.CaptureFixture[str]) -> None:

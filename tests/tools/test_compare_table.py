@@ -15,7 +15,9 @@ from stages.errors import CandidError
 from stages.evaluate.bootstrap import intervals
 from tests.tools.gate_project import CLASSES, faces
 from tests.tools.recipe_project import RecipeProject, made
-from tools.compare.found import read_blobs, read_experiments
+from tools.compare.found import Experiment, read_blobs, read_experiments
+from tools.compare.measured import Measured, gather
+from tools.compare.names import Name
 from tools.compare.rows import Row, Table
 from tools.compare.seconds import note_attempt, seconds_of
 from tools.compare.table import build, choose
@@ -123,6 +125,49 @@ def test_one_repeat_spreads_over_its_folds_and_says_what_is_missing(project: Rec
     assert "3 of 6 experiments" in found.notes
 
 
+def measured_of(project: RecipeProject, run: str, values: dict[str, float]) -> Measured:
+    """A run of the recipe of which these members were measured."""
+    found = project.recipe.run(run)
+    params = dict(found.members(False))
+    experiments = [
+        Experiment(Name(run, member=suffix), suffix, "c", "b", 0, params[suffix], {"accuracy": value})
+        for suffix, value in values.items()
+    ]
+    (one,) = gather(found, False, experiments)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("run", "values", "mean", "sd", "over"),
+    [
+        ("repeated", {"r0-f0": 0.9, "r0-f1": 0.8, "r0-f2": 0.7, "r1-f0": 0.1}, 0.8, 0.1, "3 folds"),
+        ("repeated", {"r0-f0": 0.9, "r0-f2": 0.7}, 0.8, 0.02**0.5, "2 of 3 folds"),
+        ("repeated", {"r1-f1": 0.9}, 0.9, None, "1 of 3 folds"),
+        ("repeated", {"r0-f0": 0.9, "r0-f1": 0.7, "r1-f0": 0.2}, 0.6, None, "3 of 6 folds"),
+        ("seeds", {"s1": 0.9}, 0.9, None, "1 of 3 seeds"),
+        ("seeds", {"s0": 0.9, "s2": 0.7}, 0.8, 0.02**0.5, "2 of 3 seeds"),
+    ],
+    ids=["a cut repeat", "a cut one alone", "a fold", "cut repeats", "a seed", "seeds"],
+)
+def test_a_mean_is_over_whole_repeats_or_says_of_what(
+    project: RecipeProject, run: str, values: dict[str, float], mean: float, sd: float | None, over: str
+) -> None:
+    found = measured_of(project, run, values).estimate("accuracy")
+    assert found is not None
+    assert (found.value, found.over) == (pytest.approx(mean), over)
+    assert found.sd == (None if sd is None else pytest.approx(sd))
+
+
+def test_the_interval_is_of_the_faces_that_make_the_mean(project: RecipeProject) -> None:
+    for fold in range(3):
+        project.member("repeated", f"r0-f{fold}", table=faces(90, fold))
+    whole = row(project, "repeated").measured.estimate
+    project.member("repeated", "r1-f0", table=faces(90, 7, right=0.1))
+    found = row(project, "repeated").measured
+    assert found.estimate == whole
+    assert "4 of 6 experiments" in found.notes
+
+
 def test_honest_stands_beside_it_with_its_own_members(project: RecipeProject) -> None:
     project.member("seeds", "s0")
     for fold in range(3):
@@ -150,7 +195,7 @@ def test_short_changed_and_scratch_runs_say_so(project: RecipeProject) -> None:
     )
     assert row(project, "transfer").measured.notes == (
         "20 epochs instead of 10",
-        "from scratch: no ImageNet weights were in reach",
+        "from scratch, without ImageNet weights",
     )
     project.member("seeds", "s0", behind="train.averaging_0_9", train__averaging=0.9)
     assert row(project, "seeds").measured.notes[0] == "another variation: train.averaging_0_9"

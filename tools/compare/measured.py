@@ -29,7 +29,7 @@ class Estimate:
     sd: float | None = None
     """Standard deviation (n - 1) between repeats, seeds or folds."""
     over: str = ""
-    """What `value` is the mean of and `sd` the spread of: 10 folds; empty: one experiment."""
+    """What `value` is the mean of and `sd` the spread of: 10 folds, 3 of 5 seeds; empty: one experiment."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,13 @@ class Measured:
     def estimate(self, metric: str) -> Estimate | None:
         """The number, its interval and its spread; None where the experiments don't have it.
 
-        Several members: the mean over the folds of a repeat first, then over the repeats.
+        Several members: the mean over the folds of a repeat first, then over the repeats, those with all their
+        folds alone. Where none has all, the mean of the folds there are.
 
         Args:
             metric: dotted place in metrics/test.json.
         """
-        values = {suffix: number(one.metrics, metric) for suffix, one in self.members.items()}
+        values = {suffix: number(self.members[suffix].metrics, metric) for suffix in self.counted}
         known = {suffix: value for suffix, value in values.items() if value is not None}
         if not known or len(known) < len(values):
             return None
@@ -97,40 +98,71 @@ class Measured:
         return self._mean(known, self.bounds(metric))
 
     def bounds(self, metric: str) -> Bounds | None:
-        """95 % interval over the test faces of all members; None where it can't be told."""
+        """95 % interval over the test faces of all that count; None where it can't be told."""
         if metric in self.stored or self.drawn is None:
             return self.stored.get(metric)
         return self.drawn.bounds(metric)
 
     @cached_property
     def drawn(self) -> pooled.Drawn | None:
-        """Resamples of the predictions; None unless those of all members are there."""
-        tables = pooled.read_tables(list(self.members.values()))
+        """Resamples of the predictions; None unless those of all that count are there."""
+        tables = pooled.read_tables([self.members[suffix] for suffix in self.counted])
         return pooled.draw(tables) if tables else None
 
+    @cached_property
+    def counted(self) -> list[str]:
+        """Suffixes of the members that make the number: of whole repeats, once there is one, else all.
+
+        A repeat that was cut would weigh as much by one fold as another by ten.
+        """
+        return [suffix for repeat in self._whole_repeats for suffix in repeat] or list(self.members)
+
+    @cached_property
+    def _repeats(self) -> list[list[str]]:
+        """Suffixes of the members that differ in their fold alone; without folds each is by itself."""
+        found: dict[str, list[str]] = {}
+        for suffix in self.members:
+            others = {key: value for key, value in self._varied(suffix).items() if key != FOLD}
+            found.setdefault(repr(sorted(others.items())), []).append(suffix)
+        return list(found.values())
+
+    @property
+    def _whole_repeats(self) -> list[list[str]]:
+        return [one for one in self._repeats if len(one) == self._folds]
+
+    @property
+    def _over(self) -> dict[str, list[Any]]:
+        return self.run.honest_over if self.honest else self.run.over
+
+    @property
+    def _folds(self) -> int:
+        return len(self._over.get(FOLD, [0]))
+
     def _mean(self, values: dict[str, float], bounds: Bounds | None) -> Estimate:
-        repeats: dict[str, list[float]] = {}
-        for suffix, value in values.items():
-            key = str(sorted((key, str(v)) for key, v in self._varied(suffix).items() if key != FOLD))
-            repeats.setdefault(key, []).append(value)
-        means = [statistics.fmean(folds) for folds in repeats.values()]
-        folds = max(map(len, repeats.values()))
-        if len(means) == 1:
-            spread, over = next(iter(repeats.values())), f"{folds} fold{'s' * (folds > 1)}"
+        means = [statistics.fmean(values[suffix] for suffix in one) for one in self._whole_repeats]
+        if self._folds == 1 or len(means) > 1:
+            spread = means
         else:
-            spread, over = means, f"{len(means)} {self._called()}"
-            over += f" of {folds} folds" if folds > 1 else ""
+            spread = list(values.values()) if len(means) == 1 or len(self._repeats) == 1 else []
         sd = statistics.stdev(spread) if len(spread) > 1 else None
-        return Estimate(statistics.fmean(means), bounds, sd, over)
+        return Estimate(statistics.fmean(means or values.values()), bounds, sd, self._called(len(means)))
+
+    def _called(self, whole: int) -> str:
+        """What the mean is over, `whole` being the repeats with all their folds."""
+        varied = [key for key, values in self._over.items() if key != FOLD and len(values) > 1]
+        name = "seeds" if all(key in SEEDS for key in varied) else "repeats"
+        if self._folds == 1:
+            return f"{_of(whole, len(self.wanted))} {name}"
+        if whole:
+            return f"{whole} {name} of {self._folds} folds" if whole > 1 else f"{self._folds} folds"
+        return f"{_of(len(self.members), self._folds if len(self._repeats) == 1 else len(self.wanted))} folds"
 
     def _varied(self, suffix: str) -> Overrides:
-        over = self.run.honest_over if self.honest else self.run.over
-        return {key: self.wanted[suffix][key] for key in over}
+        return {key: self.wanted[suffix][key] for key in self._over}
 
-    def _called(self) -> str:
-        over = self.run.honest_over if self.honest else self.run.over
-        varied = [key for key, values in over.items() if key != FOLD and len(values) > 1]
-        return "seeds" if all(key in SEEDS for key in varied) else "repeats"
+
+def _of(there: int, wanted: int) -> str:
+    return str(there) if there == wanted else f"{there} of {wanted}"
 
 
 def number(metrics: dict[str, Any], metric: str) -> float | None:

@@ -134,7 +134,7 @@ def deviations(of: Deviation) -> list[str]:
             f"shortened: {had} of {wanted} epochs" if had < wanted else f"{had} epochs instead of {wanted}"
         )
     if of.scratch:
-        told.append("from scratch: no ImageNet weights were in reach")
+        told.append("from scratch, without ImageNet weights")
     if of.changed:
         changes = [
             f"{key} {_value(shown(key, had))} instead of {_value(shown(key, wanted))}"

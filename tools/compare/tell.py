@@ -6,6 +6,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from tools.compare import words
@@ -14,7 +15,8 @@ from tools.compare.rows import Cell, Pair, Row, Table, notes
 
 WIDTH = 100
 Cells = tuple[str, ...]
-LEFT = ("run", "metric", "source", "measured (95 %)", "honest (95 %)")
+OURS = ("measured (95 %)", "honest (95 %)")
+LEFT = ("run", "metric", "source", *OURS)
 LEGEND = "In per cent; intervals by resampling groups of dependent faces; T, F, S: table, figure, section."
 
 
@@ -31,7 +33,8 @@ def as_text(table: Table, full: bool) -> str:
     lines += [*_heading(table.rows()), *_columns(_cells(table.rows(), marks))]
     if full:
         for pair in table.pairs:
-            lines += ["", *_wrapped(f"{pair.run.name}: {pair.run.about}"), *_times(pair), ""]
+            lines += ["", *_wrapped(f"{pair.run.name}: {pair.run.about}")]
+            lines += [*(line for told in _times(pair) for line in _wrapped(told)), ""]
             lines += _columns(_cells(pair.rows(full=True), marks, run=False))
     lines.append("")
     for letter, note in marks.legend():
@@ -96,7 +99,12 @@ def protocols(table: Table) -> Iterator[tuple[str, str]]:
     """What the published (and measured) and the honest numbers stand for; by run where they differ."""
     for honest, name in ((False, "published"), (True, "honest")):
         if honest:
-            yield "measured", "by the settings of the recipe, under the protocol of the published number"
+            bent = any(one.measured and not one.measured.deviation.none for one in table.pairs)
+            but = " but for the letters," if bent else ""
+            yield (
+                "measured",
+                f"by the settings of the recipe,{but} under the protocol of the published number",
+            )
         found = table.protocols(honest)
         for told, runs in found.items():
             yield name, told if len(found) == 1 else f"({', '.join(runs)}) {told}"
@@ -178,16 +186,33 @@ def _times(pair: Pair) -> list[str]:
 
 
 def _columns(rows: Sequence[Cells]) -> list[str]:
+    """Align the columns; where they are wider than the page, what is ours goes on in a second line."""
     head = rows[0]
     widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
+    ours = [place for place, name in enumerate(head) if name in OURS]
+    left = WIDTH - sum(widths) - 2 * (len(head) - 1) + sum(widths[place] for place in ours)
+    if sum(widths[place] for place in ours) > left:
+        small, large = sorted(ours, key=lambda place: widths[place])
+        widths[small] = min(widths[small], left // 2)
+        widths[large] = left - widths[small]
     lines = [
         "  ".join(
             cell.ljust(width) if name in LEFT else cell.rjust(width)
-            for name, cell, width in zip(head, row, widths, strict=True)
+            for name, cell, width in zip(head, line, widths, strict=True)
         ).rstrip()
         for row in rows
+        for line in _in_lines(row, widths)
     ]
     return [lines[0], "-" * max(map(len, lines)), *lines[1:]]
+
+
+def _in_lines(row: Cells, widths: Sequence[int]) -> Iterator[Cells]:
+    """Break the cells that are wider than their column at spaces."""
+    parts = [
+        [cell] if len(cell) <= width else textwrap.wrap(cell, width, break_long_words=False)
+        for cell, width in zip(row, widths, strict=True)
+    ]
+    return zip_longest(*parts, fillvalue="")
 
 
 def _markdown(rows: Sequence[Cells]) -> list[str]:

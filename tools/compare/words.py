@@ -10,6 +10,7 @@ from tools.compare.rows import Row, Table
 from tools.recipes import Published
 
 NONE = "–"
+BENT = "shortened, changed or from scratch"
 METRICS = {
     "macro.f1": "macro F1",
     "micro.f1": "micro F1",
@@ -115,14 +116,18 @@ def in_short(table: Table) -> list[str]:
             f"{inside} of {len(judged)} published number{'s lie' if len(judged) > 1 else ' lies'} within the "
             "95 % interval of what was measured under the paper's protocol."
         )
-    bent = [
-        one.run.name for one in table.pairs if one.measured is not None and not one.measured.deviation.none
-    ]
-    if judged and bent:
-        are = "runs are" if len(bent) > 1 else "run is"
-        told.append(f"{len(bent)} measured {are} shortened, changed or from scratch: see the letters.")
-    told += _gap("The honest number", "published", _against(rows, published=True))
-    told += _gap("The honest number", "measured under the paper's protocol", _against(rows, published=False))
+    counts = {
+        "measured": sum(_bent(one.measured) for one in table.pairs),
+        "honest": sum(_bent(one.honest) for one in table.pairs),
+    }
+    if any(counts.values()):
+        runs = " and ".join(
+            f"{count} {kind} run{'s' * (count > 1)}" for kind, count in counts.items() if count
+        )
+        are = "are" if sum(counts.values()) > 1 else "is"
+        told.append(f"{runs} {are} {BENT}: see the letters.")
+    told += _gap("published", _against(table, published=True))
+    told += _gap("measured under the paper's protocol", _against(table, published=False))
     shares = {
         called: _leaked([one.honest if honest else one.measured for one in table.pairs])
         for honest, called in ((False, "under the paper's protocol"), (True, "under the honest one"))
@@ -133,33 +138,45 @@ def in_short(table: Table) -> list[str]:
     return told
 
 
-def _against(rows: Sequence[Row], published: bool) -> list[float]:
-    """Honest minus published (or minus measured), in points, where both are there."""
+def _bent(of: Measured | None) -> bool:
+    """Whether what was run is not the run as the recipe has it."""
+    return of is not None and not of.deviation.none
+
+
+def _against(table: Table, published: bool) -> list[tuple[float, bool]]:
+    """Honest minus published (or minus measured), in points, where both are there; and whether one is bent."""
     gaps = []
-    for row in rows:
+    for pair in table.pairs:
+        (row,) = pair.rows(full=False)
         honest, reference = row.honest.estimate, row.published if published else row.measured.estimate
         if honest is not None and reference is not None and row.metric != "log_loss":
-            gaps.append(100 * (honest.value - reference.value))
+            bent = _bent(pair.honest) or (not published and _bent(pair.measured))
+            gaps.append((100 * (honest.value - reference.value), bent))
     return gaps
 
 
-def _gap(subject: str, reference: str, gaps: Sequence[float]) -> list[str]:
-    if not gaps:
+def _gap(reference: str, found: Sequence[tuple[float, bool]]) -> list[str]:
+    if not found:
         return []
+    gaps, bent = [gap for gap, _ in found], sum(bent for _, bent in found)
     if min(gaps) >= 0 or max(gaps) <= 0:
         where = "above" if min(gaps) >= 0 else "below"
         span = _span([abs(gap) for gap in gaps])
-        return [f"{subject} lies {span} {_points(span)} {where} the one {reference}{_of(gaps)}."]
-    span = f"from {-min(gaps):.1f} points below to {max(gaps):.1f} above"
-    return [f"{subject} lies {span} the one {reference}{_of(gaps)}."]
+        lies = f"{span} {_points(span)} {where}"
+    else:
+        lies = f"from {-min(gaps):.1f} points below to {max(gaps):.1f} above"
+    return [f"The honest number lies {lies} the one {reference}{_of(len(gaps), bent)}."]
 
 
 def _points(span: str) -> str:
     return "point" if span == "1.0" else "points"
 
 
-def _of(gaps: Sequence[float]) -> str:
-    return f" ({len(gaps)} runs)" if len(gaps) > 1 else ""
+def _of(runs: int, bent: int) -> str:
+    """How many runs are spoken of, and how many of them are not as the recipe has them."""
+    if runs == 1:
+        return f" ({BENT})" * bent
+    return f" ({runs} runs{f', {bent} of them {BENT}' * (bent > 0)})"
 
 
 def _span(values: Sequence[float]) -> str:
