@@ -13,6 +13,7 @@ from sklearn.metrics import confusion_matrix
 from stages.errors import CandidError
 from tests.tools.gate_project import CLASSES, Project, faces, worse
 from tests.tools.report_project import reported
+from tools.compare.pooled import draw
 from tools.gate.revisions import WorkingTree
 from tools.report.__main__ import main
 from tools.report.runs import read_run
@@ -106,6 +107,20 @@ def test_its_numbers_are_those_of_the_predictions(project: Project) -> None:
         assert f"{name} {' '.join(f'{100 * n / row.sum():.0f} {n}' for n in row)}".replace(" ", "") in (
             words.replace(" ", "")
         )
+
+
+def test_intervals_of_the_classes_are_those_that_compare_tells(project: Project) -> None:
+    """Also where groups are few, and where no resample has a mistake."""
+    table = faces(60, right=0.8, group=10)
+    table.loc[table["actual"] == "angry", "predicted"] = "angry"
+    table.loc[(table["actual"] != "angry") & (table["predicted"] == "angry"), "predicted"] = "sad"
+    project.results(table)
+    run = read_run(WorkingTree(Path()))
+    drawn = draw([run.results])
+    assert run.f1_bounds.tolist() == [list(drawn.bounds(f"per_class.{name}.f1") or ()) for name in CLASSES]
+    low, high = run.f1_bounds[CLASSES.index("angry")]
+    assert low < 0.99
+    assert high == 1
 
 
 def test_it_stands_alone(project: Project) -> None:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from stages.errors import CandidError
 from stages.evaluate import scores
-from stages.evaluate.bootstrap import counts_by_group, resample
 from stages.evaluate.draw_curves import kept_epoch
 from stages.evaluate.scores import Integers
+from tools.compare.pooled import draw
 from tools.gate.freshness import MISSING, look_up, read_yaml
 from tools.gate.results import Results, read_json, read_results
 from tools.gate.revisions import Tree
@@ -57,15 +57,10 @@ class Run:
 
     @cached_property
     def f1_bounds(self) -> NDArray[np.float64]:
-        """95 % interval of the F1 of each class, by resampling groups: K x 2; NaN where there is none."""
-        K = len(self.results.classes)
-        outcome = self.results.actual * K + self.results.predicted
-        groups = np.asarray(pd.factorize(self.results.faces["group"])[0], np.int64)
-        counts = counts_by_group(groups, outcome, K * K)
-        if len(counts) < 2:
-            return np.full((K, 2), np.nan)
-        stack = resample(counts, 1000, seed=0).reshape(-1, K, K)
-        return np.asarray(np.quantile(np.nan_to_num(scores.f1(stack)), [0.025, 0.975], axis=0).T)
+        """95 % interval of the F1 of each class, as tools.compare has it: K x 2; NaN where there is none."""
+        drawn = draw([self.results])
+        found = (drawn.bounds(f"per_class.{name}.f1") for name in self.results.classes)
+        return np.array([(np.nan, np.nan) if bounds is None else bounds for bounds in found])
 
     @property
     def kept_epoch(self) -> int | None:
