@@ -154,7 +154,8 @@ def test_a_mean_is_over_whole_repeats_or_says_of_what(
 ) -> None:
     found = measured_of(project, run, values).estimate("accuracy")
     assert found is not None
-    assert (found.value, found.over) == (pytest.approx(mean), over)
+    assert found.over == over
+    assert found.value == pytest.approx(mean)
     assert found.sd == (None if sd is None else pytest.approx(sd))
 
 

@@ -80,8 +80,8 @@ class Measured:
     def estimate(self, metric: str) -> Estimate | None:
         """The number, its interval and its spread; None where the experiments don't have it.
 
-        Several members: the mean over the folds of a repeat first, then over the repeats, those with all their
-        folds alone. Where none has all, the mean of the folds there are.
+        Several members: the mean over the folds of a repeat first, then over the repeats, of those with all
+        their folds alone. Where none has all, the mean of the folds there are.
 
         Args:
             metric: dotted place in metrics/test.json.

@@ -100,11 +100,8 @@ def protocols(table: Table) -> Iterator[tuple[str, str]]:
     for honest, name in ((False, "published"), (True, "honest")):
         if honest:
             bent = any(one.measured and not one.measured.deviation.none for one in table.pairs)
-            but = " but for the letters," if bent else ""
-            yield (
-                "measured",
-                f"by the settings of the recipe,{but} under the protocol of the published number",
-            )
+            told = "by the settings of the recipe" + (", but for the letters" if bent else "")
+            yield "measured", f"{told}, under the protocol of the published number"
         found = table.protocols(honest)
         for told, runs in found.items():
             yield name, told if len(found) == 1 else f"({', '.join(runs)}) {told}"

@@ -144,7 +144,7 @@ def _bent(of: Measured | None) -> bool:
 
 
 def _against(table: Table, published: bool) -> list[tuple[float, bool]]:
-    """Honest minus published (or minus measured), in points, where both are there; and whether one is bent."""
+    """Honest minus published (or minus measured), in points, where both are there; whether one is bent."""
     gaps = []
     for pair in table.pairs:
         (row,) = pair.rows(full=False)
