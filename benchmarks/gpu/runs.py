@@ -131,9 +131,11 @@ def _of_recipe(entry: Entry) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _word(key: str, value: Any) -> str:
-    """What a value adds to a name: fold3, seed1; of a net its name alone."""
-    word = "" if key == "model.arch" else key.rpartition(".")[2]
-    return f"{word}{value}"
+    """What a value adds to a name: fold3, seed1 (of training), split_seed1; of a net its name alone."""
+    section, _, word = key.rpartition(".")
+    if word == "seed" and section != "train":
+        word = f"{section}_seed"
+    return f"{'' if key == 'model.arch' else word}{value}"
 
 
 def _complete(entry: Entry, name: str, base: Params, overrides: Mapping[str, Any], path: Path) -> Run:

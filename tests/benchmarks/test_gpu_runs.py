@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -156,6 +157,17 @@ def test_the_list_names_runs_that_can_be() -> None:
     assert {run.params["model"]["weights"] for run in runs.values()} == {None}
     assert not any(run.test for name, run in runs.items() if name.startswith(("choose", "ablation")))
     assert {run.params["train"]["backend"] for run in runs.values()} == {"jax"}
+
+
+def test_seeds_of_the_split_are_told_from_those_of_training(tmp_path: Path) -> None:
+    """Runs whose names differ in -seed<number> alone are averaged: they have to be of one test part."""
+    path = tmp_path / "runs.yaml"
+    over = "{split.seed: [0, 1], train.seed: [0]}"
+    path.write_text(f"common: {{}}\nruns: [{{name: a, over: {over}}}]\n")
+    names = [run.name for run in read_runs(path, ROOT / "params.yaml")]
+    assert names == ["a-split_seed0-seed0", "a-split_seed1-seed0"]
+    path.write_text("common: {}\nruns: [{name: a, over: {split.seed: [0, 1]}}]\n")
+    assert not any(re.search(r"-seed\d", run.name) for run in read_runs(path, ROOT / "params.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,9 @@ def test_each_worker_sees_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     assert [environment(n, ["3", "5"], 3)["CUDA_VISIBLE_DEVICES"] for n in (1, 2, 3)] == ["3", "5", "3"]
     assert environment(1, ["7"], 1)["CUDA_VISIBLE_DEVICES"] == "3, 5", "one is left as it is"
     assert workers.THREADS not in environment(1, ["3", "5"], 2)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert list_gpus() == []
+    for given, names in (("", []), ("-1", []), ("2,-1,3", ["2"])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+        assert list_gpus() == names
 
 
 @pytest.mark.parametrize(("cores", "count", "share"), [(8, 2, "4"), (8, 3, "2"), (2, 4, "1"), (8, 1, None)])

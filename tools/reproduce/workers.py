@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 from stages.errors import CandidError
@@ -154,7 +155,9 @@ def list_gpus() -> list[str]:
     """GPUs by the names that CUDA_VISIBLE_DEVICES takes: those it names, else all that the driver lists."""
     given = os.environ.get(VISIBLE)
     if given is not None:
-        return [name.strip() for name in given.split(",") if name.strip()]
+        names = (name.strip() for name in given.split(","))
+        # CUDA sees none of those from the first number below 0 on
+        return [name for name in takewhile(lambda name: not name.startswith("-"), names) if name]
     command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
