@@ -47,7 +47,7 @@ def view_pairs(
     and view), memory with N.
     """
     base = thumbnails(grey, CENTRE_VIEW)
-    views, rows = search_views(), np.empty((0, 4), np.int64)
+    views, rows = search_views(mirrored is not None), np.empty((0, 4), np.int64)
     found = [rows]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
         same = mirrored is None and view == CENTRE_VIEW

@@ -15,6 +15,8 @@ from stages.errors import CandidError
 
 CONFLICT = "conflict"
 MINORITY = "minority label"
+RANK = {"test": 0, "validation": 1, "train": 2}
+"""Of equal copies that of a part to be measured on stays, whatever the files are called."""
 
 
 def resolve(datasets: Collection[str], catalogue: dict[str, Dataset]) -> Literal["remove", "group", "off"]:
@@ -81,7 +83,7 @@ def _decide(
     table = pd.DataFrame({
         "row": np.arange(len(faces)), "id": faces["id"].to_numpy(), "label": labels, "group": groups,
         "guarded": guarded, "pixels": 0 if pixels is None else pixels,
-        "source": faces["source"].to_numpy(object),
+        "part": faces["part"].map(RANK).fillna(len(RANK)), "source": faces["source"].to_numpy(object),
     })[groups >= 0]  # fmt: skip
     table["support"] = table.groupby(["group", "label"])["row"].transform("size")
     most = table.groupby("group")["support"].transform("max")
@@ -97,8 +99,8 @@ def _decide(
     if policy == "remove":
         left = table[reason[table["row"]] == ""]
         left = left.sort_values(
-            ["group", "guarded", "support", "pixels", "source", "id"],
-            ascending=[True, False, False, False, True, True],
+            ["group", "guarded", "support", "pixels", "part", "source", "id"],
+            ascending=[True, False, False, False, True, True, True],
         )
         stays = left.groupby("group")["id"].transform("first")
         goes = (left["id"] != stays) & ~left["guarded"]

@@ -47,14 +47,18 @@ class Thumbnails(NamedTuple):
 CENTRE_VIEW = View(0.0, 0.0, CENTRE)
 
 
-def search_views() -> list[View]:
+def search_views(mirrored: bool = False) -> list[View]:
     """Crops in which the centre crop of another image is looked for, the centre crop itself first.
 
     Wider crops are left out, as the other image's narrower ones are the same question; and of two inverse
-    shifts at equal width one is enough, as all ordered pairs are compared.
+    shifts at equal width one is enough, as all ordered pairs are compared. Of a mirrored image the inverse
+    of (dx, dy) is (dx, -dy), so that both horizontal shifts are asked for.
     """
     shifts = [(dx, dy) for dy in SHIFTS for dx in SHIFTS]
-    equal = [View(dx, dy, CENTRE) for dx, dy in shifts if (dy, dx) > (0.0, 0.0)]
+    asked = [
+        (dx, dy) for dx, dy in shifts if dy > 0.0 or (dy == 0.0 and (dx > 0.0 or (mirrored and dx < 0.0)))
+    ]
+    equal = [View(dx, dy, CENTRE) for dx, dy in asked]
     return [CENTRE_VIEW, *equal, *(View(dx, dy, ZOOMED) for dx, dy in shifts)]
 
 

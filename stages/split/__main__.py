@@ -5,6 +5,8 @@ Reads data/faces.csv and data/kept.csv; writes data/splits.csv (id,label,part,gr
 
 from __future__ import annotations
 
+import sys
+
 from stages.errors import run
 from stages.faces import read_faces, read_kept
 from stages.files import write_csv, write_json
@@ -20,6 +22,16 @@ def main() -> None:
     settings = read_section("split", SplitSettings)
     faces, kept = read_faces(), read_kept().sort_values("id", ignore_index=True)
     splits = split_faces(faces, kept, settings)
+    tested = (
+        faces["part"].isin(settings.official.test) if settings.protocol == "official" else faces["id"] < 0
+    )
+    thinned = int((tested & kept["reason"].str.startswith("copy of")).sum())
+    if thinned:
+        print(
+            f"candid split: faces removed as copies: {thinned:,} of the published parts that are tested; "
+            f"dedup.protect with {', '.join(settings.official.test)} in it keeps them",
+            file=sys.stderr,
+        )
     kinds = {kind: codes[splits["id"]] for kind, codes in kind_codes(faces, kept).items()}
     write_csv("data/splits.csv", splits)
     write_json("metrics/split.json", {"protocol": settings.protocol, **summary(splits, kinds)})

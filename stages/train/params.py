@@ -146,13 +146,21 @@ class TrainSettings(Section):
     """Momentum of the exponential average of the weights that is validated and saved; 0: off."""
     batch_norm: Literal["running", "recomputed"]
     """Statistics for validation and the saved model: the layers' own running averages, or measured
-    over training faces after each epoch."""
+    over training faces after each epoch. With averaging they are always measured."""
     freeze_epochs: int = Field(ge=0)
     """Epochs at the start in which only the head is trained."""
     thaw_learning_rate: float = Field(gt=0, le=100)
     """After freeze_epochs; not used when that is 0."""
     augment: Augment
     seed: int = Field(ge=0, lt=2**31)
+
+    @field_validator("thaw_learning_rate")
+    @classmethod
+    def _thaws(cls, value: float, info: ValidationInfo) -> float:
+        """Plateau and cosine must not rise to min_lr."""
+        if info.data.get("freeze_epochs") and value < info.data.get("min_lr", 0.0):
+            raise ValueError(f"must not be below min_lr = {info.data['min_lr']}")
+        return value
 
     @field_validator("min_lr", "warmup_epochs", "freeze_epochs", "step_epochs")
     @classmethod

@@ -77,7 +77,11 @@ def run_folder(name: str) -> Iterator[Path]:
                     told = True
                 fcntl.flock(file, fcntl.LOCK_EX)
             # Whoever held it may have removed it; then another process may hold a new file of this name.
-            if not lock.exists() or os.fstat(file.fileno()).st_ino != lock.stat().st_ino:
+            try:
+                ours = os.fstat(file.fileno()).st_ino == lock.stat().st_ino
+            except FileNotFoundError:
+                ours = False
+            if not ours:
                 continue
             folder = root / name
             folder.mkdir(exist_ok=True)
@@ -96,7 +100,11 @@ def _prune(root: Path) -> None:
     for lock in root.glob("*.lock"):
         folder = lock.with_suffix("")
         state = folder / "state.npz"
-        if (state if state.exists() else lock).stat().st_mtime < oldest:
+        try:
+            touched = (state if state.exists() else lock).stat().st_mtime
+        except FileNotFoundError:  # another run has just ended
+            continue
+        if touched < oldest:
             with lock.open("a") as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

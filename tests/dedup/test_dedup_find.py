@@ -110,6 +110,15 @@ def test_mirrored_copies_only_when_asked(pictures):
     assert set(found.pairs["kind"]) == {"mirror"}
 
 
+def test_mirrored_copies_are_found_whichever_way_they_are_shifted(pictures):
+    mirror = ALL.model_copy(update={"mirror": True})
+    for left, top in ((0, 1), (3, 1), (1, 0), (1, 3)):
+        images = np.concatenate([pictures, np.stack([cut(p[:, ::-1], left, top, 45) for p in pictures])])
+        pairs = find_duplicates(images, mirror).pairs
+        found = set(zip(pairs["a"], pairs["b"], strict=True))
+        assert len(found & {(i, i + 60) for i in range(60)}) >= 57, (left, top)
+
+
 def test_a_turn_is_doubted_more_than_a_new_crop(pictures):
     images = np.concatenate([pictures[:20], np.stack([turned(p, 3) for p in pictures[:20]])])
     plain = np.concatenate([pictures[:20], np.stack([cut(p, 2, 2, 43) for p in pictures[:20]])])

@@ -61,6 +61,20 @@ def test_wrong_settings_end_in_one_line(run_stage, tmp_path, values, words):
     assert not (tmp_path / "data/splits.csv").exists()
 
 
+def test_a_tested_part_that_dedup_has_thinned_is_told(run_stage, tmp_path):
+    faces, kept = tables(["happy"] * 40, part=["train"] * 20 + ["validation"] * 20)
+    kept.loc[20, "kept"] = False
+    kept.loc[20, "reason"] = "copy of 3"
+    official = "{train: [train], validation: [], test: [validation]}"
+    (tmp_path / "params.yaml").write_text(SECTION % ("official", "[0.8, 0.1, 0.1]", official, 0))
+    write_csv(tmp_path / "data/faces.csv", faces)
+    write_csv(tmp_path / "data/kept.csv", kept)
+    done = run_stage("stages.split")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "faces removed as copies: 1 of the published parts that are tested" in done.stderr
+
+
 def test_thirds_and_ratios_from_a_shell_are_taken(request):
     section = read_section("split", SplitSettings, request.config.rootpath / PARAMS).model_dump()
     for ratios in ([0.3333333, 0.3333333, 0.3333333], [0.7, 0.2, 0.1], [0.999998, 1e-06, 1e-06]):

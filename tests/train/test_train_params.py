@@ -89,3 +89,13 @@ def test_a_missing_key_is_named():
     del section["optimizer"]
     with pytest.raises(CandidError, match=r"train\.optimizer is missing"):
         check("train", TrainSettings, section)
+
+
+def test_the_rate_after_thawing_is_not_below_the_least():
+    """Plateau and cosine would raise it."""
+    section = shipped() | {"freeze_epochs": 1, "min_lr": 5e-4, "thaw_learning_rate": 1e-4}
+    with pytest.raises(
+        CandidError, match=r"thaw_learning_rate = 0\.0001: must not be below min_lr = 0\.0005"
+    ):
+        check("train", TrainSettings, section)
+    check("train", TrainSettings, section | {"freeze_epochs": 0})
