@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def test_settings_that_the_readme_changes_exist():
         for part in key.split("."):
             assert part in value, key
             value = value[part]
+
+
+def test_what_dedup_finds_of_the_sample_is_what_the_page_says():
+    planted = json.loads((ROOT / "metrics/dedup.json").read_text(encoding="utf-8"))["planted"]
+    page = (ROOT / "docs/near-duplicates.md").read_text(encoding="utf-8")
+    ((recall, precision),) = re.findall(r"truth is known: recall ([\d.]+), precision ([\d.]+) ", page)
+    assert (float(recall), float(precision)) == (round(planted["recall"], 3), round(planted["precision"], 3))
 
 
 def test_each_dependency_has_its_reason():

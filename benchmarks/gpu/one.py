@@ -21,6 +21,7 @@ from stages.evaluate.predict import predict
 from stages.evaluate.provenance import provenance
 from stages.faces import load_images
 from stages.files import write_json, writing
+from stages.lineage import lineage
 from stages.settings import read_section
 from stages.train.checkpoints import NoCheckpoints
 from stages.train.inputs import TrainingSet
@@ -67,7 +68,7 @@ def main() -> None:
     with writing("predictions.npz") as aside, aside.open("wb") as file:
         np.savez_compressed(file, **found)  # type: ignore[arg-type]
     if given["model"]:
-        write_model("model.keras", trained, net.about)
+        write_model("model.keras", trained, *lineage(net.about, data.faces, net.weights))
     made = provenance(settings.backend, devices(), {"train": settings.seed}, [])
     written = {"name": given["name"], "seconds": round(seconds, 1), "scores": scores, "made": made}
     write_json("result.json", {**written, "history": history})

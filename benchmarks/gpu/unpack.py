@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.gpu.results import Results
 from benchmarks.gpu.runs import Run
-from stages.evaluate.leaks import find_leaks
+from stages.evaluate.leaks import Leaks, find_leaks
 from stages.evaluate.scores import Floats
 from stages.evaluate.summary import summarise
 from stages.evaluate.table import as_predictions, predictions_table, test_faces
@@ -126,22 +126,19 @@ def _test_part(back: Back, view: str, folder_of: Callable[[Run], Path]) -> tuple
 
 def _score(run: Run, parts: list[tuple[Path, Floats]], place: Path, view: str) -> dict[str, Any]:
     """Do what evaluate does with the probabilities of a test part, or of those of several folds."""
-    tests, leaked, copied = [], [], []
+    tests, found_leaks = [], []
     classes: list[str] = []
     for folder, _ in parts:
         data = folder / "data"
         splits = read_splits(data / "splits.csv")
         tests.append(test_faces(splits, read_faces(data / "faces.csv"), load_images(data / "faces.npy")))
-        leaks = find_leaks(splits, read_kept(data / "kept.csv"))
-        leaked.append(leaks.leaked)
-        copied.append(leaks.copied)
+        found_leaks.append(find_leaks(splits, read_kept(data / "kept.csv")))
         classes = class_order(splits["label"])
     test = pd.concat(tests, ignore_index=True)
     found = as_predictions(test, classes, np.concatenate([probabilities for _, probabilities in parts]))
     settings = run.params["evaluate"]
-    summary = summarise(
-        found, np.concatenate(leaked), np.concatenate(copied), settings["bootstrap"], settings["seed"]
-    )
+    leaks = Leaks(*map(np.concatenate, zip(*found_leaks, strict=True)))
+    summary = summarise(found, leaks, settings["bootstrap"], settings["seed"])
     ending = "" if view == run.views[0] else f"-{view}"
     write_json(place / f"metrics{ending}.json", summary)
     write_csv(place / f"predictions{ending}.csv", predictions_table(test, found))

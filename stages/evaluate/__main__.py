@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from stages.backend import devices, use_backend
 from stages.errors import run
 from stages.evaluate import outputs, predict, table
 from stages.evaluate.draw_curves import kept_epoch, read_history
-from stages.evaluate.leaks import find_leaks
+from stages.evaluate.leaks import find_leaks, met_before
 from stages.evaluate.model_file import check_classes, read_card
 from stages.evaluate.params import EvaluateSettings, SplitSeen, TrainSeen
 from stages.evaluate.provenance import provenance
@@ -17,6 +18,7 @@ from stages.faces import class_order, load_images, read_faces, read_kept, read_s
 from stages.settings import read_section
 
 MODEL = "models/model.keras"
+UNKNOWN = "the model started from {}, which doesn't say what faces it had met: their leaks are not counted"
 FINGERPRINTED = ("data/faces.npy", "data/faces.csv", "data/kept.csv", "data/splits.csv", MODEL)
 
 
@@ -26,10 +28,10 @@ def main() -> None:
     training, splitting = read_section("train", TrainSeen), read_section("split", SplitSeen)
     images, splits, kept = load_images(), read_splits(), read_kept()
     test = table.test_faces(splits, read_faces(), images)
-    leaks = find_leaks(splits, kept)
     classes = class_order(splits["label"])
     card = read_card(MODEL)
     check_classes(card, classes, MODEL)
+    leaks = find_leaks(splits, kept, met_before(MODEL, images))
     history = read_history("plots/history.csv")
     kept_in = card.epoch or kept_epoch(history, training.monitor)
 
@@ -40,9 +42,13 @@ def main() -> None:
     probabilities = predict.predict(model, images, test["id"].to_numpy(), settings.tta)
 
     found = table.as_predictions(test, classes, probabilities)
-    summary = summarise(found, leaks.leaked, leaks.copied, settings.bootstrap, settings.seed)
+    summary = summarise(found, leaks, settings.bootstrap, settings.seed)
     seeds = {"split": splitting.seed, "train": training.seed, "evaluate": settings.seed}
     made = provenance(training.backend, devices(), seeds, FINGERPRINTED)
+    if card.started_from:
+        made["started_from"] = card.started_from.model_dump()
+        if card.started_from.faces == "unknown":
+            print(f"candid evaluate: {UNKNOWN.format(card.started_from.file)}", file=sys.stderr)
     outputs.write_pictures(found, summary, images, test["id"].to_numpy(), history, kept_in)
     outputs.write_tables(table.predictions_table(test, found), summary, made)
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from stages.errors import CandidError, is_disk_fault
+from stages.lineage import ABOUT
 from stages.settings import Section, check
 
-CARD = "candid.json"
 LARGEST_JSON = 64 * 2**20  # bytes; the largest net of the registry needs a quarter of a MiB
 DENSEST = 100  # weights hardly compress: an entry that grows more than this many times is a bomb
 MODULES = ("keras", "keras_hub", "builtins")
@@ -24,6 +24,16 @@ REFUSED = (
     "FlaxLayer",
     "JaxLayer",
 )  # carry code or open other files
+
+
+class Start(Section):
+    """What a model started from."""
+
+    file: str
+    """Its name, without folders."""
+    md5: str
+    faces: Literal["known", "unknown"]
+    """Whether its file says which faces it had met."""
 
 
 class Card(Section):
@@ -38,6 +48,8 @@ class Card(Section):
     color: Literal["grey", "rgb"]
     epoch: int | None = None
     """The epoch whose weights these are, as plots/history.csv counts, where train says so."""
+    started_from: Start | None = None
+    """An earlier model; None: random weights, or a preset."""
 
 
 def read_card(path: str | Path) -> Card:
@@ -57,15 +69,15 @@ def read_card(path: str | Path) -> Card:
                     raise CandidError(
                         f"{path}: a zip archive without {wanted}; expected a .keras model of train"
                     )
-            if CARD not in names:
-                raise CandidError(f"{path}: no class names (entry {CARD}); expected a model made by train")
+            if ABOUT not in names:
+                raise CandidError(f"{path}: no class names (entry {ABOUT}); expected a model made by train")
             for entry in names.values():
                 if entry.file_size > DENSEST * (entry.compress_size + 1024):
                     raise CandidError(
                         f"{path}: entry {entry.filename} unpacks to {entry.file_size} bytes: refused"
                     )
             refuse_code(_read_json(archive, names["config.json"], path), path)
-            return check(CARD, Card, _read_json(archive, names[CARD], path), path)
+            return check(ABOUT, Card, _read_json(archive, names[ABOUT], path), path)
     except FileNotFoundError:
         raise CandidError(f"{path}: no such file; expected the output of train") from None
     except IsADirectoryError:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stages.evaluate import scores
 from stages.evaluate.bootstrap import Interval, intervals
+from stages.evaluate.leaks import Leaks
 from stages.evaluate.scores import Floats, Integers
 
 DECIMALS = 6
@@ -44,22 +45,16 @@ class Predictions:
         return Predictions(self.classes, self.actual[chosen], self.probabilities[chosen], self.groups[chosen])
 
 
-def summarise(
-    found: Predictions,
-    leaked: NDArray[np.bool_],
-    copied: NDArray[np.bool_],
-    resamples: int,
-    seed: int,
-) -> dict[str, Any]:
+def summarise(found: Predictions, leaks: Leaks, resamples: int, seed: int) -> dict[str, Any]:
     """All scores as fractions, rounded to DECIMALS; what is undefined is left out.
 
     Args:
         found: predictions on the whole test part, at least one face.
-        leaked: faces with a relative of any kind in the training part: N.
-        copied: those of them that have a near-duplicate there: N.
+        leaks: which of them have relatives among the faces that were trained on, or chose the epoch: N.
         resamples: bootstrap resamples of groups.
         seed: of the bootstrap.
     """
+    leaked, copied, validated = leaks
     counts = scores.confusion_matrix(found.actual, found.predicted, len(found.classes))
     chance = intervals(found.actual, found.predicted, found.groups, len(found.classes), resamples, seed)
     areas = roc_areas(found)
@@ -81,11 +76,13 @@ def summarise(
         "accuracy": micro,
         **_bounds("accuracy", chance.accuracy),
         "balanced_accuracy": scores.balanced_accuracy(counts),
+        **_bounds("balanced_accuracy", chance.balanced_accuracy),
         "log_loss": scores.log_loss(found.actual, found.probabilities),
         "ece": scores.calibration(found.predicted == found.actual, found.confidence).error,
         "leaky": bool(leaked.any()),
         "leaked_test_faces": int(leaked.sum()),
         "copied_test_faces": int(copied.sum()),
+        "validated_test_faces": int(validated.sum()),
         "faces": len(found.actual),
         "groups": len(np.unique(found.groups)),
         "macro": {

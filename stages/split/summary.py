@@ -23,13 +23,15 @@ def summary(splits: pd.DataFrame, kinds: Mapping[str, NDArray[np.int64]]) -> dic
     Returns:
         `leaky` is true when related faces stand in train and in another part. `leaked_test_faces` counts
         test faces related to a training face, directly or over others; `leaked_test_faces_by`
-        those with the same subject, sequence or duplicate group as a training face. Shares are
+        those with the same subject, sequence or duplicate group as a training face;
+        `validated_test_faces` those of the others that are related to a validation face. Shares are
         fractions: of a part, of all faces; of a class, of its part.
     """
     train = (splits["part"] == "train").to_numpy()
     test = (splits["part"] == "test").to_numpy()
     group = splits["group"].to_numpy(np.int64)
     related = np.isin(group, group[train])
+    validated = np.isin(group, group[~train & ~test]) & ~related
     sizes = np.unique(group, return_counts=True)[1]
     by_kind = {
         kind: int((test & np.isin(codes, codes[train & (codes != UNKNOWN)])).sum())
@@ -44,6 +46,7 @@ def summary(splits: pd.DataFrame, kinds: Mapping[str, NDArray[np.int64]]) -> dic
         "leaked_test_faces": int((related & test).sum()),
         "leaked_test_faces_by": by_kind,
         "leaked_validation_faces": int((related & ~train & ~test).sum()),
+        "validated_test_faces": int((validated & test).sum()),
         **{part: _part(splits, part) for part in PARTS},
     }
 

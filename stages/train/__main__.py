@@ -13,6 +13,7 @@ from stages.backend import use_backend, versions
 from stages.errors import run
 from stages.faces import load_images, read_splits
 from stages.files import read_json, write_csv
+from stages.lineage import lineage
 from stages.settings import read_section
 from stages.train.checkpoints import Checkpoints, NoCheckpoints
 from stages.train.distribute import OWN, distribution_of
@@ -46,7 +47,7 @@ def main() -> None:
         )
         if split.chief:
             write_csv("plots/history.csv", pd.DataFrame(history, columns=list(COLUMNS)))
-            write_model("models/model.keras", trained, net.about)
+            write_model("models/model.keras", trained, *lineage(net.about, data.faces, net.weights))
         checkpoints.clear()
 
 

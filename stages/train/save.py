@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stages.files import writing
+from stages.lineage import ABOUT
 
-EXTRA = "candid.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip entry can carry
 
 
-def write_model(path: str | Path, net: Any, about: dict[str, Any]) -> None:
-    """Write a net as Keras does, without the time of saving and with `about` as the entry candid.json.
+def write_model(
+    path: str | Path, net: Any, about: dict[str, Any], entries: Mapping[str, bytes] | None = None
+) -> None:
+    """Write a net as Keras does, without the time of saving and with `about` and `entries` beside it.
 
     Keras stamps the present time into metadata.json and into the zip entries, and numbers objects that layers
     share by their addresses in memory: with these, equal weights would give unequal files. It does not look
@@ -34,14 +37,9 @@ def write_model(path: str | Path, net: Any, about: dict[str, Any]) -> None:
                 elif name == "config.json":
                     content = _json(_renumber(json.loads(content), {}))
                 target.writestr(_entry(name), content)
-            target.writestr(_entry(EXTRA), json.dumps(about, indent=2, ensure_ascii=False).encode())
-
-
-def read_about(path: str | Path) -> dict[str, Any]:
-    """Return candid.json of a .keras file; KeyError where it has none."""
-    with zipfile.ZipFile(path) as source:
-        about: dict[str, Any] = json.loads(source.read(EXTRA))
-    return about
+            target.writestr(_entry(ABOUT), json.dumps(about, indent=2, ensure_ascii=False).encode())
+            for name, content in (entries or {}).items():
+                target.writestr(_entry(name), content)
 
 
 def _json(value: Any) -> bytes:

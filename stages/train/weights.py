@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from stages.errors import CandidError
-from stages.train.save import read_about
+from stages.lineage import read_about
 
 
 def start_from(net: Any, path: str | Path, classes: list[str]) -> None:

@@ -65,18 +65,56 @@ def test_few_groups_widen_the_interval_until_it_holds_what_it_promises():
     for seed in range(1000):
         right = generator.binomial(16, generator.beta(6.3, 2.7, 6))
         drawn = bootstrap.resample(right[:, None], 400, seed)[:, 0] / 96
-        low, high = bootstrap.interval(drawn, 6)
+        low, high = bootstrap.interval(drawn, right, 16 - right, proportion=True)
         expanded += low <= 0.7 <= high
         low, high = np.quantile(drawn, [0.025, 0.975])
         plain += low <= 0.7 <= high
     assert plain < 890
-    assert 920 < expanded < 970
+    assert 940 < expanded < 985
     assert bootstrap.tail(3589) == pytest.approx(0.025, rel=0.003), "with many groups nothing changes"
 
 
-def test_one_group_leaves_the_interval_unknown():
-    found = bootstrap.intervals(np.array([0, 1]), np.array([0, 0]), np.array([4, 4]), 2, 100, 0)
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_too_few_groups_leave_the_interval_unknown(groups):
+    """Their resamples never leave the range of what was seen."""
+    actual = np.tile([0, 1], 8)
+    found = bootstrap.intervals(actual, np.zeros_like(actual), np.arange(16) % groups, 2, 100, 0)
     assert all(math.isnan(bound) for pair in found for bound in pair)
+
+
+@pytest.mark.parametrize("faces", [20, 50, 99, 300])
+def test_one_mistake_more_never_makes_a_model_surer(faces):
+    """Among single faces bounds fall with each mistake, and hold those of Clopper and Pearson."""
+    actual = np.zeros(faces, np.int64)
+    earlier = (1.0, 1.0)
+    for wrong in range(11):
+        predicted = (np.arange(faces) < wrong).astype(np.int64)
+        low, high = bootstrap.intervals(actual, predicted, np.arange(faces), 2, 2000, 0).accuracy
+        exact = binomtest(faces - wrong, faces).proportion_ci(method="exact")
+        assert low <= exact.low + 0.004, "the variance is that of resamples"
+        assert high >= exact.high - 0.004
+        assert wrong == 0 or low < earlier[0]
+        assert high <= earlier[1]
+        earlier = low, high
+
+
+@pytest.mark.parametrize(("groups", "each", "truth", "clustered"), [
+    (99, 1, 0.97, False), (99, 1, 0.99, False), (12, 8, 0.95, True), (60, 3, 0.98, True),
+])  # fmt: skip
+def test_near_1_the_interval_holds_what_it_promises(groups, each, truth, clustered):
+    """500 test parts like those of CK+: single faces, or subjects of whom some are harder than others."""
+    generator = np.random.default_rng(0)
+    held = plain = 0
+    for seed in range(500):
+        chance = generator.beta(truth * 2.3, (1 - truth) * 2.3, groups) if clustered else truth
+        right = generator.binomial(each, chance, groups)
+        drawn = bootstrap.resample(right[:, None], 300, seed)[:, 0] / (groups * each)
+        low, high = bootstrap.interval(drawn, right, each - right, proportion=True)
+        held += low <= truth <= high
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        plain += low <= truth <= high
+    assert held >= 475
+    assert plain < 475
 
 
 def test_no_mistake_is_not_certainty():
@@ -91,11 +129,13 @@ def test_no_mistake_is_not_certainty():
 
 
 def test_a_score_of_few_groups_has_the_bound_of_those():
-    always = np.ones(100)
-    assert bootstrap.interval(always, 50, concerned=5).low == pytest.approx(
-        binomtest(5, 5).proportion_ci(method="exact").low
-    )
-    assert math.isnan(bootstrap.interval(np.zeros(100), 50, concerned=0).low)
+    """Fifty groups, five of which have faces of the class: all right."""
+    right = (np.arange(50) < 5).astype(np.int64) * 3
+    exact = binomtest(5, 5).proportion_ci(method="exact")
+    for proportion in (True, False):
+        found = bootstrap.interval(np.ones(100), right, 0 * right, proportion)
+        assert found.low == pytest.approx(exact.low)
+    assert math.isnan(bootstrap.interval(np.zeros(100), 0 * right, 0 * right).low)
 
 
 def test_resampling_with_scipy_gives_a_like_interval():

@@ -15,6 +15,7 @@ from stages.evaluate.draw_confusion import leak_warning
 from stages.evaluate.draw_curves import kept_epoch, read_history
 from stages.evaluate.draw_mistakes import worst
 from stages.evaluate.draw_roc import macro_curve
+from stages.evaluate.leaks import Leaks
 from stages.evaluate.outputs import write_pictures
 from stages.evaluate.summary import Predictions, roc_areas, summarise
 
@@ -45,7 +46,7 @@ def draw(
     folder.mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
     mask = np.arange(len(found.actual)) < leaked
-    summary = summarise(found, mask, mask, 100, 0)
+    summary = summarise(found, Leaks(mask, mask, mask), 100, 0)
     shape = (len(found.actual), 12, 12, *more.pop("channels", ()))
     images = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
     write_pictures(
@@ -102,11 +103,11 @@ def test_the_most_confident_mistakes_come_first():
 def test_a_leak_is_said_in_the_picture_with_its_price():
     found = predictions(["a", "b"], 50)
     mask = np.arange(50) < 7
-    assert leak_warning(summarise(found, ~mask & mask, mask & ~mask, 100, 0)) == ""
-    text = leak_warning(summarise(found, mask, mask, 100, 0))
+    assert leak_warning(summarise(found, Leaks(~mask & mask, mask & ~mask, ~mask & mask), 100, 0)) == ""
+    text = leak_warning(summarise(found, Leaks(mask, mask, mask), 100, 0))
     assert "7 of these faces" in text
     assert "On the other 43 the accuracy is" in text
-    assert "On the other" not in leak_warning(summarise(found, mask | True, mask, 100, 0))
+    assert "On the other" not in leak_warning(summarise(found, Leaks(mask | True, mask, mask), 100, 0))
 
 
 def test_the_area_under_the_mean_curve_is_the_mean_area():

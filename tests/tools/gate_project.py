@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
+from stages.evaluate.leaks import Leaks
 from stages.evaluate.summary import Predictions, summarise
 from stages.evaluate.table import predictions_table
 
@@ -145,7 +146,7 @@ class Project:
             "plots/predictions.csv",
             predictions_table(table.drop(columns="predicted"), found).to_csv(index=False),
         )
-        self.write("metrics/test.json", json.dumps(summarise(found, mask, mask, 200, 0)))
+        self.write("metrics/test.json", json.dumps(summarise(found, Leaks(mask, mask, mask), 200, 0)))
 
     def lock(self) -> None:
         """Write params.yaml and the dvc.lock that DVC would write for the tree as it is."""

@@ -19,8 +19,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.errors import CandidError
+from stages.lineage import read_about
 from stages.train.__main__ import main
-from stages.train.save import read_about
 from tests.train import tiny_net
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

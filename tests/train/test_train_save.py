@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from stages.errors import CandidError
-from stages.train.save import read_about, write_model
+from stages.lineage import read_about
+from stages.train.save import write_model
 from stages.train.weights import start_from
 from tests.train import tiny_net
 

@@ -58,17 +58,28 @@ class Drawn:
         values = score(self.counts, metric, self.classes)
         if values is None or not len(values):
             return None
-        found = interval(values, len(self.groups), self._concerned(metric))
+        found = interval(values, *self._right_and_wrong(metric), proportion=is_proportion(metric))
         return (found.low, found.high) if math.isfinite(found.low) else None
 
-    def _concerned(self, metric: str) -> int:
-        """How many groups a metric is about: of a class, those with faces that are (or are called) so."""
+    def _right_and_wrong(self, metric: str) -> tuple[Integers, Integers]:
+        """Faces of each group that a metric counts as right, and as wrong."""
         section, _, name = metric.rpartition(".")
         called = section.removeprefix("per_class.")
         if called == section:
-            return len(self.groups)
-        faces = self.groups.sum(axis=1 if name == "precision" else 2)
-        return int((faces[:, self.classes.index(called)] > 0).sum())
+            right = self.groups.trace(axis1=1, axis2=2)
+            return right, self.groups.sum(axis=(1, 2)) - right
+        place = self.classes.index(called)
+        right = self.groups[:, place, place]
+        missed = self.groups[:, place].sum(axis=1) - right
+        mistaken = self.groups[:, :, place].sum(axis=1) - right
+        return right, {"recall": missed, "precision": mistaken}.get(name, missed + mistaken)
+
+
+def is_proportion(metric: str) -> bool:
+    """Whether a metric is the share of right ones among faces."""
+    section, _, name = metric.rpartition(".")
+    of_class = section.startswith("per_class.") and name in ("precision", "recall")
+    return of_class or metric == "accuracy" or section == "micro"
 
 
 def draw(tables: Sequence[Results]) -> Drawn:

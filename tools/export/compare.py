@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.errors import CandidError
-from stages.evaluate.bootstrap import interval
+from stages.evaluate.bootstrap import percentiles
 from stages.evaluate.scores import Floats, Integers
 from stages.evaluate.views import Images
 from tools.export.formats import Runner
@@ -113,6 +113,6 @@ def paired(faces: Faces, before: Floats, after: Floats) -> Change:
     groups = np.unique(faces.groups, return_inverse=True)[1]
     pairs = Pairs(faces.classes, faces.actual, was.astype(np.int64), now.astype(np.int64), groups, 1.0)
     changes = bootstrap(kinds(pairs), RESAMPLES, np.random.default_rng(SEED))[:, 0]
-    bounds = interval(changes, len(np.unique(groups)))
+    bounds = percentiles(changes, len(np.unique(groups)))
     value = float((now == faces.actual).mean() - (was == faces.actual).mean())
     return Change(value, bounds.low, bounds.high)

@@ -54,7 +54,7 @@ def probabilities(keras: Any, path: Path, part: TestPart, tta: str = "none") -> 
 def scores(given: Floats, part: TestPart) -> dict[str, Any]:
     """All that metrics/test.json holds, for these probabilities."""
     found = table.as_predictions(part.faces, part.classes, given)
-    return summarise(found, part.leaks.leaked, part.leaks.copied, RESAMPLES, SEED)
+    return summarise(found, part.leaks, RESAMPLES, SEED)
 
 
 def rounding(before: Floats, after: Floats) -> dict[str, float]:
