@@ -218,13 +218,80 @@ def test_refused_where_it_shows(tmp_path: Path, old: str, new: str, shown: str, 
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("year: 2020", "year: ["), ("about: A net", "about: A net\n    about: A net")]
+    ("old", "new", "shown", "told"),
+    [
+        ("year: 2020", "year: ]", "year: ]", "not YAML: "),
+        ("year: 2020", "\tyear: 2020", "\tyear", "not YAML: found character"),
+        (
+            "about: A net\n",
+            "about: A net\n    about: An\n",
+            "about: An\n",
+            "about a second time; first in line 21",
+        ),
+        (
+            "  doubt:",
+            "  ? [a, b]\n  : c\n  doubt:",
+            "? [a, b]",
+            "a list or a mapping as a key; expected text",
+        ),
+    ],
+    ids=["bracket", "tab", "twice", "key"],
 )
-def test_what_is_no_yaml_is_refused(tmp_path: Path, old: str, new: str) -> None:
-    path = write(tmp_path, TOY.replace(old, new))
-    with pytest.raises(CandidError, match=rf"{path}: not YAML: .*") as caught:
+def test_what_is_no_yaml_is_refused_where_it_stands(
+    tmp_path: Path, old: str, new: str, shown: str, told: str
+) -> None:
+    assert old in TOY
+    refused(tmp_path, TOY.replace(old, new, 1), shown, told)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: &a [*a]\n", "a: \x01\n", b"a: \xff\n"], ids=["itself", "control", "bytes"]
+)
+def test_what_can_t_be_read_at_all(tmp_path: Path, text: str | bytes) -> None:
+    path = tmp_path / "toy.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(CandidError, match=f"^{path}: ") as caught:
         load_recipe("toy", tmp_path, PARAMS)
-    assert "(line: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("basic-honest", "run 'basic-honest': honest stands for the honest counterparts"),
+        ("honest", "run 'honest': honest stands for the honest counterparts"),
+        ("basic-s1", "run 'basic-s1': toy-basic-s1 would also be an experiment of run 'basic'"),
+        ("basic-s2-2epochs", "toy-basic-s2-2epochs would also be an experiment of run 'basic'"),
+        ("basic-s0-scratch", "toy-basic-s0-scratch would also be an experiment of run 'basic'"),
+        ("basic-s0-scratch-1epoch-set_0123abcd", "would also be an experiment of run 'basic'"),
+    ],
+)
+def test_a_run_whose_experiments_would_be_taken_for_others(tmp_path: Path, name: str, told: str) -> None:
+    refused(tmp_path, TOY.replace("name: r50", f"name: {name}"), f"name: {name}", told)
+
+
+def test_a_name_that_hides_a_member_of_another_run(tmp_path: Path) -> None:
+    given = TOY.replace("name: r50", "name: basic-s1").replace(
+        "    without", "    over: {train.seed: 2}\n    without"
+    )
+    refused(tmp_path, given, "name: basic\n", "toy-basic-s1 would be read as of another run")
+
+
+@pytest.mark.parametrize("name", ["basic-s7", "basic-2epochs", "basic-large", "basic2", "r50-s1"])
+def test_a_name_that_only_begins_as_another_s_is_taken(tmp_path: Path, name: str) -> None:
+    write(tmp_path, TOY.replace("name: r50", f"name: {name}"))
+    assert load_recipe("toy", tmp_path, PARAMS).run(name).name == name
+
+
+def test_members_that_would_be_called_alike(tmp_path: Path) -> None:
+    given = TOY.replace("{split.seed: [0, 1, 2]}", "{data.path: [own/A, own/a]}")
+    refused(
+        tmp_path, given, "over: {data.path", "data.path = 'own/A': it would be part of an experiment's name"
+    )
+    given = TOY.replace("{split.seed: [0, 1, 2]}", "{data.path: [A, a]}")
+    refused(tmp_path, given, "name: basic", "two experiments would be called toy-basic-patha")
+    given = TOY.replace("{split.seed: [0, 1, 2]}", "{split.ratios: [[0.8, 0.1, 0.1], [0.6, 0.2, 0.2]]}")
+    refused(tmp_path, given, "over: {split.ratios", "split.ratios = [0.8, 0.1, 0.1]: it would be part of an")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "toy", "1"])

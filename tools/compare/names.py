@@ -7,11 +7,12 @@ import json
 import re
 from dataclasses import dataclass
 
-from tools.recipes import Recipe
-from tools.recipes.recipe import Overrides
+from tools.recipes.recipe import Overrides, Recipe
 
 HONEST = "honest"
 LONGEST = 48
+PLAIN = re.compile(r"(scratch)?-?(\d+epochs?)?-?(set_[0-9a-f]{8})?")
+"""Variations that could be part of a run's name, and none; the others have a dot."""
 
 
 @dataclass(frozen=True, order=True)

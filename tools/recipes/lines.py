@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+
+from stages.errors import CandidError
 
 Place = tuple[int | str, ...]
 """Keys and numbers that lead to an entry: ("runs", 3, "settings", "train.epochs")."""
@@ -18,10 +22,24 @@ class Lines:
     """Line numbers of a YAML file, from 1."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file, which has to be YAML."""
+        """Read the file.
+
+        Raises:
+            CandidError: file, line and fault: no YAML, a key given twice, or one that is not text.
+        """
         self.path = path
-        top = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
-        self._lines: dict[Place, int] = dict(_walk(top, ())) if top else {}
+        self._lines: dict[Place, int] = {}
+        try:
+            top = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
+            if top is not None:
+                self._lines |= self._walk(top, ())
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            raise CandidError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from None
+        except (UnicodeDecodeError, ReaderError) as error:
+            raise CandidError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        except RecursionError:
+            raise CandidError(f"{path}: an entry that holds itself, or too many within each other") from None
 
     def line(self, place: Sequence[int | str]) -> int:
         """Line of the entry, or of the nearest that holds it."""
@@ -34,16 +52,23 @@ class Lines:
         """Give file and line, as a message begins."""
         return f"{self.path}:{self.line(place)}"
 
-
-def _walk(node: Node, place: Place) -> Iterator[tuple[Place, int]]:
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            yield (*place, key.value), key.start_mark.line + 1
-            yield from _walk(value, (*place, key.value))
-    elif isinstance(node, SequenceNode):
-        for number, value in enumerate(node.value):
-            yield (*place, number), value.start_mark.line + 1
-            yield from _walk(value, (*place, number))
+    def _walk(self, node: Node, place: Place) -> Iterator[tuple[Place, int]]:
+        if isinstance(node, MappingNode):
+            first: dict[str, int] = {}
+            for key, value in node.value:
+                line = key.start_mark.line + 1
+                if not isinstance(key, ScalarNode):
+                    raise CandidError(f"{self.path}:{line}: a list or a mapping as a key; expected text")
+                if key.value in first:
+                    told = f"{key.value} a second time; first in line {first[key.value]}"
+                    raise CandidError(f"{self.path}:{line}: {told}")
+                first[key.value] = line
+                yield (*place, key.value), line
+                yield from self._walk(value, (*place, key.value))
+        elif isinstance(node, SequenceNode):
+            for number, value in enumerate(node.value):
+                yield (*place, number), value.start_mark.line + 1
+                yield from self._walk(value, (*place, number))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from stages.catalogue import read_catalogue
 from stages.errors import CandidError
 from stages.settings import PARAMS, read_yaml
 from tools.recipes.check import Checker
+from tools.recipes.distinct import check_names
 from tools.recipes.lines import Lines, Place, Settings
 from tools.recipes.parse import parse
-from tools.recipes.recipe import Confusion, Paper, Published, Recipe, Reported, Run
+from tools.recipes.recipe import Confusion, Paper, Published, Recipe, Reported, Run, suffix_of
 from tools.recipes.schema import HonestEntry, PublishedEntry, RecipeFile, RunEntry
 
 FOLDER = "recipes"
+SUFFIX = re.compile(r"[a-z0-9_]+(-[a-z0-9_]+)*")
+"""Of a member's name, which has to be that of a branch."""
 
 
 def list_recipes(folder: str | Path = FOLDER) -> list[str]:
@@ -40,11 +44,11 @@ def load_recipe(key: str, folder: str | Path = FOLDER, params: str | Path = PARA
     path = Path(folder) / f"{key}.yaml"
     if not path.is_file():
         raise CandidError(f"{path}: no such recipe; expected one of {', '.join(list_recipes(folder))}")
-    given = read_yaml(path)
     lines = Lines(path)
-    return _Reader(lines, Checker(str(path), read_yaml(params), read_catalogue())).recipe(
-        key, parse(given, lines)
-    )
+    reader = _Reader(lines, Checker(str(path), read_yaml(params), read_catalogue()))
+    recipe = reader.recipe(key, parse(read_yaml(path), lines))
+    check_names(recipe, lines)
+    return recipe
 
 
 class _Reader:
@@ -127,6 +131,10 @@ class _Reader:
                 self._refuse(
                     (*place, key), f"{key} = {value!r}: expected different values, or how many from 0"
                 )
+            for one in values:
+                if not SUFFIX.fullmatch(suffix_of(key, one)):
+                    told = "it would be part of an experiment's name; expected a number or a word"
+                    self._refuse((*place, key), f"{key} = {one!r}: {told}")
             found[key] = values, self.lines.line((*place, key))
         return found
 

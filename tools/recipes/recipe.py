@@ -105,12 +105,13 @@ class Run:
             settings = {**settings, **(self.without_imagenet or {})}
         over = self.honest_over if honest else self.over
         return [
-            ("-".join(map(_suffix, over, values)), {**settings, **dict(zip(over, values, strict=True))})
+            ("-".join(map(suffix_of, over, values)), {**settings, **dict(zip(over, values, strict=True))})
             for values in product(*over.values())
         ]
 
 
-def _suffix(key: str, value: Any) -> str:
+def suffix_of(key: str, value: Any) -> str:
+    """What a value of `over` adds to the name of a member: f3, learning_rate0_01."""
     letter = LETTERS.get(key, key.rpartition(".")[2].replace("_", ""))
     return letter + str(value).lower().replace(".", "_")
 
