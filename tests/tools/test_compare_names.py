@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.conftest import REPOSITORY
 from tests.tools.recipe_project import RECIPE
-from tools.compare.names import Name, Names, variation
 from tools.compare.settings import MISSING, Deviation, deviation, differences, flat, merged, shortened
 from tools.recipes import Recipe, load_recipe
+from tools.recipes.names import Name, Names, variation
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from tests.tools.gate_project import CLASSES, faces
 from tests.tools.recipe_project import RecipeProject, made
 from tools.compare.found import Experiment, read_blobs, read_experiments
 from tools.compare.measured import Measured, gather
-from tools.compare.names import Name
 from tools.compare.rows import Row, Table
 from tools.compare.seconds import note_attempt, seconds_of
 from tools.compare.table import build, choose
+from tools.recipes.names import Name
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.errors import CandidError
-from tools.compare.names import Name, Names
 from tools.compare.settings import flat
 from tools.gate.revisions import EXPERIMENTS, NOT_NAMES, git
 from tools.recipes import Recipe
+from tools.recipes.names import Name, Names
 from tools.recipes.recipe import Overrides
 
 METRICS, PARAMS, PREDICTIONS = "metrics/test.json", "params.yaml", "plots/predictions.csv"

@@ -11,10 +11,10 @@ from stages.errors import CandidError
 from stages.files import read_json, write_json
 from tools.compare.found import Experiment
 from tools.compare.measured import Measured, rank
-from tools.compare.names import Name
 from tools.compare.settings import same, shown
 from tools.recipes import Recipe
 from tools.recipes.check import SECTIONS
+from tools.recipes.names import Name
 
 FOLDER = Path("recipes/measured")
 DECIMALS = 6

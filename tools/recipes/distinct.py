@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from stages.errors import CandidError
-from tools.compare.names import HONEST, PLAIN, Name, Names
 from tools.recipes.lines import Lines
+from tools.recipes.names import HONEST, PLAIN, Name, Names
 from tools.recipes.recipe import Recipe, Run
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from stages.errors import CandidError
 from tools.compare.found import Experiment
-from tools.compare.names import Name, variation
 from tools.compare.settings import differences, flat, shortened
 from tools.recipes import Recipe, Run
+from tools.recipes.names import Name, variation
 from tools.recipes.recipe import Overrides
 from tools.reproduce.needs import OWN, Needs
 from tools.reproduce.overrides import check_settings
