@@ -52,7 +52,9 @@ def _model(run: Run, about: dict[str, Any]) -> str:
         f"faces of {data['image_size']} x {data['image_size']} pixels ({data['color']}, uint8), "
         f"scales them itself, and gives the probability of each of\n{len(run.results.classes)} classes: "
         f"{', '.join(run.results.classes)}. Class names, in the order of the outputs, are in its entry\n"
-        "`candid.json`. Kernels are stored as float16 and computed with as float32.\n\n"
+        "`candid.json`; `candid-faces.npy` has digests of the faces that trained it and chose its epoch, so "
+        "that what starts from it is\nheld to them. Kernels are stored as float16 and computed with as "
+        "float32.\n\n"
         "```python\n"
         "import keras\n\n"
         f'model = keras.models.load_model("models/pretrained/{file}", compile=False)\n'
