@@ -14,6 +14,7 @@ import pytest
 from stages.settings import check, read_yaml
 from stages.split.params import SplitSettings
 from stages.split.protocols import split_faces
+from tools.compare.settings import deviation, flat
 from tools.recipes import Published, Recipe, Run, list_recipes, load_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +124,8 @@ def test_a_run_leans_on_nothing_in_params_yaml_that_shapes_its_result(recipe: Re
         }
         wanted -= {key for key in wanted if key.rpartition(".")[0] in off}
         wanted |= {f"data.{key}" for key in ("dataset", "parts", "classes", "image_size", "color")}
-        wanted |= {"dedup.policy", "class_weights.scheme", "model.arch", "model.weights", "evaluate.tta"}
+        wanted |= {*leaves(PARAMS["dedup"], "dedup")}  # also where it is off: by it test faces are related
+        wanted |= {"class_weights.scheme", "model.arch", "model.weights", "evaluate.tta"}
         wanted |= {"split.protocol", "split.groups", "split.seed"}
         wanted |= {
             "random": {"split.ratios"},
@@ -136,6 +138,18 @@ def test_a_run_leans_on_nothing_in_params_yaml_that_shapes_its_result(recipe: Re
             "folds": {"split.folds", "split.fold", "split.repeat"},
         }[settings["split.protocol"]]
         assert wanted - set(settings) == set()
+
+
+@pytest.mark.parametrize(("recipe", "run"), RUNS)
+def test_another_yardstick_of_copies_is_a_change(recipe: Recipe, run: Run):
+    """Also where the run is the honest one, which removes or groups by it."""
+    for honest in (False, True):
+        _, wanted = run.members(honest)[0]
+        has = {**flat(PARAMS), **wanted}
+        assert deviation(has, wanted, run).none
+        others = {"min_similarity": 0.5, "verify": False, "conflicts": "drop", "hash": "dhash"}
+        for key, value in others.items():
+            assert not deviation({**has, f"dedup.{key}": value}, wanted, run).none
 
 
 @pytest.mark.parametrize(("recipe", "run"), RUNS)
