@@ -19,7 +19,7 @@ from benchmarks.gpu.parts import read
 from benchmarks.gpu.results import MODEL, Results
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULT = ("result.json", "predictions.npz", "params.yaml")
+RESULT = ("result.json", "predictions.npz", "params.yaml", "run.json")
 LEAST = 20.0  # seconds below which no run is worth starting
 
 
@@ -117,7 +117,7 @@ class Bare:
         (folder / "params.yaml").write_text(json.dumps(params), encoding="utf-8")  # JSON is YAML
         needed = run["keep"] or any(other["pretrained"] == run["name"] for other in self.runs)
         (folder / "run.json").write_text(
-            json.dumps({**{key: run[key] for key in ("name", "views", "test")}, "model": needed}),
+            json.dumps({**{key: run[key] for key in ("name", "views", "test", "set")}, "model": needed}),
             encoding="utf-8",
         )
         if run["benchmark"] is None:

@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.gpu.parts import read
 from benchmarks.gpu.pool import Pool
 from benchmarks.gpu.runs import Run
+from benchmarks.gpu.sets import fingerprint
 from stages.faces import load_images, read_faces, read_splits
 from stages.files import read_json, write_json, writing
 from stages.train.inputs import training_set
@@ -39,14 +40,18 @@ def pack(
         while (found := path.with_name(f"faces-{size}-{pools[size].earlier}.npz")).is_file():
             pools[size].know(read(found.read_bytes()))
     sets: dict[str, str] = {}
+    made: dict[str, str] = {}
     for run in runs:
         if run.benchmark is None and run.data not in sets:
-            sets[run.data] = _write_set(folder_of(run), pools, out / f"set-{run.data}.npz")
+            folder = folder_of(run)
+            sets[run.data] = _write_set(folder, pools, out / f"set-{run.data}.npz")
+            made[run.data] = fingerprint(folder)
     for size, pool in pools.items():
         for number, content in enumerate(pool.files, pool.earlier):
             with writing(out / f"faces-{size}-{number}.npz") as aside:
                 aside.write_bytes(content)
-    write_json(out / "runs.json", {"sets": sets, "runs": [{**asdict(run), "data": run.data} for run in runs]})
+    listed = [{**asdict(run), "data": run.data, "set": made.get(run.data)} for run in runs]
+    write_json(out / "runs.json", {"sets": sets, "runs": listed})
     return {path.name: path.stat().st_size for path in sorted(out.rglob("*")) if path.is_file()}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +15,8 @@ from ruamel.yaml import YAML
 
 from benchmarks.gpu.runs import DATA_SECTIONS, Run
 from stages.errors import CandidError
+from stages.faces import load_images, read_splits
+from stages.files import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 LAST = "data/class_weights.json"
@@ -57,6 +61,23 @@ def prepare(run: Run, folder: Path) -> Path:
         shutil.rmtree(made)
     aside.rename(made)
     return made
+
+
+def fingerprint(folder: Path) -> str:
+    """Digest of what a run sees of a set: pixels, label and part of its faces by id, and the class weights.
+
+    Args:
+        folder: with data/.
+    """
+    data = folder / "data"
+    splits = read_splits(data / "splits.csv").sort_values("id", kind="stable")
+    images = load_images(data / "faces.npy")
+    found = hashlib.blake2b(str(images.shape[1:]).encode(), digest_size=16)
+    found.update(json.dumps(read_json(data / "class_weights.json"), sort_keys=True).encode())
+    for face, label, part in zip(splits["id"], splits["label"], splits["part"], strict=True):
+        found.update(f"{label}\n{part}\n".encode())
+        found.update(images[face].tobytes())
+    return found.hexdigest()
 
 
 def _call(*command: str, folder: Path) -> None:

@@ -17,6 +17,8 @@ import pandas as pd
 
 from benchmarks.gpu.results import Results
 from benchmarks.gpu.runs import Run
+from benchmarks.gpu.sets import fingerprint
+from stages.errors import CandidError
 from stages.evaluate.leaks import Leaks, find_leaks
 from stages.evaluate.scores import Floats
 from stages.evaluate.summary import summarise
@@ -33,6 +35,8 @@ class Back:
     result: dict[str, Any]
     predictions: dict[str, Floats]
     """<part>_<view> -> N x K."""
+    made: str | None = None
+    """Fingerprint of the set that it saw; None: it does not say."""
 
 
 def read_back(folder: Path) -> list[Back]:
@@ -54,7 +58,9 @@ def read_back(folder: Path) -> list[Back]:
                 part = "validation_"
                 views = [key.removeprefix(part) for key in predictions if key.startswith(part)]
                 test = any(key.startswith("test_") for key in predictions)
-                found.append(Back(Run(name, params, views, test=test), result, predictions))
+                told = f"{name}/run.json"
+                made = json.loads(archive.read(told)).get("set") if told in archive.namelist() else None
+                found.append(Back(Run(name, params, views, test=test), result, predictions, made))
     return found
 
 
@@ -72,11 +78,16 @@ def unpack(folder: Path, folder_of: Callable[[Run], Path], out: Path) -> list[di
     Returns:
         a row a run: name, view, accuracy on validation, seconds; where it predicted the test part
         accuracy there with its interval, macro F1, leaks and faces as well.
+
+    Raises:
+        CandidError: a run predicted the test faces of another set than is made here.
     """
+    every = read_back(folder)
+    _check_sets(every, folder_of)
     rows: list[dict[str, Any]] = []
     seeds: dict[str, list[Back]] = defaultdict(list)
     folds: dict[str, list[Back]] = defaultdict(list)
-    for back in read_back(folder):
+    for back in every:
         place = out / back.run.name
         write_json(place / "result.json", back.result)
         if not back.predictions:
@@ -108,6 +119,21 @@ def unpack(folder: Path, folder_of: Callable[[Run], Path], out: Path) -> list[di
             rows.append(_score(run, parts, out / run.name, view))
             _add_spread(rows, _names(members), view)
     return rows
+
+
+def _check_sets(every: list[Back], folder_of: Callable[[Run], Path]) -> None:
+    """Predictions hold no ids and no labels: they are put to those of the set that is made here."""
+    here: dict[str, str] = {}
+    for back in every:
+        if not back.run.test or not back.predictions:
+            continue
+        if back.run.data not in here:
+            here[back.run.data] = fingerprint(folder_of(back.run))
+        if back.made != here[back.run.data]:
+            raise CandidError(
+                f"{back.run.name}: ran on a set with fingerprint {back.made}, the one made here has "
+                f"{here[back.run.data]}; expected the same: unpack at the commit that packed it, or run again"
+            )
 
 
 def _names(members: list[Back]) -> list[str]:

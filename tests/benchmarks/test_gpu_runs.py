@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from benchmarks.gpu.pack import pack
 from benchmarks.gpu.results import Results
 from benchmarks.gpu.runs import Run, read_runs
+from benchmarks.gpu.sets import fingerprint
 from benchmarks.gpu.unpack import table, unpack
 from stages.errors import CandidError
 from stages.settings import read_yaml
@@ -113,6 +115,15 @@ def test_packed_run_bare_and_unpacked(data: Path, tmp_path: Path) -> None:
     assert pd.read_csv(back / "history.csv")["epoch"].tolist() == [1, 2]
     assert (back / "model.keras").read_bytes()[:2] == b"PK"
 
+    moved = tmp_path / "moved"
+    shutil.copytree(data, moved)
+    splits = pd.read_csv(moved / "data/splits.csv")
+    splits["part"] = splits["part"].replace({"test": "validation", "validation": "test"})
+    splits.to_csv(moved / "data/splits.csv", index=False)
+    with pytest.raises(CandidError, match=r"^small-seed0: ran on a set .*; expected the same"):
+        unpack(tmp_path / "out", lambda run: moved, tmp_path / "wrong")
+    assert not (tmp_path / "wrong").exists()
+
     again = pack(
         [Run("later", settings(epochs=1), ["none"])], lambda run: data, tmp_path / "later", tmp_path / "pack"
     )
@@ -123,6 +134,69 @@ def test_packed_run_bare_and_unpacked(data: Path, tmp_path: Path) -> None:
     left = run_bare(tmp_path, "--seconds", "0")
     assert left.returncode == 1
     assert "5 of 6 runs are in out" in left.stdout
+
+
+def changed(data: Path, folder: Path, name: str, old: str, new: str) -> Path:
+    """A copy of a set with one thing changed in one of its files."""
+    shutil.copytree(data, folder)
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new, 1))
+    return folder
+
+
+def test_a_set_is_known_by_what_a_run_sees_of_it(data: Path, tmp_path: Path) -> None:
+    own = fingerprint(data)
+    splits = pd.read_csv(data / "data/splits.csv").sort_values("id")
+    (tmp_path / "sorted/data").mkdir(parents=True)
+    shutil.copytree(data / "data", tmp_path / "sorted/data", dirs_exist_ok=True)
+    splits.to_csv(tmp_path / "sorted/data/splits.csv", index=False)
+    assert fingerprint(tmp_path / "sorted") == own, "the order of rows is nobody's business"
+    others = [
+        changed(data, tmp_path / "part", "data/splits.csv", ",test,", ",train,"),
+        changed(data, tmp_path / "label", "data/splits.csv", ",happy,", ",sad,"),
+        changed(data, tmp_path / "weights", "data/class_weights.json", "2.0", "2.5"),
+    ]
+    pixels = tmp_path / "pixels"
+    shutil.copytree(data, pixels)
+    faces = np.load(pixels / "data/faces.npy")
+    faces[60, 0, 0] ^= 1
+    np.save(pixels / "data/faces.npy", faces)
+    found = {fingerprint(folder) for folder in (*others, pixels)}
+    assert len(found) == 4
+    assert own not in found
+
+
+def test_predictions_are_put_to_the_faces_that_they_were_made_of(data: Path, tmp_path: Path) -> None:
+    """What comes back holds neither ids nor labels."""
+
+    def back(told: dict[str, str] | None) -> Path:
+        run = Run("one", settings(), ["none"])
+        made = {
+            "result.json": {
+                "scores": {"validation_none": {"val_accuracy": 0.5}},
+                "history": [],
+                "seconds": 1,
+            },
+            "params.yaml": run.params,
+            **({} if told is None else {"run.json": told}),
+        }
+        shutil.rmtree(tmp_path / "made", ignore_errors=True)
+        (tmp_path / "made").mkdir()
+        for name, value in made.items():
+            (tmp_path / "made" / name).write_text(json.dumps(value))
+        even = np.full((15, 3), 1 / 3)
+        np.savez(tmp_path / "made/predictions.npz", validation_none=even, test_none=even)
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        Results(tmp_path / "out").add("one", sorted((tmp_path / "made").iterdir()))
+        return tmp_path / "out"
+
+    (row,) = unpack(back({"set": fingerprint(data)}), lambda run: data, tmp_path / "back")
+    assert row["faces"] == 15
+    for told in ({"set": "0" * 32}, None):
+        with pytest.raises(CandidError, match=r"^one: ran on a set .*; expected the same: unpack"):
+            unpack(back(told), lambda run: data, tmp_path / "wrong")
+    assert not (tmp_path / "wrong").exists()
 
 
 def test_results_are_cut_into_files_of_a_bounded_size(
