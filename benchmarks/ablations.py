@@ -6,8 +6,9 @@ The list is benchmarks/ablations.yaml: settings of params.yaml, the first run th
 held against. DVC makes what ingest to class_weights write, once for each different set. Every run trains on
 a fixed share of its training faces (equal in number in all; the same ones where the sets agree), with the
 code of the stages in a process of its own, and is validated on the faces that validate the first one.
-Runs that are done are kept in --out and not done again, so it can be cut and called again; the table of
-what there is comes at the end, or at once with --seconds 0.
+Runs that are done are kept in --out and not done again while their settings, faces and labels are those that
+are asked for, so it can be cut and called again; the table of what there is comes at the end, or at once
+with --seconds 0.
 
 The interval of a difference is paired: over validation faces, each seed's answers against the first run's
 with the same seed. It holds for these faces; what another seed changes is printed below the table. The
@@ -21,6 +22,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -32,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from benchmarks.gpu.runs import Run, read_runs
+from benchmarks.gpu.runs import DATA_SECTIONS, Params, Run, read_runs
 from stages.errors import CandidError, run
 from stages.faces import load_images, read_kept, read_splits
 from stages.files import read_json, write_json, writing
@@ -98,21 +100,52 @@ def share(folder: Path, count: int, validation: NDArray[np.int64] | None = None)
     return Share(data, np.isin(theirs, ours[ours >= 0]))
 
 
+def _params(one: Run, seed: int) -> Params:
+    return {**one.params, "train": {**one.params["train"], "seed": seed}}
+
+
+def _asked(one: Run) -> dict[str, Any]:
+    """Content of run.json."""
+    return {"name": one.name, "views": one.views, "model": False, "test": False}
+
+
+def _arrays(given: Share) -> dict[str, NDArray[Any]]:
+    """Content of set.npz."""
+    return {
+        "faces": given.rows,
+        "labels": given.data.labels,
+        "classes": np.array(given.data.classes),
+        "class_weights": given.data.class_weights,
+        "train": np.array(given.data.train),
+    }
+
+
+def is_done(one: Run, seed: int, given: Share, folder: Path) -> bool:
+    """Whether a folder holds the result of this run: of the settings that it reads, and of its faces."""
+    if not all((folder / name).is_file() for name in ("result.json", "run.json", "params.yaml", "set.npz")):
+        return False
+    read = (*DATA_SECTIONS, "model", "train")
+    had, wanted = read_json(folder / "params.yaml"), _params(one, seed)
+    net = wanted["model"]["arch"]
+    if any(had.get(name) != wanted[name] for name in read):
+        return False
+    if had["archs"].get(net) != wanted["archs"][net] or read_json(folder / "run.json") != _asked(one):
+        return False
+    with np.load(folder / "set.npz", allow_pickle=False) as stored:
+        return all(np.array_equal(stored[name], array) for name, array in _arrays(given).items())
+
+
 def train(one: Run, seed: int, given: Share, faces: Path, folder: Path) -> None:
-    """Train and predict the validation faces under each view: result.json and predictions.npz in a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    params = {**one.params, "train": {**one.params["train"], "seed": seed}}
-    (folder / "params.yaml").write_text(json.dumps(params), encoding="utf-8")  # JSON is YAML
-    write_json(folder / "run.json", {"name": one.name, "views": one.views, "model": False, "test": False})
+    """Train and predict the validation faces under each view: result.json and predictions.npz in a folder.
+
+    What was in the folder goes first.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "params.yaml").write_text(json.dumps(_params(one, seed)), encoding="utf-8")  # JSON is YAML
+    write_json(folder / "run.json", _asked(one))
     with writing(folder / "set.npz") as aside, aside.open("wb") as file:
-        np.savez_compressed(
-            file,
-            faces=given.rows,
-            labels=given.data.labels,
-            classes=np.array(given.data.classes),
-            class_weights=given.data.class_weights,
-            train=np.array(given.data.train),
-        )
+        np.savez_compressed(file, **_arrays(given))  # type: ignore[arg-type]
     kept = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     with (folder / "log.txt").open("wb") as log:
         done = subprocess.run(
@@ -158,18 +191,20 @@ class Done:
         return [right(self.folders[seed], view) for seed in seeds]
 
 
-def look(runs: list[Run], out: Path) -> list[Done]:
-    """Find what is done."""
-    return [
-        Done(
-            one,
-            {
-                int(path.parent.name.rpartition("seed")[2]): path.parent
-                for path in sorted(out.glob(f"{one.name}-seed*/result.json"))
-            },
-        )
-        for one in runs
-    ]
+def look(runs: list[Run], shares: dict[str, Share], out: Path) -> list[Done]:
+    """Find what is done; results of other settings or faces are left out.
+
+    Args:
+        shares: name of a run -> its faces.
+    """
+    found = []
+    for one in runs:
+        folders = {
+            int(path.name.rpartition("seed")[2]): path for path in sorted(out.glob(f"{one.name}-seed*"))
+        }
+        done = {seed: path for seed, path in folders.items() if is_done(one, seed, shares[one.name], path)}
+        found.append(Done(one, done))
+    return found
 
 
 def table(found: list[Done], copied: dict[str, NDArray[np.bool_]]) -> str:
@@ -247,7 +282,7 @@ def main() -> int:
     left = 0
     for seed, one in itertools.product(range(options.seeds), runs):
         folder = out / f"{one.name}-seed{seed}"
-        if (folder / "result.json").is_file():
+        if is_done(one, seed, shares[one.name], folder):
             continue
         if time.monotonic() - started + longest > options.seconds:
             left += 1
@@ -256,7 +291,7 @@ def main() -> int:
         train(one, seed, shares[one.name], folders[one.name] / "data/faces.npy", folder)
         longest = max(longest, time.monotonic() - began)
         print(f"{folder.name}: {time.monotonic() - began:.0f} s", flush=True)
-    print(table(look(runs, out), {name: given.copied for name, given in shares.items()}))
+    print(table(look(runs, shares, out), {name: given.copied for name, given in shares.items()}))
     return int(left > 0)
 
 

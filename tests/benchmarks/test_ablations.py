@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_rel
 
-from benchmarks.ablations import Done, difference, look, share, table, train
+from benchmarks.ablations import Done, Share, difference, is_done, look, share, table, train
 from benchmarks.gpu.runs import Run, read_runs
 from stages.errors import CandidError
 from stages.settings import read_yaml
@@ -76,6 +78,57 @@ def test_too_few_faces_are_told(data: Path) -> None:
         share(data, 20, np.array([0]))
 
 
+def kept(run: Run, given: Share, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a training leaves behind, without training."""
+
+    def trained(*_: Any, cwd: Path, **__: Any) -> subprocess.CompletedProcess[bytes]:
+        (cwd / "result.json").write_text("{}")
+        return subprocess.CompletedProcess([], 0)
+
+    monkeypatch.setattr("benchmarks.ablations.subprocess.run", trained)
+    train(run, 0, given, Path("faces.npy"), folder)
+
+
+def test_a_result_of_other_settings_or_faces_is_none(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, given = Run("base", small(), ["none"]), share(data, 20)
+    folder = tmp_path / "base-seed0"
+    kept(run, given, folder, monkeypatch)
+    assert look([run], {"base": given}, tmp_path) == [Done(run, {0: folder})]
+    own = small()
+    own["archs"]["self_built"] = {**own["archs"]["self_built"], "widths": [4, 4]}
+    relabelled = replace(given, data=replace(given.data, labels=given.data.labels[::-1].copy()))
+    others = [
+        (Run("base", small(epochs=2), ["none"]), given),
+        (Run("base", own, ["none"]), given),
+        (Run("base", {**small(), "data": {**PARAMS["data"], "image_size": 64}}, ["none"]), given),
+        (Run("base", small(), ["none", "flip"]), given),
+        (run, share(data, 19)),
+        (run, relabelled),
+    ]
+    for other, faces in others:
+        assert look([other], {"base": faces}, tmp_path) == [Done(other, {})]
+    unread = {**small(), "gate": {}, "archs": {**small()["archs"], "vgg19": {}}}
+    assert is_done(Run("base", unread, ["none"]), 0, given, folder), "no setting of these is read"
+    assert not is_done(run, 1, given, folder)
+
+
+def test_a_run_begun_anew_leaves_nothing_of_the_last(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, given = Run("base", small(), ["none"]), share(data, 20)
+    kept(run, given, tmp_path / "base-seed0", monkeypatch)
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmarks.ablations.subprocess.run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(run, 0, given, Path("faces.npy"), tmp_path / "base-seed0")
+    assert not is_done(run, 0, given, tmp_path / "base-seed0")
+
+
 @pytest.mark.slow
 def test_runs_are_held_against_the_first(data: Path, tmp_path: Path) -> None:
     runs = [Run("base", small(), ["none", "flip"]), Run("mixed", small(mixup=0.2), ["none"])]
@@ -86,7 +139,7 @@ def test_runs_are_held_against_the_first(data: Path, tmp_path: Path) -> None:
     result = json.loads((tmp_path / "base-seed1/result.json").read_text())
     assert set(result["scores"]) == {"validation_none", "validation_flip"}
     assert result["made"]["seeds"] == {"train": 1}
-    found = look(runs, tmp_path)
+    found = look(runs, {"base": given, "mixed": given}, tmp_path)
     assert found == [
         Done(runs[0], {0: tmp_path / "base-seed0", 1: tmp_path / "base-seed1"}),
         Done(runs[1], {0: tmp_path / "mixed-seed0"}),
