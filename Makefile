@@ -1,4 +1,4 @@
-# make repro: set up, run the pipeline, print metrics and plots.  make test: everything CI runs.
+# make repro: set up, run the pipeline, print metrics and plots.  make test: lint, types and all tests.
 PYTHON ?= python3
 VENV   ?= .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -27,7 +27,7 @@ check: setup    ## lint, format and types
 	ruff format --check .
 	mypy
 
-test: check     ## everything CI runs
+test: check     ## lint, types and all tests
 	pytest -n 2
 
 clean:          ## remove caches, keep data and results

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stages.errors import CandidError
 from stages.faces import digest
+from stages.packed import read_member
 
 ABOUT = "candid.json"
 OWN, EARLIER = "candid-faces.npy", "candid-earlier.npy"
@@ -54,7 +55,7 @@ def lineage(
 def read_about(path: str | Path) -> dict[str, Any]:
     """Return candid.json of a .keras file; KeyError where it has none."""
     with zipfile.ZipFile(path) as source:
-        about: dict[str, Any] = json.loads(source.read(ABOUT))
+        about: dict[str, Any] = json.loads(read_member(source, source.getinfo(ABOUT)))
     return about
 
 
@@ -80,7 +81,7 @@ def _read(path: str | Path, name: str) -> Digests | None:
     with zipfile.ZipFile(path) as archive:
         if name not in archive.namelist():
             return None
-        content = archive.read(name)
+        content = read_member(archive, archive.getinfo(name))
     try:
         found = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError) as error:

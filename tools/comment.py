@@ -15,7 +15,7 @@ from stages.errors import CandidError, run
 from stages.evaluate import scores
 from stages.files import write_text
 from tools.gate import tell
-from tools.gate.freshness import MISSING, look_up
+from tools.gate.look_up import MISSING, look_up
 from tools.gate.revisions import Tree, WorkingTree, resolve
 from tools.gate.verdict import judge
 from tools.report import words

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from tqdm import tqdm
 
 from stages.errors import CandidError, is_disk_fault
 from stages.files import writing
-from stages.packed import DAMAGED, MAX_EXPANSION, read_to_end
+from stages.packed import DAMAGED, MAX_EXPANSION, open_tar, read_to_end
 
 
 def pack_folder(folder: Path, target: Path) -> int:
@@ -42,7 +41,7 @@ def pack_tar(path: Path, target: Path) -> int:
     room = MAX_EXPANSION * path.stat().st_size
     names: set[str] = set()
     try:
-        with tarfile.open(path) as source, writing(target) as aside, zipfile.ZipFile(aside, "w") as archive:
+        with open_tar(path) as source, writing(target) as aside, zipfile.ZipFile(aside, "w") as archive:
             for member in tqdm(source, desc=f"packing {path}", unit=" files", disable=None, leave=False):
                 if member.size < 0:  # it would lead tarfile back, and round for ever
                     raise CandidError(f"{path}: {member.name!r} has a size of {member.size} bytes")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stages.catalogue import Archive
 from stages.errors import CandidError, is_disk_fault
-from stages.packed import DAMAGED, MAX_EXPANSION
+from stages.packed import DAMAGED, MAX_EXPANSION, check_method
 
 
 def sha256(path: Path) -> str:
@@ -33,6 +33,7 @@ def contents_digest(path: Path) -> str:
             root = len(_enclosing_folder(list(names)))
             digest = hashlib.sha256()
             for name in sorted(names):
+                check_method(names[name])
                 with archive.open(names[name]) as file:
                     inner = hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
                 digest.update(name[root:].encode("utf-8", "surrogateescape") + b"\0" + inner)

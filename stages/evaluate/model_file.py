@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 
 from stages.errors import CandidError, is_disk_fault
 from stages.lineage import ABOUT
+from stages.packed import check_method, read_member
 from stages.settings import Section, check
 
 LARGEST_JSON = 64 * 2**20  # bytes; the largest net of the registry needs a quarter of a MiB
@@ -72,6 +73,7 @@ def read_card(path: str | Path) -> Card:
             if ABOUT not in names:
                 raise CandidError(f"{path}: no class names (entry {ABOUT}); expected a model made by train")
             for entry in names.values():
+                check_method(entry)
                 if entry.file_size > DENSEST * (entry.compress_size + 1024):
                     raise CandidError(
                         f"{path}: entry {entry.filename} unpacks to {entry.file_size} bytes: refused"
@@ -98,7 +100,7 @@ def _read_json(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str | Pat
             f"{path}: {entry.filename} is {entry.file_size} bytes; expected at most {LARGEST_JSON}"
         )
     try:
-        return json.loads(archive.read(entry))
+        return json.loads(read_member(archive, entry))
     except (ValueError, RecursionError) as error:
         raise CandidError(f"{path}: {entry.filename} is not JSON: {error}") from None
 

@@ -12,7 +12,7 @@ from typing import IO
 
 from stages.errors import CandidError, is_disk_fault
 from stages.ingest.decode import UnreadableError
-from stages.packed import DAMAGED, MAX_EXPANSION
+from stages.packed import DAMAGED, MAX_EXPANSION, check_method, read_member
 
 MAX_FILE_BYTES = 256 << 20
 """No picture of MAX_PIXELS is larger as a file."""
@@ -50,7 +50,7 @@ class Archive:
         if info.file_size == 0:
             raise UnreadableError("0 bytes")
         try:
-            return self._zip.read(info)
+            return read_member(self._zip, info)
         except DAMAGED as error:
             if is_disk_fault(error):
                 raise
@@ -60,6 +60,7 @@ class Archive:
     def stream(self, name: str) -> IO[bytes]:
         """Open one file for reading from its beginning; CandidError where it can't be."""
         try:
+            check_method(self._members[name])
             return self._zip.open(self._members[name])
         except DAMAGED as error:
             if is_disk_fault(error):

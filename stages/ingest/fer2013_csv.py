@@ -15,7 +15,7 @@ from stages.catalogue import Dataset
 from stages.errors import CandidError, is_disk_fault
 from stages.ingest.archives import opened
 from stages.ingest.records import Items, Record, Rejected, Skipped, Wanted, to_label
-from stages.packed import DAMAGED, MAX_EXPANSION, read_to_end
+from stages.packed import DAMAGED, MAX_EXPANSION, open_tar, read_to_end
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")
 """Names of the table in the contest's archives; the second has the same rows, in another order of columns."""
@@ -98,7 +98,7 @@ def _open_table(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
 def _open_tar(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """The table in a tar archive, read where it lies; other members are passed over, whatever they are."""
     try:
-        archive = tarfile.open(path)  # noqa: SIM115
+        archive = open_tar(path)
     except DAMAGED as error:
         if is_disk_fault(error):
             raise

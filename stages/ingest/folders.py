@@ -65,7 +65,26 @@ def _matched(pattern: str | None, base: str) -> str:
 
 
 def _enclosing(names: list[str], entry: Dataset) -> int:
-    """Number of outer folders that all files share and that are neither a part nor a class."""
+    """Number of outer folders that all files share and that are neither a part nor a class.
+
+    A picture that lies in an outer folder itself (a cover, say) would make that one the class of all: where
+    only one class would come of it, pictures that lie above others don't count.
+    """
+    depth = _shared(names, entry)
+    folders = {name.rpartition("/")[0] for name in names}
+    above = {
+        folder
+        for folder in folders
+        if any(
+            other != folder and f"{other}/".startswith(f"{folder}/" if folder else "") for other in folders
+        )
+    }
+    if not above or len({(*folder.split("/"), "")[depth] for folder in folders} - {""}) > 1:
+        return depth
+    return _shared([name for name in names if name.rpartition("/")[0] not in above], entry)
+
+
+def _shared(names: list[str], entry: Dataset) -> int:
     known = {*LABELS, *entry.labels, *entry.parts}
     depth = 0
     # zip ends with the shortest; a file's innermost folder is its class, if no other is

@@ -199,6 +199,21 @@ def test_a_single_class_is_not_taken_for_an_enclosing_folder(tmp_path, files):
     assert len(records(items)) == len(files)
 
 
+@pytest.mark.parametrize(
+    ("files", "stray"),
+    [
+        (["set/happy/1.png", "set/smirk/2.png", "set/cover.png"], "set/cover.png"),
+        (["set/happy/1.png", "set/smirk/2.png", "cover.png"], "cover.png"),
+        (["a/b/train/happy/1.png", "a/b/test/smirk/2.png", "a/b/sample.png"], "a/b/sample.png"),
+    ],
+)
+def test_a_stray_picture_does_not_make_the_enclosing_folder_the_class(tmp_path, files, stray):
+    items = read("folder", [zipped(tmp_path / "f.zip", dict.fromkeys(files, face()))])
+    assert {record.label for record in records(items)} == {"happy", "smirk"}
+    assert rejected(items) == {stray: "not in the folder of a class"}
+    assert {bool(record.part) for record in records(items)} == {"train" in files[0]}
+
+
 def test_files_that_are_no_faces_are_told_apart(tmp_path):
     files = {
         "happy/1.png": face(),

@@ -13,7 +13,7 @@ from typing import Protocol
 from stages.errors import CandidError, is_disk_fault
 from stages.ingest.archives import MAX_FILE_BYTES, Archive, opened
 from stages.ingest.decode import UnreadableError
-from stages.packed import DAMAGED, MAX_EXPANSION, is_tar, read_to_end
+from stages.packed import DAMAGED, MAX_EXPANSION, is_tar, open_tar, read_to_end
 
 EXPECTED = "expected a folder, zip or tar of images"
 
@@ -48,7 +48,7 @@ def open_source(path: Path, leave_out: Path) -> Iterator[Source]:
             yield _Zip(archive)
     elif is_tar(path):
         with _damage_told(path):
-            tar = tarfile.open(path)  # noqa: SIM115
+            tar = open_tar(path)
         with tar:
             yield _Tar(path, tar)
     else:

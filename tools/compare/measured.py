@@ -12,7 +12,7 @@ from tools.compare import pooled
 from tools.compare.found import Experiment
 from tools.compare.pooled import Bounds
 from tools.compare.settings import Deviation, deviation
-from tools.gate.freshness import MISSING, look_up
+from tools.gate.look_up import MISSING, look_up
 from tools.recipes import Run
 from tools.recipes.recipe import Overrides
 

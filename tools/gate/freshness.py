@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -19,10 +18,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.errors import CandidError
+from tools.gate.look_up import MISSING, look_up
+from tools.gate.redefined import redefined
 from tools.gate.revisions import Tree
-
-REFERENCE = re.compile(r"\$\{([^}]+)\}")
-MISSING = object()
 
 
 def stale(tree: Tree) -> list[str]:
@@ -44,7 +42,7 @@ def stale(tree: Tree) -> list[str]:
             continue
         entry = locked[name]
         reasons = (
-            *_definition(stage, entry, params),
+            *redefined(stage, entry, params),
             *_settings(tree, entry),
             *_dependencies(tree, entry, written, ignored),
             *_outputs(tree, entry, ignored),
@@ -64,32 +62,12 @@ def read_yaml(tree: Tree, path: str) -> Any:
         raise CandidError(f"{tree.name}: {path}: not YAML: {error}") from None
 
 
-def look_up(values: Any, dotted: str) -> Any:
-    """The value under a dotted key of nested mappings; MISSING where there is none."""
-    for key in dotted.split("."):
-        if not isinstance(values, dict) or key not in values:
-            return MISSING
-        values = values[key]
-    return values
-
-
 def _section(tree: Tree, path: str) -> dict[str, Any]:
     whole = read_yaml(tree, path)
     stages = whole.get("stages") if isinstance(whole, dict) else None
     if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
         raise CandidError(f"{tree.name}: {path}: no stages; expected what DVC reads and writes")
     return stages
-
-
-def _definition(stage: dict[str, Any], entry: dict[str, Any], params: Any) -> Iterator[str]:
-    command = _filled(stage.get("cmd"), params)
-    if command is not None and command != entry.get("cmd"):
-        yield f"dvc.yaml runs `{command}`, dvc.lock has `{entry.get('cmd')}`"
-    wanted = [_filled(dep, params) for dep in stage.get("deps", [])]
-    known = {dep["path"] for dep in entry.get("deps", [])}
-    for path in wanted:
-        if path is not None and path not in known:
-            yield f"{path} is a new dependency"
 
 
 def _settings(tree: Tree, entry: dict[str, Any]) -> Iterator[str]:
@@ -152,16 +130,3 @@ def fingerprint(tree: Tree, path: str, like: str | None, ignored: GitIgnoreSpec)
 
 def _outside(path: str) -> bool:
     return PurePosixPath(path).is_absolute() or path.startswith("..") or "://" in path
-
-
-def _filled(text: Any, params: Any) -> str | None:
-    """Put settings into DVC's ${...}; None where that can't be done here."""
-    if not isinstance(text, str):
-        return None
-    filled: str = text
-    for reference in REFERENCE.findall(text):
-        value = look_up(params, reference)
-        if not isinstance(value, str | int | float):
-            return None
-        filled = filled.replace("${" + str(reference) + "}", str(value))
-    return filled

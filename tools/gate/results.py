@@ -17,7 +17,7 @@ from stages.errors import CandidError
 from stages.evaluate import scores
 from stages.evaluate.scores import Integers
 from stages.faces import class_order
-from tools.gate.freshness import MISSING, look_up
+from tools.gate.look_up import MISSING, look_up
 from tools.gate.revisions import Tree
 
 PREDICTIONS = "plots/predictions.csv"

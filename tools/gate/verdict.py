@@ -8,7 +8,8 @@ from typing import Any
 from stages.errors import CandidError
 from stages.settings import check
 from tools.gate.decide import Comparison, compare
-from tools.gate.freshness import MISSING, look_up, read_yaml, stale
+from tools.gate.freshness import read_yaml, stale
+from tools.gate.look_up import MISSING, look_up
 from tools.gate.pairs import pair
 from tools.gate.params import GateSettings
 from tools.gate.results import METRICS, Results, read_results

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import CandidError
-from tools.gate.freshness import look_up, read_yaml
+from tools.gate.freshness import read_yaml
+from tools.gate.look_up import look_up
 from tools.gate.revisions import Commit, git, resolve
 
 SECTIONS = ("data", "dedup", "split", "class_weights", "model", "archs", "train", "evaluate")

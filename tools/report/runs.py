@@ -17,7 +17,8 @@ from stages.evaluate import scores
 from stages.evaluate.draw_curves import kept_epoch
 from stages.evaluate.scores import Integers
 from tools.compare.pooled import draw
-from tools.gate.freshness import MISSING, look_up, read_yaml
+from tools.gate.freshness import read_yaml
+from tools.gate.look_up import MISSING, look_up
 from tools.gate.results import Results, read_json, read_results
 from tools.gate.revisions import Tree
 

@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 from stages.catalogue import Dataset
 from stages.errors import CandidError
 from tools.compare.settings import differences, flat
-from tools.gate.freshness import MISSING, look_up
+from tools.gate.look_up import MISSING, look_up
 from tools.recipes.check import SECTIONS, Checker
 from tools.recipes.lines import Settings
 from tools.recipes.recipe import Overrides

@@ -8,7 +8,7 @@ from typing import Any
 
 from stages.catalogue import Dataset
 from tools.compare.settings import flat
-from tools.gate.freshness import MISSING, look_up
+from tools.gate.look_up import MISSING, look_up
 from tools.recipes import Recipe, Run
 from tools.reproduce.cost import core_hours
 from tools.reproduce.needs import Needs
