@@ -208,9 +208,15 @@ def test_experiments_stand_beside_it_each_with_its_protocol(project: Project) ->
     assert "near-duplicates left as they are; leaky: 400 test faces have relatives in train" in words
     assert "near-duplicates removed; clean" in words
     assert "split.seed 4 3" in re.sub(r"\s+", " ", " ".join(reader.words))
-    assert "other faces" in words, "a leaky run and a clean one are not paired"
+    told = re.search(r"the split of this tree is leaky, that of tidy-newt clean(.)", words)
+    assert told, "a leaky run and a clean one are not paired"
+    assert told[1] != ":", "the cell holds the reason, not all of the line"
     ids = re.findall(r' id="([^"]+)"', text)
     assert len(ids) == len(set(ids))
+    project.results(faces().assign(dataset="fer2013"))
+    words = said(report("tidy-newt")[1])
+    assert "another dataset" in words
+    assert "other faces" not in words
 
 
 def test_large_files_come_from_dvc_s_cache_or_are_said_to_be_away(project: Project) -> None:

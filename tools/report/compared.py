@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -125,11 +126,11 @@ def _score(of: dict[str, Any], name: str) -> Markup:
 
 
 def paired(first: Run, second: Run) -> str | Markup:
-    """Change of accuracy on the same faces; why not where they are others."""
+    """Change of accuracy on the same faces; why there is none where they can't be paired."""
     try:
         found = compare(pair(first.results, second.results), GateSettings(resamples=1000))
-    except CandidError:
-        return "other faces"
+    except CandidError as error:
+        return re.split("[:;]", str(error))[0]  # what follows are names and numbers that the row holds
     told = f"McNemar: p = {found.mcnemar.p_value:.2g}"
     return Markup(f"{points(found.headline[0].change)} points<small>{told}</small>")
 
