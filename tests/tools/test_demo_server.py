@@ -144,6 +144,8 @@ def test_no_face_is_an_answer_and_a_whole_picture_can_be_the_face(ask):
         ("/predict?model=-1", b"x", 400, "not among the choices"),
         ("/predict?model=%C2%B2", b"x", 400, "not among the choices"),
         ("/predict?detector=x", b"x", 400, "not among the choices"),
+        ("/predict?model=" + 5000 * "9", b"x", 400, "not among the choices"),
+        ("http://[/predict", b"x", 400, "Invalid IPv6 URL"),
         ("/other", b"x", 404, "no such page"),
         ("/../pyproject.toml", b"x", 404, "no such page"),
     ],
@@ -153,6 +155,23 @@ def test_what_can_not_be_answered_is_told_in_one_line(ask, path, body, status, w
     assert got == status
     assert words in answer["error"]
     assert "\n" not in answer["error"]
+
+
+def test_an_address_that_is_none_is_told(ask):
+    status, _, answer = ask("GET", "http://[/")
+    assert status == 400
+    assert "Invalid IPv6 URL" in answer["error"]
+
+
+def test_a_fault_of_the_program_is_an_answer_too(ask, server, monkeypatch, capfd):
+    def fail(*_):
+        raise ZeroDivisionError("two\nlines")
+
+    monkeypatch.setattr(server.looker, "look", fail)
+    status, _, answer = ask("POST", "/predict", b"x")
+    assert status == 500
+    assert answer["error"] == "a fault of the demo itself: ZeroDivisionError: two lines"
+    assert "ZeroDivisionError" in capfd.readouterr().err, "where it happened is for a bug report"
 
 
 def test_a_file_that_is_too_large_is_refused_unread(ask):

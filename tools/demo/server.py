@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from stages.errors import CandidError
 from tools.demo.looker import Looker
@@ -79,6 +80,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         except MemoryError:
             status, kind, body = 507, "application/json", _json({"error": "out of memory"})
+        except Exception as error:  # a fault of the program: the page says so, the terminal where
+            traceback.print_exc()
+            line = f"a fault of the demo itself: {type(error).__name__}: {error}"
+            status, kind, body = 500, "application/json", _json({"error": " ".join(line.split())})
+            self._pass_over()
         try:
             self._send(status, kind, body)
         except (TimeoutError, ConnectionError):
@@ -92,8 +98,14 @@ class Handler(BaseHTTPRequestHandler):
         ):
             raise RefusedError(403, f"expected a request from {self.server.url}")
 
+    def _address(self) -> SplitResult:
+        try:
+            return urlsplit(self.path)
+        except ValueError as error:
+            raise RefusedError(400, f"{self.path[:40]!r}: {error}") from None
+
     def _get(self) -> tuple[int, str, bytes]:
-        path = urlsplit(self.path).path
+        path = self._address().path
         if path == "/":
             return 200, "text/html; charset=utf-8", self.server.page.html
         if path == "/choices":
@@ -103,13 +115,13 @@ class Handler(BaseHTTPRequestHandler):
         raise RefusedError(404, "no such page")
 
     def _predict(self) -> tuple[int, str, bytes]:
-        asked = urlsplit(self.path)
+        asked = self._address()
         if asked.path != "/predict":
             raise RefusedError(404, "no such page")
         values = {name: given[-1] for name, given in parse_qs(asked.query).items()}
         looker, number, detector = self.server.looker, values.get("model", "0"), values.get("detector")
         detector = detector or looker.detectors[0]
-        if not (number.isascii() and number.isdigit()) or detector not in looker.detectors:
+        if not _is_number(number, 9) or detector not in looker.detectors:
             raise RefusedError(
                 400, f"model {number[:20]!r}, detector {detector[:20]!r}: not among the choices"
             )
@@ -135,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _length(self) -> int | None:
         length = self.headers.get("Content-Length") or ""
-        return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
+        return int(length) if _is_number(length, 19) else None
 
     def _pass_over(self) -> None:
         """Read a body of a sane length and forget it: closed on unread bytes, the client sees no answer."""
@@ -161,6 +173,11 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+
+def _is_number(text: str, digits: int) -> bool:
+    """Python refuses to read a number of thousands of digits."""
+    return text.isascii() and text.isdigit() and len(text) <= digits
 
 
 def _json(value: Any) -> bytes:
