@@ -11,6 +11,8 @@ from PIL import Image
 from stages.ingest.decode import MAX_PIXELS, UnreadableError, decode
 from tests.tools.predict_pictures import astronaut, encoded, exif
 from tools.predict.crops import Box, Square, as_trained, cut, square
+from tools.predict.draw import drawn
+from tools.predict.faces import Face, Labelled
 from tools.predict.pictures import open_picture, reduced
 
 
@@ -112,3 +114,11 @@ def test_a_clipped_box_lies_within_the_picture(left, top, width, height):
 def test_a_copy_keeps_its_proportions_within_bounds(size, wanted):
     assert reduced(Image.new("L", size), 1280, 480).size == wanted
     assert reduced(Image.new("L", size), 1280, 480).mode == "RGB"
+
+
+@pytest.mark.parametrize("size", [(5000, 1), (1, 3000), (20000, 6), (2, 2)])
+def test_a_box_thinner_than_a_pixel_of_the_copy_is_drawn(size):
+    face = Face(Box(0, 0, *size), None, np.zeros((48, 48), np.uint8))
+    copy = drawn(Image.new("L", size), [Labelled(face, {"happy": 1.0})])
+    assert 480 <= max(copy.size) <= 2048
+    assert np.asarray(copy).any()

@@ -26,7 +26,7 @@ def drawn(image: Image.Image, faces: Sequence[Labelled]) -> Image.Image:
         # in a crowd a label as large as for one face would hide its neighbours
         size = min(largest, max(12, round(0.6 * largest), round(0.45 * box.width)))
         line = max(2, size // 7)
-        right, bottom = box.left + box.width - 1, box.top + box.height - 1
+        right, bottom = box.left + max(box.width - 1, 0), box.top + max(box.height - 1, 0)
         pen.rectangle((box.left, box.top, right, bottom), outline=ink, width=line)
         words = f"{labelled.predicted} {100 * labelled.probabilities[labelled.predicted]:.0f} %"
         _tag(pen, words, (box.left + box.width / 2, box.top), copy.size, ImageFont.load_default(size), ink)
