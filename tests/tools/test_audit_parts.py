@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from stages.dedup.params import DedupSettings
 from stages.dedup.views import SIZE
 from stages.errors import CandidError
 from tests.reliability.corpus_archives import tar_of
 from tests.tools.audit_sets import encoded, photo
 from tools.audit.bands import bands, conflict_band
+from tools.audit.findings import find
 from tools.audit.folder import check_folder, write_report
 from tools.audit.images import read_images, thumbnails
 from tools.audit.layout import read_layout
@@ -118,6 +120,26 @@ def test_exact_copies_are_equal_in_size_and_colour(tmp_path):
     digest = dict(zip(read.images["file"], read.digests.tolist(), strict=True))
     assert digest["a.png"] == digest["b.bmp"]
     assert len(set(digest.values())) == 4
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_large_picture_retouched_in_one_place_is_no_exact_copy(tmp_path, kind):
+    image = photo(1, 1024, 1024)
+    patched = image.copy()
+    patched.paste(patched.crop((501, 501, 502, 502)).point(lambda value: value ^ 16), (501, 501))
+    for name, picture in {"a": image, "b": image, "patched": patched}.items():
+        about = {"comment": name.encode()} if kind == "JPEG" else {"compress_level": 1 + (name == "b")}
+        (tmp_path / f"{name}.{kind.lower()}").write_bytes(encoded(picture, kind, **about))
+    with open_source(tmp_path, tmp_path / "out") as source:
+        read = read_images(source)
+    np.testing.assert_array_equal(read.pixels[0], read.pixels[2])
+    assert read.digests[0] == read.digests[1] != read.digests[2]
+    found = find(read, DedupSettings.model_construct())
+    assert found.pairs[["a", "b", "kind"]].to_numpy().tolist() == [
+        [0, 1, "exact"],
+        [0, 2, "near"],
+        [1, 2, "near"],
+    ]
 
 
 def test_folders_with_links_and_hidden_files_are_walked_once(tmp_path):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from stages.dedup.hashes import to_grey
 from stages.dedup.views import SIZE
 from stages.errors import CandidError
 from stages.ingest.archives import is_not_picture
-from stages.ingest.decode import FORMATS, MAX_PIXELS, UnreadableError, decode
+from stages.ingest.decode import FORMATS, MAX_PIXELS, UnreadableError, decode, open_picture
 from tools.audit.layout import read_layout
 from tools.audit.sources import Source
 
@@ -29,6 +29,8 @@ THREADS = 4  # more would hold too many large pictures at once
 LEAST = 4 * SIZE  # pixels a side: enough to average over when reduced to SIZE
 THUMBNAIL = 224  # pixels a side of the pictures that are shown
 SUFFIXES = (*".jpg .jpeg .jpe .jfif .png .bmp .gif .tif .tiff .webp .ppm .pgm .pbm .pnm .mpo".split(),)  # noqa: SIM905
+
+Made = TypeVar("Made")
 
 
 class Decoded(NamedTuple):
@@ -48,7 +50,7 @@ class ImageSet(NamedTuple):
     pixels: NDArray[np.uint8]
     """N x SIZE x SIZE, grey."""
     digests: NDArray[np.void]
-    """16 bytes an image, equal for exact copies."""
+    """16 bytes an image, equal for exact copies: pixel for pixel at full size."""
     unreadable: pd.DataFrame
     """file, reason."""
     other_files: int
@@ -67,7 +69,7 @@ def read_images(source: Source, use_labels: bool = True) -> ImageSet:
     faults: dict[str, str] = {}
     bar = tqdm(total=len(tried), desc="reading", unit=" images", disable=None, leave=False)
     with bar:
-        for name, found in _in_threads(source.read(tried)):
+        for name, found in _in_threads(source.read(tried), _decoded):
             bar.update()
             if isinstance(found, Decoded):
                 kept[name] = found
@@ -77,11 +79,12 @@ def read_images(source: Source, use_labels: bool = True) -> ImageSet:
         fault = next((f"; {name!r}: {reason}" for name, reason in sorted(faults.items())), "")
         raise CandidError(f"no image among {len(names)} files{fault}; expected some of {', '.join(FORMATS)}")
     order = sorted(kept)
+    digests = {name: one.digest for name, one in kept.items()} | _full_digests(source, kept)
     layout = read_layout(order, use_labels)
     return ImageSet(
         pd.DataFrame({"file": order, "label": layout.labels, "part": layout.parts}, dtype=str),
         np.stack([kept[name].grey for name in order]),
-        np.array([kept[name].digest for name in order], np.dtype((np.void, 16))),
+        np.array([digests[name] for name in order], np.dtype((np.void, 16))),
         pd.DataFrame(sorted(faults.items()), columns=["file", "reason"], dtype=str),
         len(names) - len(kept) - len(faults),
     )
@@ -94,14 +97,24 @@ def thumbnails(source: Source, names: Iterable[str]) -> dict[str, NDArray[np.uin
     }
 
 
+def _full_digests(source: Source, kept: dict[str, Decoded]) -> dict[str, bytes]:
+    """Digests of all pixels, of the images that look equal once reduced: a retouched copy is no exact one.
+
+    These are read a second time, since a large JPEG is never decoded at its full size the first time.
+    """
+    times = Counter(one.digest for one in kept.values())
+    alike = [name for name, one in kept.items() if times[one.digest] > 1]
+    return dict(_in_threads(source.read(alike), _full_digest))
+
+
 def _in_threads(
-    files: Iterator[tuple[str, bytes | UnreadableError]],
-) -> Iterator[tuple[str, Decoded | UnreadableError]]:
+    files: Iterator[tuple[str, bytes | UnreadableError]], make: Callable[[bytes | UnreadableError], Made]
+) -> Iterator[tuple[str, Made]]:
     """Decode on several cores while this one reads; in the order of `files`."""
-    waiting: deque[tuple[str, Future[Decoded | UnreadableError]]] = deque()
+    waiting: deque[tuple[str, Future[Made]]] = deque()
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
         for name, data in files:
-            waiting.append((name, pool.submit(_decoded, data)))
+            waiting.append((name, pool.submit(make, data)))
             if len(waiting) >= WAITING:
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -116,8 +129,25 @@ def _decoded(data: bytes | UnreadableError) -> Decoded | UnreadableError:
         size, pixels = _pixels(data)
     except UnreadableError as error:
         return error
-    digest = hashlib.blake2b(f"{size}".encode() + pixels.tobytes(), digest_size=16).digest()
-    return Decoded(to_grey(pixels[None])[0], digest)
+    return Decoded(to_grey(pixels[None])[0], _digest(f"{size}".encode(), pixels.tobytes()))
+
+
+def _full_digest(data: bytes | UnreadableError) -> bytes:
+    """Of width, height and all pixels in colour; of the file where these are out of reach."""
+    if isinstance(data, UnreadableError):
+        return _digest(str(data).encode())
+    try:
+        image = open_picture(data)
+    except UnreadableError:
+        return _digest(data)
+    return _digest(f"{image.size}".encode(), image.convert("RGB").tobytes())
+
+
+def _digest(*parts: bytes) -> bytes:
+    made = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        made.update(part)
+    return made.digest()
 
 
 def _pixels(data: bytes) -> tuple[tuple[int, int], NDArray[np.uint8]]:
