@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -20,8 +21,11 @@ from stages.errors import run
 from stages.evaluate.model_file import read_card
 from stages.evaluate.predict import load_model, predict
 from stages.ingest.decode import decode
+from tests.reliability.corpus_archives import tar_of
 from tests.tools.predict_pictures import CLASSES, astronaut, encoded, exif, make_model, noise, on_face
+from tools.audit.sources import open_source
 from tools.predict.__main__ import main
+from tools.predict.sources import Picture, Skipped, pictures
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +141,34 @@ def test_a_second_run_replaces_the_first_and_nothing_else(here, command):
     assert status == 1
     assert "mine.txt" in complaint
     assert (here / "predictions/two.jpg").exists()
+
+
+def test_an_archive_is_asked_once_for_all_its_pictures(tmp_path, monkeypatch):
+    """One by one, a compressed tar would be unpacked from its start for each."""
+    files = [("c.png", encoded(noise(9, 9))), ("a.png", b"words"), ("clip.mp4", b""), ("b.txt", b"text")]
+    (tmp_path / "in.tar.gz").write_bytes(tar_of(*files))
+    asked = []
+
+    @contextmanager
+    def watched(*given):
+        with open_source(*given) as source:
+            read = source.read
+
+            def noted(names):
+                asked.append(list(names))
+                return read(asked[-1])
+
+            monkeypatch.setattr(source, "read", noted)
+            yield source
+
+    monkeypatch.setattr("tools.predict.sources.open_source", watched)
+    found = pictures([tmp_path / "in.tar.gz"], tmp_path / "out", 1)
+    assert [(type(one), Path(one.file).name) for one in found] == [
+        (Picture, "c.png"),
+        (Skipped, "a.png"),
+        (Skipped, "clip.mp4"),
+    ]
+    assert asked == [["a.png", "c.png"]]
 
 
 def test_several_faces_and_an_archive(here, command):

@@ -44,7 +44,9 @@ class Skipped(NamedTuple):
 
 
 def pictures(paths: Sequence[Path], leave_out: Path, every: float) -> Iterator[Picture | Skipped]:
-    """Open what lies under `paths`, in order; a folder's files sorted by name.
+    """Open what lies under `paths`, in order.
+
+    Of a folder come the pictures and then the videos, each sorted by name; of a tar, as they lie in it.
 
     Args:
         paths: pictures, videos, folders, zip and tar archives.
@@ -87,16 +89,16 @@ def _file(path: Path, name: str, inside: str, every: float) -> Iterator[Picture 
 def _inside(path: Path, leave_out: Path, every: float) -> Iterator[Picture | Skipped]:
     """Pictures and videos of a folder; in an archive a video is passed over. Other files don't count."""
     with open_source(path, leave_out) as source:
-        for name in source.names():
-            shown = f"{printable(str(path))}/{name}"
-            if is_video(Path(name)):
-                if path.is_dir():
-                    yield from _file(path / name, shown, name, every)
-                else:
-                    yield Skipped(shown, "a video in an archive; expected it in a folder")
-            elif not is_not_picture(name):
-                for _, data in source.read([name]):
-                    yield from _one(shown, name, data)
+        where = printable(str(path))
+        videos = [name for name in source.names() if is_video(Path(name))]
+        others = (name for name in source.names() if not is_video(Path(name)) and not is_not_picture(name))
+        for name, data in source.read(others):  # at once: else a compressed tar is unpacked anew for each
+            yield from _one(f"{where}/{name}", name, data)
+        for name in videos:
+            if path.is_dir():
+                yield from _file(path / name, f"{where}/{name}", name, every)
+            else:
+                yield Skipped(f"{where}/{name}", "a video in an archive; expected it in a folder")
 
 
 def _one(shown: str, name: str, data: bytes | UnreadableError) -> Iterator[Picture | Skipped]:
