@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,26 @@ PATHS = [(case, case.params["data"]["path"]) for case in CASES if case.stages ==
 GIVEN = [case for case, path in PATHS if path.strip("\0") == path != ""]  # what a command line can hold
 
 
-@pytest.mark.parametrize("case", GIVEN, ids=lambda case: case.name)
-def test_it_ends_with_a_report_or_in_one_line(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def ends_well(
+    case: Case,
+    main: Callable[[], object],
+    arguments: list[str],
+    result: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    project = tmp_path / "project"
+    """Run a tool on a case; AssertionError where it ends in anything but its result or one clear line.
+
+    Args:
+        arguments: that follow the path on the tool's command line; its --out is the folder of `result`.
+    """
+    project = folder / "project"
     project.mkdir()
     case.make(project)
     path = case.params["data"]["path"]
     before = files_at(project, [path] if path.startswith("own") else [])
     monkeypatch.chdir(project)
-    monkeypatch.setattr("sys.argv", ["audit", path, "--out", "report", "--no-labels"])
+    monkeypatch.setattr("sys.argv", ["tool", path, *arguments])
     said = ""
     try:
         main()
@@ -34,7 +44,15 @@ def test_it_ends_with_a_report_or_in_one_line(
         said = str(error)
         assert said.strip()
         assert len(said) < LONGEST_LINE
-    assert (project / "report/index.html").is_file() == (not said)
+    assert (project / result).is_file() == (not said)
     assert files_at(project, list(before)) == before
-    assert {each.name for each in tmp_path.iterdir()} == {"project"}
+    assert {each.name for each in folder.iterdir()} == {"project"}
     assert not (project / "harm").exists()
+
+
+@pytest.mark.parametrize("case", GIVEN, ids=lambda case: case.name)
+def test_it_ends_with_a_report_or_in_one_line(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--out", "report", "--no-labels"]
+    ends_well(case, main, arguments, "report/index.html", tmp_path, monkeypatch)

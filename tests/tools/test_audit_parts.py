@@ -17,7 +17,7 @@ from PIL import Image
 from stages.dedup.params import DedupSettings
 from stages.dedup.views import SIZE
 from stages.errors import CandidError
-from tests.reliability.corpus_archives import tar_of
+from tests.reliability.corpus_archives import tar_of, zip_of
 from tests.tools.audit_sets import encoded, photo
 from tools.audit.bands import bands, conflict_band
 from tools.audit.findings import find
@@ -174,13 +174,24 @@ def test_links_in_a_tar_are_not_followed(tmp_path):
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
         data = encoded(photo(1))
-        member = tarfile.TarInfo("a/../../b.png")
+        member = tarfile.TarInfo("./a//b.png")
         member.size = len(data)
         archive.addfile(member, io.BytesIO(data))
     with open_source(tmp_path / "set.tar", tmp_path / "out") as source:
         read = read_images(source)
-    assert read.images["file"].tolist() == ["a/../../b.png"]
+    assert read.images["file"].tolist() == ["a/b.png"]
     assert read.unreadable.to_numpy().tolist() == [["a/passwd.png", "a link or a device in the archive"]]
+
+
+@pytest.mark.parametrize("name", ["../b.png", "a/../../b.png", "/b.png", "a\\..\\..\\b.png", "C:/b.png"])
+def test_a_tar_that_leads_outside_is_refused_as_a_zip_is(tmp_path, name):
+    for path, data in (("set.tar", tar_of((name, b"x"), mode="w")), ("set.zip", zip_of({name: b"x"}))):
+        (tmp_path / path).write_bytes(data)
+        with (
+            pytest.raises(CandidError, match="leads outside the archive"),
+            open_source(tmp_path / path, tmp_path / "out"),
+        ):
+            pass
 
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 
 from stages.backend import use_backend
-from stages.errors import run
+from stages.errors import CandidError, run
 from stages.evaluate.model_file import read_card
 from stages.evaluate.predict import load_model, predict
 from stages.ingest.decode import decode
@@ -25,6 +26,7 @@ from tests.reliability.corpus_archives import tar_of
 from tests.tools.predict_pictures import CLASSES, astronaut, encoded, exif, make_model, noise, on_face
 from tools.audit.sources import open_source
 from tools.predict.__main__ import main
+from tools.predict.outputs import Folder
 from tools.predict.sources import Picture, Skipped, pictures
 
 
@@ -124,6 +126,88 @@ def test_a_folder_of_everything_is_used_and_reported(here, command):
         assert f"{file}: {reason}" in said
     written = {path.name for path in (here / "predictions").rglob("*.jpg")}
     assert written == {"a.jpg", "a-2.jpg", "cmyk.jpg", "turned.jpg"}
+
+
+def names(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg") if path.is_file())
+
+
+def test_names_that_are_long_or_those_of_folders_get_copies_too(here, command):
+    long = 118 * "é"
+    for name in (f"{long}.jpg", f"{long}.png", f"{long}e.png", "a.png", "a.jpg/x.png", "a.jpg/y.png"):
+        (here / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / "in" / name).write_bytes(encoded(noise(9, 9)))
+    (here / "in/files.txt").mkdir()
+    (here / "in/files.txt/z.png").write_bytes(encoded(noise(9, 9)))
+    status, _, complaint = command("in", "--already-cropped")
+    assert (status, complaint) == (0, "")
+    assert len(rows()) == 7
+    cut = 75 * "é"
+    assert names(here / "predictions") == sorted(
+        [
+            f"{cut}.jpg",
+            f"{cut}-2.jpg",
+            f"{cut}-3.jpg",
+            "a.jpg/x.jpg",
+            "a.jpg/y.jpg",
+            "a-2.jpg",
+            "files-2.txt/z.jpg",
+        ]
+    )
+    assert command("in", "--already-cropped")[0] == 0, "all of it is known for an earlier run's"
+
+
+def test_a_folder_whose_name_a_copy_has_is_numbered_and_so_is_none(tmp_path):
+    folder = Folder(tmp_path / "out")
+    for inside in ("a.png", "a.jpg/x.png", "a.jpg/y.png", ".", "."):
+        folder.write_picture(inside, None, noise(9, 9))
+    assert names(tmp_path / "out") == ["_-2.jpg", "_.jpg", "a-2.jpg/x.jpg", "a-2.jpg/y.jpg", "a.jpg"]
+
+
+@pytest.mark.parametrize("inside", ["../b.png", "a/../../b.png", "/b.png"])
+@pytest.mark.parametrize("seconds", [None, 1.5])
+def test_nothing_is_written_outside_the_folder(tmp_path, inside, seconds):
+    folder = Folder(tmp_path / "deep/out")
+    with pytest.raises(CandidError, match="leads out of"):
+        folder.write_picture(inside, seconds, noise(9, 9))
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_tar_that_leads_outside_is_refused_before_anything_is_written(here, command):
+    (here / "in.tar").write_bytes(tar_of(("../escaped/evil.png", encoded(noise(9, 9))), mode="w"))
+    before = sorted(here.rglob("*"))
+    status, _, complaint = command("in.tar", "--already-cropped", "--out", "deep/out")
+    assert status == 1
+    assert "'../escaped/evil.png' leads outside the archive" in complaint
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_copy_that_can_not_be_written_costs_that_copy_and_a_full_disk_ends_the_run(
+    here, command, monkeypatch
+):
+    for name in ("a.png", "b.png"):
+        (here / name).write_bytes(encoded(noise(9, 9)))
+    write = Folder.write_picture
+    fault = errno.EILSEQ
+
+    def picky(self, inside, *given):
+        if inside == "a.png":
+            raise OSError(fault, os.strerror(fault))
+        write(self, inside, *given)
+
+    monkeypatch.setattr(Folder, "write_picture", picky)
+    status, said, _ = command("a.png", "b.png", "--already-cropped")
+    assert status == 0
+    assert [row["file"] for row in rows()] == ["a.png", "b.png"]
+    assert names(here / "predictions") == ["b.jpg"]
+    (told,) = rows("predictions/skipped.csv")
+    assert told["file"] == "a.png"
+    assert told["reason"].startswith("labelled, but no copy of it could be written: ")
+    assert f"a.png: {told['reason']}" in said
+    fault = errno.ENOSPC
+    status, _, complaint = command("a.png", "b.png", "--already-cropped")
+    assert status == 1
+    assert complaint.startswith("candid predict: No space left on device")
 
 
 def test_a_second_run_replaces_the_first_and_nothing_else(here, command):

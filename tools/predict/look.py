@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from stages.errors import cannot_write
 from tools.predict.classifier import Classifier
 from tools.predict.detectors import Detector
 from tools.predict.draw import drawn
@@ -19,6 +20,7 @@ from tools.predict.sources import Picture, Skipped
 TOGETHER = 16  # small pictures whose faces the model sees at once
 LARGE = 2**22  # pixels: one such picture is a batch of its own, so that memory holds one
 NO_FACE = "no face found"
+NO_COPY = "labelled, but no copy of it could be written"
 
 
 class Results(NamedTuple):
@@ -58,7 +60,7 @@ def look(
             labelled = iter(label([face for faces in found for face in faces], classifier))
             for picture, faces in zip(batch, found, strict=True):
                 here = list(islice(labelled, len(faces)))
-                _write(picture, here, folder)
+                skipped += _write(picture, here, folder)
                 rows += [(picture.file, picture.seconds, each) for each in here]
                 empty[picture.file] = empty.get(picture.file, True) and not here
             opened += len(batch)
@@ -88,9 +90,15 @@ def _batches(
         yield batch
 
 
-def _write(picture: Picture, faces: list[Labelled], folder: Folder) -> None:
-    if faces:
-        folder.write_picture(picture.inside, picture.seconds, drawn(picture.image, faces))
+def _write(picture: Picture, faces: list[Labelled], folder: Folder) -> Iterator[Skipped]:
+    """Write the copy; a name that the file system doesn't take costs that copy, a full disk ends the run."""
+    try:
+        if faces:
+            folder.write_picture(picture.inside, picture.seconds, drawn(picture.image, faces))
+    except OSError as error:
+        if cannot_write(error):
+            raise
+        yield Skipped(picture.file, f"{NO_COPY}: {error.strerror or type(error).__name__}")
 
 
 def summary(results: Results, most: int = 20) -> list[str]:

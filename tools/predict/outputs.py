@@ -18,6 +18,8 @@ from tools.predict.sources import Skipped
 
 LIST = "files.txt"
 MADE_BY = "made by python -m tools.predict; replaced by the next run:"
+LONGEST_NAME = 150  # bytes of a file's or folder's: file systems take 255, and `writing` adds some of its own
+DEEPEST = 32  # folders in one another, the innermost: a hostile archive has a thousand, pathlib then fails
 COLUMNS = ("file", "seconds", "x", "y", "width", "height", "score", "predicted")
 
 
@@ -39,35 +41,58 @@ class Folder:
                 f"{path}: holds files that tools.predict did not write ({len(foreign)}: {foreign[0]!r}...); "
                 "expected a new or empty folder: name one by --out"
             )
-        self._names: list[str] = []
+        self._files: set[PurePosixPath] = {PurePosixPath(LIST)}
+        self._folders: set[PurePosixPath] = set()
         for name in sorted(here, key=lambda name: name == LIST):  # the list goes last
             (path / name).unlink()
 
     def write_picture(self, inside: str, seconds: float | None, image: Image.Image) -> None:
-        """Write a JPEG named after the file it is a copy of; of a video, into a folder of its name."""
-        plain = "".join(letter if letter.isprintable() else "_" for letter in inside)
-        name = PurePosixPath(plain)
-        name = name.with_suffix(".jpg") if seconds is None else name / f"{seconds:09.3f}.jpg"
-        with writing(self._new(name.as_posix())) as aside:
+        """Write a JPEG named after the file it is a copy of; of a video, into a folder of its name.
+
+        Raises:
+            CandidError: `inside` leads out of this folder.
+            OSError: the file system takes no such file.
+        """
+        plain = PurePosixPath("".join(letter if letter.isprintable() else "_" for letter in inside))
+        if plain.is_absolute() or ".." in plain.parts:
+            raise CandidError(f"{inside[:80]!r} leads out of {self.path}; expected a path within it")
+        still = plain.parent / f"{plain.stem or '_'}.jpg"
+        name = still if seconds is None else plain / f"{seconds:09.3f}.jpg"
+        with writing(self._new(name)) as aside:
             image.save(aside, "JPEG", quality=88)
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write a file under this very name."""
-        path = self._new(name)
+        """Write a file of this name."""
+        path = self._new(PurePosixPath(name))
         write_text(path, text)
         return path
 
-    def _new(self, name: str) -> Path:
-        """A path that is not in use yet, listed as ours before anything stands there."""
-        plain, number = PurePosixPath(name), 1
-        while name in self._names:
-            number += 1
-            name = plain.with_stem(f"{plain.stem}-{number}").as_posix()
-        self._names.append(name)
+    def _new(self, wanted: PurePosixPath) -> Path:
+        """A path like this one that is not in use yet, listed as ours before anything stands there."""
+        folder = PurePosixPath()
+        for part in wanted.parent.parts[-DEEPEST:]:
+            folder = _free(folder / _cut(part), self._files)  # the same one for all that lie in it
+            self._folders.add(folder)
+        name = _free(folder / (_cut(wanted.stem) + wanted.suffix), self._files, self._folders)
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LIST).open("a", encoding="utf-8") as file:
-            file.write(f"{MADE_BY}\n{LIST}\n" * (len(self._names) == 1) + name + "\n")
+            file.write(f"{MADE_BY}\n{LIST}\n" * (len(self._files) == 1) + f"{name}\n")
+        self._files.add(name)
         return self.path / name
+
+
+def _cut(part: str) -> str:
+    """LONGEST_NAME at most, in whole characters."""
+    return part.encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def _free(name: PurePosixPath, *used: set[PurePosixPath]) -> PurePosixPath:
+    """The name, with a number where it is in use."""
+    free, number = name, 1
+    while any(free in each for each in used):
+        number += 1
+        free = name.with_stem(f"{name.stem}-{number}")
+    return free
 
 
 def _listed(folder: Path) -> set[str]:
