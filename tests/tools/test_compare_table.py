@@ -20,6 +20,7 @@ from tools.compare.measured import Measured, gather
 from tools.compare.rows import Row, Table
 from tools.compare.seconds import note_attempt, seconds_of
 from tools.compare.table import build, choose
+from tools.compare.words import in_short
 from tools.recipes.names import Name
 
 
@@ -276,3 +277,21 @@ def test_time_adds_up_over_stopped_attempts_and_begins_anew_after_a_done_one(tmp
     assert seconds_of(tmp_path, "a", "c2") is None
     note_attempt(tmp_path, "a", 3, "c2")
     assert seconds_of(tmp_path, "a", "c2") == 3
+
+
+def test_a_whole_run_goes_before_a_nearer_one_of_which_a_seed_is_there(project: RecipeProject) -> None:
+    project.member("seeds", "s0", behind="2epochs", train__epochs=2, train__warmup_epochs=1)
+    for seed in range(3):
+        shown = faces(seed=seed)
+        project.member("seeds", f"s{seed}", behind="set_00000001", table=shown, train__averaging=0.9)
+    found = row(project, "seeds").measured
+    assert found.estimate is not None
+    assert found.estimate.over == "3 seeds"
+
+
+def test_honest_and_measured_of_other_budgets_are_not_told_apart_in_short(project: RecipeProject) -> None:
+    project.member("plain", behind="2epochs", train__epochs=2, train__warmup_epochs=1)
+    project.member("plain", honest=True)
+    assert not any("the one measured" in line for line in in_short(table(project)))
+    project.member("plain")
+    assert any("the one measured" in line for line in in_short(table(project)))

@@ -204,5 +204,8 @@ def gather(run: Run, honest: bool, experiments: Iterable[Experiment]) -> list[Me
 
 
 def rank(found: Sequence[Measured]) -> list[Measured]:
-    """Nearest to the recipe first; of equal ones that with most members, then the newest."""
-    return sorted(found, key=lambda one: (one.deviation.rank, -len(one.members), -one.newest))
+    """Whole ones first, then the nearest to the recipe; of equal ones the one with most members, the newest.
+
+    A single seed of five is no number of the run's, however near to the recipe it is.
+    """
+    return sorted(found, key=lambda one: (not one.whole, one.deviation.rank, -len(one.members), -one.newest))

@@ -68,6 +68,13 @@ class Pair:
             cells[1] = Cell(None, (f"no honest counterpart: {self.run.no_honest}",))
         return Row(self.run.name, metric, published, cells[0], cells[1])
 
+    @property
+    def alike(self) -> bool:
+        """Whether both are there and of one variation: else their difference says nothing of the protocol."""
+        if self.measured is None or self.honest is None:
+            return False
+        return self.measured.variation == self.honest.variation
+
 
 def pair(run: Run, here: Sequence[Measured], recorded: Sequence[Measured]) -> Pair:
     """Choose what stands in the table: what was run here, else what is recorded.

@@ -147,6 +147,8 @@ def _against(table: Table, published: bool) -> list[tuple[float, bool]]:
     """Honest minus published (or minus measured), in points, where both are there; whether one is bent."""
     gaps = []
     for pair in table.pairs:
+        if not published and not pair.alike:
+            continue
         (row,) = pair.rows(full=False)
         honest, reference = row.honest.estimate, row.published if published else row.measured.estimate
         if honest is not None and reference is not None and row.metric != "log_loss":
