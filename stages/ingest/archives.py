@@ -112,7 +112,7 @@ def _plain_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.Zi
     members: dict[str, zipfile.ZipInfo] = {}
     declared = 0
     for info in archive.infolist():
-        name = _safe(path, info.filename)
+        name = safe_name(path, info.filename)
         if info.is_dir() or name == "":
             continue
         if name in members:
@@ -128,7 +128,7 @@ def _plain_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.Zi
     return members
 
 
-def _safe(path: Path, name: str) -> str:
+def safe_name(path: Path, name: str) -> str:
     """The name with forward slashes and without empty parts; CandidError where it leads outside."""
     parts = name.replace("\\", "/").split("/")
     if parts[0] == "" or ".." in parts or (len(parts[0]) == 2 and parts[0][1] == ":"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stages.errors import CandidError, is_disk_fault
-from stages.ingest.archives import MAX_FILE_BYTES, Archive, _safe, opened
+from stages.ingest.archives import MAX_FILE_BYTES, Archive, opened, safe_name
 from stages.ingest.decode import UnreadableError
 from stages.packed import DAMAGED, MAX_EXPANSION, is_tar, open_tar, read_to_end
 
@@ -128,7 +128,7 @@ class _Tar:
             for member in tar:
                 if member.size < 0:  # it would lead tarfile back, and round for ever
                     raise tarfile.ReadError(f"{member.name!r} has a size of {member.size} bytes")
-                name = _safe(path, member.name)
+                name = safe_name(path, member.name)
                 if name and not member.isdir() and not any(map(_is_clutter, name.split("/"))):
                     self._members[printable(name)] = member
             read_to_end(tar, MAX_EXPANSION * path.stat().st_size)
