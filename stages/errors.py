@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
-RECOVER = "earlier results are kept: `dvc checkout` brings them back"
+RECOVER = "earlier results are kept: `dvc checkout` brings them back, git or the next run the metrics"
 
 
 class CandidError(Exception):

@@ -151,5 +151,10 @@ def test_a_wrong_setting_ends_in_one_line_and_loses_nothing(project, setting, wo
         assert word in line
     (project.folder / "params.yaml").write_text(params)
     project.run("dvc", "checkout")
+    gone = {path for path in before if not (project.folder / path).is_file()}
+    assert gone <= {"metrics/ingest.json", "metrics/dedup.json", "metrics/split.json"}
+    project.stages_started()
+    project.run("dvc", "exp", "run", *QUICK)
+    assert project.stages_started() == [], "what is gone was kept as well, and comes back without computing"
     for path, content in before.items():
         assert (project.folder / path).read_bytes() == content, path
