@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from sklearn import metrics as sk
 
 from stages.errors import CandidError
 from stages.evaluate.__main__ import main
+from stages.faces import load_images
+from stages.lineage import EARLIER, OWN, lineage
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -68,6 +71,27 @@ def test_metrics_are_those_that_scikit_learn_finds_in_the_table(make_project, no
     assert found["log_loss"] == pytest.approx(sk.log_loss(table["actual"], shares), abs=2e-6)
     area = sk.roc_auc_score(table["actual"], shares, multi_class="ovr")
     assert found["macro"]["auc"] == pytest.approx(area, abs=1e-6)
+
+
+def test_test_faces_that_an_earlier_model_met_are_leaks_and_told_where_unknown(
+    make_project, no_pictures, add_card, capsys
+):
+    folder = make_project()
+    model = folder / "models/model.keras"
+    start = {"file": "old.keras", "md5": "0" * 32, "faces": "unknown"}
+    with zipfile.ZipFile(model) as archive:
+        kept = {name: archive.read(name) for name in archive.namelist() if name != "candid.json"}
+    _, entries = lineage({}, load_images(folder / "data/faces.npy")[30:40], None)
+    with zipfile.ZipFile(model, "w") as archive:
+        for name, content in (kept | {EARLIER: entries[OWN]}).items():
+            archive.writestr(name, content)
+    add_card(model, started_from=start)
+    main()
+    found = summary()
+    assert found["leaky"] is True
+    assert found["copied_test_faces"] >= 10
+    assert json.loads(Path("metrics/provenance.json").read_text())["started_from"] == start
+    assert "old.keras, which doesn't say what faces it had met" in capsys.readouterr().err
 
 
 def test_leaks_have_their_price_in_the_metrics(make_project, no_pictures):

@@ -20,7 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.errors import CandidError
-from stages.lineage import read_about
+from stages.lineage import before, met, read_about
 from stages.train.__main__ import main
 from tests.train import tiny_net
 
@@ -145,7 +145,13 @@ def test_a_run_starts_from_an_earlier_model_with_other_classes(
     (project / "data/class_weights.json").write_text('{"fear": 1, "happy": 1, "sad": 1}')
     write_params(project, {"weights": "earlier.keras"}, epochs=2, freeze_epochs=1, thaw_learning_rate=0.001)
     train_here(project, monkeypatch)
-    assert read_about(project / "models/model.keras")["classes"] == ["fear", "happy", "sad"]
+    about = read_about(project / "models/model.keras")
+    assert about["classes"] == ["fear", "happy", "sad"]
+    assert (about["started_from"]["file"], about["started_from"]["faces"]) == ("earlier.keras", "known")
+    earlier = met(project / "earlier.keras")
+    assert earlier is not None
+    assert len(earlier)
+    np.testing.assert_array_equal(before(project / "models/model.keras"), earlier)
 
 
 def test_bad_settings_end_in_one_line(project: Path, run_stage: Run) -> None:

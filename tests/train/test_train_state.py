@@ -107,6 +107,12 @@ def test_a_killed_run_lets_go():
             assert folder.is_dir()
 
 
+def test_a_lock_that_another_run_takes_away_meanwhile_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "glob", lambda folder, _: iter([folder / "gone.lock"]))
+    with state.run_folder("here") as folder:
+        assert folder.is_dir()
+
+
 def test_runs_left_behind_long_ago_are_removed_and_held_ones_are_not(tmp_path):
     root = tmp_path / "state" / "train"
     old = time.time() - 31 * 24 * 3600

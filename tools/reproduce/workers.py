@@ -13,6 +13,7 @@ from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
+from stages.backend import threads
 from stages.errors import CandidError
 from tools.reproduce.queue import Queue
 
@@ -146,8 +147,7 @@ def environment(number: int, gpus: Sequence[str], count: int) -> dict[str, str]:
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     pinned = {VISIBLE: gpus[(number - 1) % len(gpus)]} if len(gpus) > 1 else {}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = {THREADS: str(max(1, cores // count))} if count > 1 and not gpus else {}
+    share = {THREADS: str(max(1, threads() // count))} if count > 1 and not gpus else {}
     return {**share, **os.environ, "PATH": path, **pinned}
 
 
