@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import tempfile
@@ -62,6 +63,12 @@ def _is_running(process: int) -> bool:
     except PermissionError:  # another user's
         return True
     return True
+
+
+def md5(path: str | Path) -> str:
+    """Fingerprint of a file as DVC takes it."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import zipfile
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from stages.errors import CandidError
 from stages.faces import digest
+from stages.files import md5
 from stages.packed import read_member
 
 ABOUT = "candid.json"
@@ -46,9 +46,7 @@ def lineage(
     known = earlier is not None and all(other.get(key) == about[key] for key in ("image_size", "color"))
     if earlier is not None:
         entries[EARLIER] = _packed(earlier)
-    with Path(start).open("rb") as file:
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    of = {"file": Path(start).name, "md5": md5, "faces": "known" if known else "unknown"}
+    of = {"file": Path(start).name, "md5": md5(start), "faces": "known" if known else "unknown"}
     return {**about, "started_from": of}, entries
 
 

@@ -21,7 +21,6 @@ DAMAGED = (
 MAX_EXPANSION = 100
 """Pictures hardly compress; text does ten times. What unpacks to more times its size is a bomb."""
 
-
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Of packing in a zip. zipfile unpacks bz2 and lzma without a bound, whatever a file declares."""
 

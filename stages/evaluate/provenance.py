@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.backend import threads
+from stages.files import md5
 
 WRITTEN_BY_THE_PIPELINE = ("dvc.lock", "metrics", "plots")
 
@@ -42,12 +42,6 @@ def provenance(
         "md5": {path: md5(path) for path in inputs},
         **revision(),
     }
-
-
-def md5(path: str | Path) -> str:
-    """Fingerprint of a file as DVC takes it."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def processor() -> str:

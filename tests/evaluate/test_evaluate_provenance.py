@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from stages.evaluate.provenance import md5, revision
+from stages.evaluate.provenance import revision
+from stages.files import md5
 
 
 @pytest.fixture

@@ -18,10 +18,9 @@ from stages.catalogue import read_catalogue
 from stages.errors import CandidError
 from stages.evaluate.model_file import read_card
 from stages.evaluate.predict import load_model, predict
-from stages.evaluate.provenance import md5
 from stages.evaluate.views import Images
 from stages.faces import LABELS
-from stages.files import write_json
+from stages.files import md5, write_json
 from stages.ingest.decode import decode_chunk
 from stages.ingest.folders import read_folders
 from stages.ingest.records import Record, Wanted

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from stages.evaluate import predict
-from stages.evaluate.provenance import md5
 from stages.evaluate.scores import Floats
 from stages.evaluate.views import Images
-from stages.files import write_json, writing
+from stages.files import md5, write_json, writing
 from tools.export.compare import Faces, Measured, measure, refuse_unequal
 from tools.export.formats import FORMATS, Runner, attempt
 from tools.export.table import beside

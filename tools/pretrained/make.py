@@ -8,8 +8,7 @@ from typing import Any
 from stages.backend import use_backend
 from stages.errors import CandidError
 from stages.evaluate.model_file import read_card
-from stages.evaluate.provenance import md5
-from stages.files import write_json, write_text
+from stages.files import md5, write_json, write_text
 from tools.gate.revisions import WorkingTree
 from tools.pretrained import measure, recipe
 from tools.pretrained.pack import pack
