@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from stages.errors import CandidError
 from stages.faces import LABELS, PARTS
 from stages.settings import Section, check, read_yaml
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
+OWN = "folder"
+"""The dataset that is the user's own pictures."""
 
 
 class DataSettings(Section):
@@ -20,11 +22,28 @@ class DataSettings(Section):
 
     dataset: str
     path: str = Field(min_length=1)
+    subject_pattern: str | None
+    """Of the dataset `folder`: Dataset.subject_pattern; None: persons are unknown."""
     parts: list[Literal["train", "validation", "test"]] | None = Field(min_length=1)
     classes: list[str] | None = Field(min_length=1)
     image_size: int = Field(ge=8, le=1024)
     color: Literal["grey", "rgb"]
     max_rejected_share: float = Field(ge=0, le=1)
+
+    @field_validator("subject_pattern")
+    @classmethod
+    def _one_group(cls, pattern: str | None) -> str | None:
+        if fault := _fault(pattern):
+            raise ValueError(f"{fault}; expected a regular expression such as '(p[0-9]+)_', or null")
+        return pattern
+
+    @model_validator(mode="after")
+    def _own_pictures(self) -> Self:
+        if self.subject_pattern is not None and self.dataset != OWN:
+            raise ValueError(
+                f"subject_pattern is for dataset: {OWN}; {self.dataset} has its own; expected null"
+            )
+        return self
 
 
 class Archive(Section):
@@ -73,7 +92,7 @@ class Dataset(Section):
     part_pattern: str | None = None
     """Regular expression whose group 1 is the published part, matched at the start of a file's name."""
     subject_pattern: str | None = None
-    """The same for the person shown."""
+    """The same for the person shown; also matched at the start of the path below the class's folder."""
     sequence_pattern: str | None = None
     """The same for the film that the picture is a frame of."""
     planted: str | None = None
@@ -102,18 +121,31 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Dataset]:
 
 def _check_patterns(where: str, entry: Dataset) -> None:
     for pattern in (entry.part_pattern, entry.subject_pattern, entry.sequence_pattern):
-        try:
-            groups = re.compile(pattern or "()").groups
-        except re.error as error:
-            raise CandidError(f"{where}: pattern {pattern!r}: {error}") from None
-        if groups != 1:
-            raise CandidError(f"{where}: pattern {pattern!r} has {groups} groups; expected one")
+        if fault := _fault(pattern):
+            raise CandidError(f"{where}: pattern {pattern!r}: {fault}")
+
+
+def _fault(pattern: str | None) -> str:
+    """What is wrong with a pattern; "": nothing."""
+    try:
+        groups = re.compile(pattern or "()").groups
+    except (re.error, OverflowError) as error:
+        return str(error)
+    return "" if groups == 1 else f"it has {groups} groups; expected one"
 
 
 def members(name: str, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
     """The datasets with archives that `name` stands for: those of its union, in order, or itself."""
     entry = find_dataset(name, catalogue)
     return {part: catalogue[part] for part in entry.union} if entry.union else {name: entry}
+
+
+def asked_for(settings: DataSettings, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
+    """The datasets that the settings name, as `members` gives them, with what the settings tell of them."""
+    found = members(settings.dataset, catalogue)
+    if settings.subject_pattern is None:
+        return found
+    return {OWN: found[OWN].model_copy(update={"subject_pattern": settings.subject_pattern})}
 
 
 def find_dataset(name: str, catalogue: dict[str, Dataset]) -> Dataset:

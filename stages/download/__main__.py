@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from stages.catalogue import DataSettings, members, read_catalogue
+from stages.catalogue import OWN, DataSettings, members, read_catalogue
 from stages.download.obtain import MIRROR, obtain, read_mirror
 from stages.download.own import take_own
 from stages.download.sample import write_sample
@@ -30,7 +30,7 @@ def main() -> None:
             if name == "sample":
                 write_sample(target)
                 print(f"{target.name}: drawn")
-            elif name == "folder":
+            elif name == OWN:
                 print(take_own(Path(settings.path), target))
             else:
                 print(obtain(archive, RAW, read_mirror(os.environ.get(MIRROR))))

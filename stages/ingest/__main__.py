@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.catalogue import DataSettings, find_dataset, members, read_catalogue
+from stages.catalogue import DataSettings, asked_for, find_dataset, read_catalogue
 from stages.errors import run
 from stages.files import write_csv, write_json, writing
 from stages.ingest.assemble import assemble
@@ -27,9 +27,11 @@ def main() -> None:
     """Read, decode, write."""
     settings = read_section("data", DataSettings)
     catalogue = read_catalogue()
-    datasets = members(settings.dataset, catalogue)
+    datasets = asked_for(settings, catalogue)
     wanted = Wanted.of(settings, find_dataset(settings.dataset, catalogue))
-    items = tqdm(read_all(datasets, RAW, wanted), desc="ingest", unit=" files", disable=None)
+    items = tqdm(
+        read_all(datasets, RAW, wanted, settings.subject_pattern), desc="ingest", unit=" files", disable=None
+    )
     with writing("data/faces.npy") as aside:
         found = assemble(items, aside, settings.image_size, settings.color)
         write_csv("data/rejected.csv", rejected_table(found))

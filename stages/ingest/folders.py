@@ -31,19 +31,31 @@ def read_folders(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -
                 continue
             part = entry.parts.get(folders[0].lower(), "") if len(folders) > 1 else ""
             label = to_label(folders[1 if part else 0], entry, f"{paths[0]}: {folder}/")
+            above = "/".join([*folders[2 if part else 1 :], ""])
             for file in within:
-                yield read_one(name, entry, archive, file, label, wanted, part)
+                yield read_one(name, entry, archive, file, label, wanted, part, above)
 
 
 def read_one(
-    name: str, entry: Dataset, archive: Archive, file: str, label: str, wanted: Wanted, part: str = ""
+    name: str,
+    entry: Dataset,
+    archive: Archive,
+    file: str,
+    label: str,
+    wanted: Wanted,
+    part: str = "",
+    above: str = "",
 ) -> Record | Rejected | Skipped:
-    """Read one picture whose label is known; what its name tells is added."""
+    """Read one picture whose label is known; what its name tells is added.
+
+    Args:
+        above: the folders between that of the class and the file, with a slash at the end.
+    """
     base = file.rpartition("/")[2]
     part = entry.parts.get(_matched(entry.part_pattern, base).lower(), part)
     if reason := wanted.skips(label, part):
         return Skipped(file, reason, label)
-    subject = _matched(entry.subject_pattern, base)
+    subject = _matched(entry.subject_pattern, above + base) or _matched(entry.subject_pattern, base)
     sequence = _matched(entry.sequence_pattern, base)
     try:
         data = archive.read(file)

@@ -11,7 +11,7 @@ from stages.ingest.fer2013_csv import read_fer2013_csv
 from stages.ingest.folders import read_folders
 from stages.ingest.muxspace import read_muxspace
 from stages.ingest.rafdb import read_rafdb
-from stages.ingest.records import Item, Items, Wanted
+from stages.ingest.records import Item, Items, Record, Wanted
 
 Reader = Callable[[str, Dataset, list[Path], Wanted], Items]
 
@@ -24,15 +24,26 @@ READERS: dict[str, Reader] = {
 """Each takes the dataset's name and entry, its files in the catalogue's order, and what is wanted of it."""
 
 
-def read_all(datasets: dict[str, Dataset], raw: Path, wanted: Wanted) -> Iterator[tuple[str, Item]]:
+def read_all(
+    datasets: dict[str, Dataset], raw: Path, wanted: Wanted, pattern: str | None = None
+) -> Iterator[tuple[str, Item]]:
     """Read the datasets one behind the other: the dataset's name with each item its reader gives.
 
     Within a dataset the items come sorted by file name (those of a table in its order), whatever the order in
     the archive.
+
+    Args:
+        pattern: data.subject_pattern, by which every face has to name a person: one that does not would be
+            split apart from its own.
     """
     for name, entry in datasets.items():
         paths = [find(raw, archive) for archive in entry.archives]
         for item in READERS[entry.reader](name, entry, paths, wanted):
+            if pattern is not None and isinstance(item, Record) and not item.subject:
+                raise CandidError(
+                    f"{item.source}: data.subject_pattern = {pattern!r} finds no person in its name or its "
+                    "path below the class's folder; expected one for every picture"
+                )
             yield name, item
 
 

@@ -22,6 +22,7 @@ CATALOGUE = read_catalogue()
 SETTINGS = DataSettings(
     dataset="folder",
     path="data/own",
+    subject_pattern=None,
     parts=None,
     classes=None,
     image_size=48,

@@ -115,12 +115,31 @@ def test_a_failed_run_leaves_the_earlier_array(run_stage, tmp_path):
         ({"dataset": "ck48", "image_size": 0}, ["data.image_size", "8"]),
         ({"dataset": "ck48", "color": "red"}, ["data.color", "'grey' or 'rgb'"]),
         ({"dataset": "muxspace"}, ["muxspace.zip", "no such file"]),
+        (
+            {"dataset": "ck48", "subject_pattern": "(S.*)_"},
+            ["subject_pattern is for dataset: folder", "ck48"],
+        ),
+        (
+            {"dataset": "folder", "subject_pattern": "S.*_"},
+            ["data.subject_pattern", "0 groups; expected one"],
+        ),
+        ({"dataset": "folder", "subject_pattern": "("}, ["data.subject_pattern = '('", "unterminated"]),
     ],
 )
 def test_impossible_settings_end_in_one_line(run_stage, tmp_path, data, words):
     ck48(tmp_path)
     write_params(tmp_path, **data)
     one_line(run_stage("stages.ingest"), *words)
+
+
+def test_a_picture_of_one_s_own_that_names_nobody_stops_the_run(run_stage, tmp_path):
+    files = {"happy/p1_1.png": face(1), "sad/p1_2.png": face(2), "sad/holiday.png": face(3)}
+    zipped(tmp_path / "data/raw/folder.zip", files)
+    write_params(tmp_path, dataset="folder", subject_pattern="(p[0-9]+)_")
+    one_line(run_stage("stages.ingest"), "sad/holiday.png", "'(p[0-9]+)_' finds no person", "every picture")
+    zipped(tmp_path / "data/raw/folder.zip", {name: files[name] for name in list(files)[:2]})
+    assert run_stage("stages.ingest").returncode == 0
+    assert set(read_faces(tmp_path / "data/faces.csv")["subject"]) == {"folder:p1"}
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, monkeypatch, capsys):

@@ -181,6 +181,22 @@ def test_a_folder_of_ones_own_maps_known_words_and_keeps_others(tmp_path, root):
     assert {record.part for record in items} == {""}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "persons"),
+    [
+        ("(p[0-9]+)_", ["folder:p1", "folder:p2", ""]),
+        ("([a-z]+)/", ["", "folder:x", "folder:ada"]),
+    ],
+    ids=["name", "folder"],
+)
+def test_persons_are_found_in_the_name_or_in_a_folder_below_the_class(tmp_path, pattern, persons):
+    files = dict.fromkeys(
+        ["set/train/happy/p1_0.png", "set/train/happy/x/p2_7.png", "set/val/sad/ada/3.png"], face()
+    )
+    items = read("folder", [zipped(tmp_path / "f.zip", files)], subject_pattern=pattern)
+    assert [record.subject for record in items] == persons
+
+
 def test_a_folder_of_ones_own_may_have_parts(tmp_path):
     files = ["Train/happy/1.png", "Train/smirk/2.png", "val/happy/3.png", "Testing/smirk/4.png"]
     items = read("folder", [zipped(tmp_path / "f.zip", {f"set/{name}": face() for name in files})])
