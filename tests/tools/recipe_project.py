@@ -31,6 +31,7 @@ settings:
   split: {protocol: random, groups: []}
   model: {arch: baseline_cnn, weights: null}
   train: {epochs: 10, batch_size: 16, schedule: cosine, warmup_epochs: 2}
+given: [data, dedup, split, model, train]
 chosen: {}
 honest:
   protocol: groups kept together

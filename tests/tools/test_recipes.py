@@ -11,9 +11,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from stages.catalogue import find_dataset, read_catalogue
+from stages.files import read_json
 from stages.settings import check, read_yaml
 from stages.split.params import SplitSettings
 from stages.split.protocols import split_faces
+from tools.compare.recorded import read_recorded
+from tools.compare.rows import headline
 from tools.compare.settings import deviation, flat
 from tools.recipes import Published, Recipe, Run, list_recipes, load_recipe
 
@@ -37,6 +41,8 @@ def runs_with(*wanted: str) -> list[Any]:
                 found.append(pytest.param(recipe, run, id=f"{recipe.key}-{run.name}"))
     return found
 
+
+MEASURED = sorted((ROOT / "recipes/measured").rglob("*.json"))
 
 HOW_IT_IS_COMPUTED = ("backend", "precision", "steps_per_execution", "distribution")
 """Settings of `train` that are the user's, whatever is reproduced."""
@@ -231,6 +237,18 @@ def test_accuracy_is_recall_weighted_by_support(recipe: Recipe, run: Run):
     assert abs(expected - accuracy.value) <= 0.005 + rounding(recipe, accuracy.value)
 
 
+def test_accuracy_of_a_table_without_supports_agrees_with_those_of_its_test_part():
+    """qutub2023's baseline: the 7,178 faces as rehman2024 counts them."""
+    run = RECIPES["qutub2023"].run("baseline")
+    supports = scores(RECIPES["rehman2024"].run("plain"), "support")
+    recalls, accuracy = scores(run, "recall"), number(run, "accuracy")
+    assert accuracy is not None
+    assert sum(supports.values()) == 7178
+    assert supports.keys() == recalls.keys()
+    assert not scores(run, "support")
+    assert abs(sum(recalls[name] * supports[name] for name in supports) / 7178 - accuracy.value) <= 0.005
+
+
 @pytest.mark.parametrize(("recipe", "run"), runs_with("per_class.happy.precision", "per_class.happy.f1"))
 def test_f1_is_the_harmonic_mean(recipe: Recipe, run: Run):
     precisions, recalls = scores(run, "precision"), scores(run, "recall")
@@ -253,6 +271,49 @@ def test_macro_scores_are_means_of_the_classes(recipe: Recipe, run: Run):
         assert "0.56" in recipe.notes["vgg11_nesterov"]
     else:
         assert abs(mean(classes.values()) - macro.value) <= 0.01
+
+
+@pytest.mark.parametrize("run", RECIPES["adebo2023"].runs, ids=lambda run: run.name)
+def test_adebo2023_recalls_can_give_both_averages(run: Run):
+    """Macro recall, the classes' F1 and happy's recall leave a range for the accuracy, which is micro F1."""
+    accuracy, macro = number(run, "micro.f1"), number(run, "macro.recall")
+    assert accuracy is not None
+    assert macro is not None
+    recalls = {name: (least_recall(f1 - 0.005), 1.0) for name, f1 in scores(run, "f1").items()}
+    for name, recall in scores(run, "recall").items():
+        recalls[name] = recall - 0.005, recall + 0.005
+    total = 3 * macro.value
+    least = accuracy_at(scores(run, "support"), recalls, total - 0.015, best=False)
+    most = accuracy_at(scores(run, "support"), recalls, total + 0.015, best=True)
+    if run.name == "vgg11-adam":
+        assert least >= 0.718 > accuracy.value + 0.005
+        assert "0.718" in RECIPES["adebo2023"].notes["vgg11_adam"]
+    else:
+        assert least <= accuracy.value + 0.005
+        assert accuracy.value - 0.005 <= most
+
+
+def least_recall(f1: float) -> float:
+    """With a precision of 1."""
+    return f1 / (2 - f1)
+
+
+def accuracy_at(
+    supports: dict[str, float], recalls: dict[str, tuple[float, float]], total: float, best: bool
+) -> float:
+    """Accuracy of recalls that add up to `total`, given to the large classes first, or to the small ones."""
+    found = {name: low for name, (low, _) in recalls.items()}
+    for name in sorted(supports, key=lambda name: supports[name], reverse=best):
+        low, high = recalls[name]
+        found[name] += max(0.0, min(high - low, total - sum(found.values())))
+    return sum(found[name] * supports[name] for name in supports) / sum(supports.values())
+
+
+@pytest.mark.parametrize(("recipe", "run"), RUNS)
+def test_a_run_is_known_by_what_its_paper_compares(recipe: Recipe, run: Run):
+    known = headline(run)
+    expected = "macro.f1" if recipe.key == "adebo2023" else "accuracy"
+    assert (known if isinstance(known, str) else known.metric) == expected
 
 
 @pytest.mark.parametrize(("key", "name"), [("qutub2023", "vgg16"), ("qutub2023", "resnet18-rafdb")])
@@ -305,16 +366,21 @@ def test_li2021_accuracy_of_a_repetition_is_the_mean_of_its_sensitivities():
         ("adebo2023", "input", "488"),
         ("adebo2023", "removed", "794"),
         ("adebo2023", "schedule", "never falls"),
+        ("adebo2023", "vgg11_adam", "0.718"),
         ("bah2022", "caption", "Figure 8"),
         ("bah2022", "f1", "65 %"),
         ("bah2022", "happy", "93 %"),
+        ("bah2022", "minutes", "119"),
         ("bah2022", "split", "99"),
+        ("li2021", "groups", "keeps only copies together"),
         ("li2021", "images", "1,400"),
         ("qutub2023", "conclusion", "70.2 %"),
+        ("qutub2023", "others", "86.90 %"),
         ("qutub2023", "rafdb_test", "3,068"),
         ("qutub2023", "rows", "predictions"),
         ("qutub2023", "vgg19_map", "2x2"),
         ("rehman2024", "accuracy", "75.79 %"),
+        ("rehman2024", "mma", "mahmoudima/mma-facial-expression"),
         ("rehman2024", "swapped", "78.57 %"),
         ("rehman2024", "training_samples", "28,745"),
         ("rehman2024", "validation", "7,178"),
@@ -329,6 +395,93 @@ def test_bah2022_f1_of_the_text_is_not_that_of_the_tables():
         run = RECIPES["bah2022"].run(name)
         assert next(one.value for one in run.reported if one.what.startswith("F1")) == 0.65
         assert mean(scores(run, "f1").values()) > 0.67
+
+
+def reported(key: str, run: str, what: str) -> float:
+    (value,) = (one.value for one in RECIPES[key].run(run).reported if one.what == what)
+    return value
+
+
+def test_bah2022_minutes_add_up_to_more_than_the_text_has():
+    runs = ("fergit-basic", "fergit-residual", "ck48-residual")
+    minutes = sum(reported("bah2022", name, "run time on a K80") for name in runs)
+    assert minutes == 121
+    assert "= 121" in RECIPES["bah2022"].notes["minutes"]
+
+
+def test_bah2022_parameters_add_up():
+    trained, kept, together = (
+        reported("bah2022", "fergit-residual", what)
+        for what in ("trainable parameters", "parameters that are not trained", "all parameters")
+    )
+    assert trained + kept == together
+
+
+@pytest.mark.parametrize(
+    ("note", "before", "after", "score", "falls"),
+    [
+        ("resnet18_labels", "efficientnet_b0", "resnet18", "f1", {"fear"}),
+        ("vgg16_labels", "efficientnet_b0", "vgg16", "precision", {"fear"}),
+        ("vgg16_labels", "resnet18", "vgg16", "precision", set()),
+        ("vgg16_labels", "efficientnet_b0", "vgg16", "recall", set()),
+        ("vgg16_labels", "resnet18", "vgg16", "recall", set()),
+        ("vgg19_labels", "vgg16", "vgg19", "f1", {"disgust"}),
+        ("vgg19_labels", "vgg16", "vgg19", "precision", {"angry", "disgust"}),
+        ("vgg19_labels", "vgg16", "vgg19", "recall", {"surprise", "neutral"}),
+    ],
+)
+def test_qutub2023_labels_on_which_a_better_net_is_worse(
+    note: str, before: str, after: str, score: str, falls: set[str]
+):
+    """Of FER2013, where the text has it better on each label."""
+    recipe = RECIPES["qutub2023"]
+    was, has = scores(recipe.run(before), score), scores(recipe.run(after), score)
+    assert {name for name in was if has[name] < was[name]} == falls
+    for name in falls:
+        assert name in recipe.notes[note]
+        assert f"{was[name]:.2f}" in recipe.notes[note]
+        assert f"{has[name]:.2f}" in recipe.notes[note]
+
+
+def test_qutub2023_takes_more_of_vgg_away_than_it_says():
+    note = RECIPES["qutub2023"].notes["fewer_parameters"]
+    shares = [1 - reported("qutub2023", name, "trainable parameters") / 138e6 for name in ("vgg16", "vgg19")]
+    assert [f"{share:.0%}" for share in shares] == ["76%", "67%"]
+    assert "76 and 67 %" in note
+
+
+def test_qutub2023_has_four_nets_on_rafdb_where_it_says_three():
+    recipe = RECIPES["qutub2023"]
+    assert sum(run.settings["data.dataset"] == "rafdb" for run in recipe.runs) == 4
+    assert "has four" in recipe.notes["three_models"]
+
+
+def test_what_own_images_lack_is_told():
+    """A folder names no person by itself, so its honest counterpart can't promise to divide them."""
+    own, ck48 = RECIPES["li2021"].runs
+    assert find_dataset(own.settings["data.dataset"], read_catalogue()).subject_pattern is None
+    assert find_dataset(ck48.settings["data.dataset"], read_catalogue()).subject_pattern is not None
+    assert own.settings.get("data.subject_pattern") is None
+    assert "subject_pattern" in PARAMS["data"]
+    assert "data.subject_pattern tells who is shown" in own.honest_protocol
+    assert "no subject" in ck48.honest_protocol
+    assert own.data_from is not None
+    assert "ask the authors" in own.data_from
+
+
+@pytest.mark.parametrize("path", MEASURED, ids=lambda path: path.stem)
+def test_what_was_measured_is_of_a_run_that_there_is(path: Path):
+    recipe = RECIPES[path.parent.name]
+    record = read_json(path)
+    assert record["recipe"] == recipe.key
+    assert record["run"] in {run.name for run in recipe.runs}
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MEASURED}), ids=lambda folder: folder.name)
+def test_what_was_measured_loads_with_its_recipe(folder: Path):
+    found = read_recorded(folder, RECIPES[folder.name])
+    assert len(found) == len(list(folder.glob("*.json")))
+    assert all(one.members for one in found)
 
 
 def test_qutub2023_accuracies_that_no_count_of_images_gives():

@@ -24,8 +24,11 @@ settings:
   data.dataset: ck48
   train.epochs: 20
   train.augment.zoom: {low: 0.9, high: 1.1, probability: 1.0}
+given: [data, model, train.epochs]
 chosen:
   train.augment.zoom: not given
+  archs, split.seed: not given
+  train.freeze_epochs: not spoken of
 honest:
   protocol: Subject folds.
   settings: {split.protocol: folds, dedup.policy: group}
@@ -51,6 +54,7 @@ runs:
       - {source: Table 1, what: epochs, value: 7, unit: epochs}
   - name: r50
     about: Another net
+    data_from: ask Ada One
     settings: {model.arch: resnet50, model.weights: imagenet, train.freeze_epochs: 2}
     without_imagenet: {model.weights: null, train.freeze_epochs: 0}
     honest: {none: its own protocol is honest}
@@ -69,6 +73,9 @@ def test_what_is_read(tmp_path: Path) -> None:
     write(tmp_path, TOY)
     recipe = load_recipe("toy", tmp_path, PARAMS)
     basic, r50 = recipe.runs
+    assert recipe.given == ["data", "model", "train.epochs"]
+    assert recipe.chosen["archs"] == recipe.chosen["split.seed"] == "not given"
+    assert (basic.data_from, r50.data_from) == (None, "ask Ada One")
     assert recipe.paper.short == "One et al. 2020"
     assert recipe.notes == {"doubt": "Table 1 says otherwise."}
     assert [(one.metric, one.value, one.source) for one in basic.published] == [
@@ -165,6 +172,16 @@ def refused(folder: Path, text: str, shown: str, told: str) -> None:
         ("name: r50", "name: basic #", "a second run 'basic'; expected one"),
         ("name: r50", "name: R 50", "runs.1.name = 'R 50': "),
         ("train.augment.zoom: not", "train.nesterov: not", "chosen train.nesterov is set nowhere"),
+        ("[data, model", "[data, split.folds, model", "given split.folds is set nowhere; expected a key of"),
+        ("archs, split.seed", "archs, train.mixup, split.seed", "chosen train.mixup is set nowhere"),
+        ("train.epochs: 20", "train: {mixup: 0.1}\n  train.epochs: 20", "train.mixup is neither given nor"),
+        ("over: {split.seed", "over: {train.seed: 2, split.seed", "train.seed is neither given nor chosen"),
+        ("train.freeze_epochs: not", "train.freeze_epochs, model.arch: not", "chosen model.arch stands for"),
+        ("train.epochs: 20", "train: {}\n  train.epochs: 20", "train = {}: expected a value, or keys below"),
+        ("train.epochs: 20", "train.epochs: {}", "train.epochs = {}: expected a value, or keys below it"),
+        ("doubt: Table 1 says otherwise.", "doubt: '  '", "notes.doubt = '  ': String should have at least"),
+        ("source: Table 2", "source: ' '", "runs.0.published.1.source = ' ': String should have at least 1"),
+        ("data_from: ask Ada One", "data_from: ''", "runs.1.data_from = '': String should have at least 1"),
         ("{none: its own", "{protocol: so, none: its own", "nothing else can stand beside it"),
         ("url: https", "url: ttps", "paper.url = 'ttps://example.org': "),
     ],
@@ -210,6 +227,31 @@ def test_refused_where_it_stands(tmp_path: Path, old: str, new: str, told: str) 
             "train.freeze_epochs: 2",
             "a frozen body of random weights learns nothing; expected 0",
         ),
+        (
+            "train.epochs: 20\n",
+            "train.epochs: 20\n  train: {epochs: 30}\n",
+            "train: {epochs: 30}",
+            "train.epochs a second time; first in line 11",
+        ),
+        (
+            "low: 0.9, high",
+            "low: 0.9}\n  train: {augment: {zoom: {low: 0.8}}}\n  train.augment.shift: {fraction: 0.1} #",
+            "train: {augment",
+            "train.augment.zoom.low a second time; first in line 12",
+        ),
+        (
+            "train.freeze_epochs: not",
+            "train.augment.zoom.low, train.freeze_epochs: not",
+            "train.augment.zoom.low, train",
+            "chosen train.augment.zoom.low stands for train.augment.zoom.low, and so does chosen "
+            "train.augment.zoom in line 15; expected one of them",
+        ),
+        (
+            "given: [data, model, train.epochs]",
+            "given: [data, train.epochs]",
+            "model.arch: basic_cnn",
+            "model.arch is neither given nor chosen; expected it, or a key above it, in given",
+        ),
     ],
 )
 def test_refused_where_it_shows(tmp_path: Path, old: str, new: str, shown: str, told: str) -> None:
@@ -226,7 +268,7 @@ def test_refused_where_it_shows(tmp_path: Path, old: str, new: str, shown: str, 
             "about: A net\n",
             "about: A net\n    about: An\n",
             "about: An\n",
-            "about a second time; first in line 21",
+            "about a second time; first in line 24",
         ),
         (
             "  doubt:",

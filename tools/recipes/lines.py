@@ -80,17 +80,18 @@ class Settings:
 
     @classmethod
     def read(cls, given: Mapping[str, Any], place: Place, lines: Lines) -> Settings:
-        """Flatten what stands at `place`: a mapping behind a key stands for the keys in it."""
+        """Flatten what stands at `place`: a mapping behind a key stands for the keys in it.
+
+        Raises:
+            CandidError: file, line and key: given twice (train.epochs beside train: {epochs: ...}), or empty.
+        """
         values: dict[str, Any] = {}
         known: dict[str, int] = {}
-        for key, value in given.items():
-            if isinstance(value, Mapping):
-                inner = cls.read(value, (*place, key), lines)
-                values |= {f"{key}.{name}": entry for name, entry in inner.values.items()}
-                known |= {f"{key}.{name}": line for name, line in inner.lines.items()}
-            else:
-                values[str(key)] = value
-                known[str(key)] = lines.line((*place, key))
+        for key, value, at in _leaves(given, place, lines):
+            line = lines.line(at)
+            if key in known:
+                raise CandidError(f"{lines.path}:{line}: {key} a second time; first in line {known[key]}")
+            values[key], known[key] = value, line
         return cls(values, known)
 
     def __or__(self, other: Settings) -> Settings:
@@ -103,3 +104,17 @@ class Settings:
             if name == key or name.startswith(f"{key}.") or key.startswith(f"{name}."):
                 return line
         return None
+
+
+def _leaves(
+    given: Mapping[str, Any], place: Place, lines: Lines, above: str = ""
+) -> Iterator[tuple[str, Any, Place]]:
+    """Dotted key, value and place of each setting; no setting has a mapping as its value."""
+    for key, value in given.items():
+        name, at = f"{above}{key}", (*place, key)
+        if not isinstance(value, Mapping):
+            yield name, value, at
+        elif value:
+            yield from _leaves(value, at, lines, f"{name}.")
+        else:
+            raise CandidError(f"{lines.at(at)}: {name} = {{}}: expected a value, or keys below it")

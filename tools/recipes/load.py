@@ -13,6 +13,7 @@ from stages.settings import PARAMS, read_yaml
 from tools.recipes.check import Checker
 from tools.recipes.distinct import check_names
 from tools.recipes.lines import Lines, Place, Settings
+from tools.recipes.origin import check_origins, split_keys
 from tools.recipes.parse import parse
 from tools.recipes.recipe import Confusion, Paper, Published, Recipe, Reported, Run, suffix_of
 from tools.recipes.schema import HonestEntry, PublishedEntry, RecipeFile, RunEntry
@@ -46,8 +47,10 @@ def load_recipe(key: str, folder: str | Path = FOLDER, params: str | Path = PARA
         raise CandidError(f"{path}: no such recipe; expected one of {', '.join(list_recipes(folder))}")
     lines = Lines(path)
     reader = _Reader(lines, Checker(str(path), read_yaml(params), read_catalogue()))
-    recipe = reader.recipe(key, parse(read_yaml(path), lines))
+    file = parse(read_yaml(path), lines)
+    recipe = reader.recipe(key, file)
     check_names(recipe, lines)
+    check_origins(file, lines)
     return recipe
 
 
@@ -62,24 +65,18 @@ class _Reader:
         settings = Settings.read(file.settings, ("settings",), self.lines)
         honest = Settings.read(file.honest.settings, ("honest", "settings"), self.lines)
         runs: list[Run] = []
-        set_somewhere = set(settings.values)
         for number, entry in enumerate(file.runs):
             if entry.name in [run.name for run in runs]:
                 self._refuse(("runs", number, "name"), f"a second run {entry.name!r}; expected one")
             runs.append(self._run(number, entry, file, settings, honest))
-            set_somewhere |= set(runs[-1].settings)
-        for name in file.chosen:
-            if not any(one == name or one.startswith(f"{name}.") for one in set_somewhere):
-                self._refuse(
-                    ("chosen", name), f"chosen {name} is set nowhere; expected a key of settings or of a run"
-                )
         return Recipe(
             key=key,
             paper=Paper(**file.paper.model_dump()),
             claim=file.claim,
             protocol=file.protocol,
             settings=settings.values,
-            chosen=file.chosen,
+            given=file.given,
+            chosen={key: why for keys, why in file.chosen.items() for key in split_keys(keys)},
             honest=honest.values,
             honest_protocol=file.honest.protocol,
             runs=runs,
@@ -120,6 +117,7 @@ class _Reader:
             published=published,
             confusions=[_confusion(one) for one in entry.published if one.confusion],
             reported=[Reported(**one.model_dump()) for one in entry.reported],
+            data_from=entry.data_from,
         )
 
     def _over(self, given: Mapping[str, Any], place: Place) -> dict[str, tuple[list[Any], int]]:

@@ -87,6 +87,8 @@ class Run:
     published: list[Published] = field(default_factory=list)
     confusions: list[Confusion] = field(default_factory=list)
     reported: list[Reported] = field(default_factory=list)
+    data_from: str | None = None
+    """Where the paper's own data come from when they are not in the catalogue."""
 
     def members(self, honest: bool, imagenet: bool = True) -> list[tuple[str, Overrides]]:
         """Name the experiments of the run with all overrides of each.
@@ -125,8 +127,10 @@ class Recipe:
     claim: str
     protocol: str
     settings: Overrides
+    given: list[str]
+    """Dotted keys of what the paper states; each stands for those below it."""
     chosen: dict[str, str]
-    """Dotted key -> why, for what the paper leaves out."""
+    """Dotted key -> why, for what the paper leaves out; each stands for those below it."""
     honest: Overrides
     """What the recipe changes to be honest; Run.honest has it merged."""
     honest_protocol: str

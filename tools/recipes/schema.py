@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from stages.faces import LABELS
 from stages.settings import Section
@@ -21,7 +21,7 @@ NAME = r"^[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*$"
 """Of a run; the experiment is named <recipe>-<run>, and git has to take that as the name of a branch."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 def _expression(name: str) -> str:
@@ -168,6 +168,7 @@ class RunEntry(Section):
     over: dict[str, Any] = {}
     honest: RunHonestEntry = RunHonestEntry()
     without_imagenet: dict[str, Any] | None = None
+    data_from: Text | None = None
     published: list[PublishedEntry] = []
     reported: list[ReportedEntry] = []
 
@@ -179,6 +180,7 @@ class RecipeFile(Section):
     claim: Text
     protocol: Text
     settings: dict[str, Any]
+    given: list[Text]
     chosen: dict[str, Text]
     honest: HonestEntry
     runs: list[RunEntry] = Field(min_length=1)
