@@ -97,13 +97,16 @@ def test_the_summary_says_which_numbers_are_of_bent_runs(
 
     project.member("plain", honest=True, behind="2epochs", train__epochs=2, train__warmup_epochs=1)
     assert "by the settings of the recipe, under the protocol" in short()
-    assert "- 1 honest run is shortened, changed or from scratch: see the letters." in short()
-    assert "the one published (shortened, changed or from scratch)." in short()
+    assert "- 1 honest run is shortened, changed, from scratch or in part: see the letters." in short()
+    assert "the one published (shortened, changed, from scratch or in part)." in short()
     project.member("plain-large", honest=True)
-    assert "the one published (2 runs, 1 of them shortened, changed or from scratch)." in short()
+    assert "the one published (2 runs, 1 of them shortened, changed, from scratch or in part)." in short()
     project.member("plain-large", train__batch_size=8)
-    assert "- 1 measured run and 1 honest run are shortened, changed or from scratch" in short()
-    assert "the one measured under the paper's protocol (shortened, changed or from scratch)." in short()
+    assert "- 1 measured run and 1 honest run are shortened, changed, from scratch or in part" in short()
+    assert (
+        "the one measured under the paper's protocol (shortened, changed, from scratch or in part)."
+        in short()
+    )
 
 
 def test_the_summary_says_so_also_where_no_number_is_published(
@@ -116,7 +119,7 @@ def test_the_summary_says_so_also_where_no_number_is_published(
     project.commit("without a number")
     project.member("plain-large", train__batch_size=8)
     text = " ".join(said(capsys, "--only", "plain-large").split())
-    assert "- 1 measured run is shortened, changed or from scratch: see the letters." in text
+    assert "- 1 measured run is shortened, changed, from scratch or in part: see the letters." in text
 
 
 def test_markdown_and_json_hold_the_same(project: RecipeProject, capsys: pytest.CaptureFixture[str]) -> None:

@@ -135,14 +135,17 @@ def test_what_is_shortened_is_taken_by_the_stage(whole, epochs, data):
     assert changed["train.freeze_epochs"] == 0 or changed["train.freeze_epochs"] < epochs
 
 
+WITHOUT = {"model.weights": None, "train.freeze_epochs": 0}
+
+
 def test_a_deviation_tells_short_scratch_and_changed_apart(recipe: Recipe) -> None:
     run = recipe.run("transfer")
     wanted = dict(run.members(False))[""]
     assert deviation(wanted, wanted, run).none
     assert deviation({**wanted, **shortened(wanted, 2)}, wanted, run) == Deviation(epochs=(2, 10))
     scratch = {**wanted, **(run.without_imagenet or {})}
-    assert deviation(scratch, wanted, run) == Deviation(scratch=True)
-    assert deviation({**scratch, **shortened(scratch, 2)}, wanted, run) == Deviation((2, 10), scratch=True)
+    assert deviation(scratch, wanted, run) == Deviation(scratch=WITHOUT)
+    assert deviation({**scratch, **shortened(scratch, 2)}, wanted, run) == Deviation((2, 10), scratch=WITHOUT)
     assert deviation({**wanted, "train.batch_size": 8}, wanted, run).changed == {"train.batch_size": (8, 16)}
     lacking = {key: value for key, value in wanted.items() if key != "train.epochs"}
     assert deviation(lacking, wanted, run).changed == {"train.epochs": (MISSING, 10)}
@@ -151,18 +154,24 @@ def test_a_deviation_tells_short_scratch_and_changed_apart(recipe: Recipe) -> No
 def test_what_recipes_leave_open_is_told_where_it_is_not_what_the_papers_did() -> None:
     run = load_recipe("bah2022").run("ck48-residual")
     wanted = dict(run.members(False))["s0"]
-    open_keys = {"train.precision": "float32", "train.warmup_epochs": 0}
+    open_keys = {"train.precision": "float32", "train.warmup_epochs": 0, "train.backend": "tensorflow"}
     assert deviation({**wanted, **open_keys}, wanted, run).none
-    for key, value in (("train.precision", "mixed_bfloat16"), ("train.warmup_epochs", 2)):
+    for key, value in (("train.precision", "mixed_bfloat16"), ("train.backend", "jax")):
         told = deviation({**wanted, **open_keys, key: value}, wanted, run)
         assert told.changed == {key: (value, open_keys[key])}
 
 
 def test_the_nearest_to_the_recipe_ranks_first() -> None:
-    order = [Deviation(), Deviation((9, 10)), Deviation((2, 10)), Deviation(scratch=True)]
-    order.append(Deviation(changed={"train.seed": (1, 0)}))
-    turned = order[::-1]
-    assert sorted(turned, key=lambda one: one.rank) == order
+    order = [
+        Deviation(),
+        Deviation(scratch={"model.weights": None}),
+        Deviation(changed={"train.seed": (1, 0), "train.batch_size": (8, 16)}),
+        Deviation((9, 10)),
+        Deviation((2, 10)),
+        Deviation(changed={"model.arch": ("vgg11", "resnet50")}),
+    ]
+    assert sorted(reversed(order), key=lambda one: one.rank()) == order
+    assert Deviation((4, 10)).rank() < Deviation().rank(members=0.2) < Deviation((1, 10)).rank()
 
 
 def test_the_repository_s_own_recipes_give_names_that_are_read_back() -> None:

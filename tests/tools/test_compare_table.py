@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import recall_score
+from sklearn.metrics import f1_score, recall_score
 
 from stages.errors import CandidError
 from stages.evaluate.bootstrap import intervals
 from tests.tools.gate_project import CLASSES, faces
-from tests.tools.recipe_project import RecipeProject, made
+from tests.tools.recipe_project import RECIPE, RecipeProject, made
 from tools.compare.found import Experiment, read_blobs, read_experiments
 from tools.compare.measured import Measured, gather
+from tools.compare.recorded import write_recorded
 from tools.compare.rows import Row, Table
 from tools.compare.seconds import note_attempt, seconds_of
 from tools.compare.table import build, choose
+from tools.compare.tell import left_out
 from tools.compare.words import in_short
 from tools.recipes.names import Name
 
@@ -98,32 +100,71 @@ def test_seeds_give_mean_and_deviation_and_the_interval_of_all_their_faces(proje
     assert found.bounds == pytest.approx(pooled.accuracy)
 
 
-def test_repeats_are_means_of_their_folds(project: RecipeProject) -> None:
-    values: dict[int, list[float]] = {0: [], 1: []}
-    for repeat in (0, 1):
-        for fold in range(3):
-            one = faces(60 + 30 * fold, seed=10 * repeat + fold)
-            metrics = project.metrics_of(project.member("repeated", f"r{repeat}-f{fold}", table=one))
-            values[repeat].append(metrics["macro"]["f1"])
+def macro_f1(tables: list[pd.DataFrame]) -> float:
+    """Of all faces at once."""
+    every = pd.concat(tables)
+    return float(f1_score(every["actual"], every["predicted"], average="macro"))
+
+
+def test_a_repeat_is_scored_on_the_faces_of_all_its_folds(project: RecipeProject) -> None:
+    tables = {
+        (repeat, fold): faces(60 + 30 * fold, seed=10 * repeat + fold)
+        for repeat in (0, 1)
+        for fold in range(3)
+    }
+    for (repeat, fold), one in tables.items():
+        project.member("repeated", f"r{repeat}-f{fold}", table=one)
     found = row(project, "repeated")
-    means = [statistics.fmean(folds) for folds in values.values()]
+    scores = [macro_f1([tables[repeat, fold] for fold in range(3)]) for repeat in (0, 1)]
     assert found.measured.estimate is not None
-    assert found.measured.estimate.value == pytest.approx(statistics.fmean(means))
-    assert found.measured.estimate.sd == pytest.approx(statistics.stdev(means))
+    assert found.measured.estimate.value == pytest.approx(statistics.fmean(scores))
+    assert found.measured.estimate.sd == pytest.approx(statistics.stdev(scores))
     assert found.measured.estimate.over == "2 repeats of 3 folds"
+    assert "mean over 2 repeats of 3 folds, ± standard deviation" in found.measured.notes
     assert "no honest counterpart: the folds are the point" in found.honest.notes
 
 
 def test_one_repeat_spreads_over_its_folds_and_says_what_is_missing(project: RecipeProject) -> None:
-    values = [
-        project.metrics_of(project.member("repeated", f"r0-f{fold}", table=faces(90, fold)))["macro"]["f1"]
-        for fold in range(3)
-    ]
+    tables = [faces(90, fold) for fold in range(3)]
+    for fold, one in enumerate(tables):
+        project.member("repeated", f"r0-f{fold}", table=one)
     found = row(project, "repeated").measured
     assert found.estimate is not None
-    assert found.estimate.sd == pytest.approx(statistics.stdev(values))
+    assert found.estimate.value == pytest.approx(macro_f1(tables))
+    assert found.estimate.sd == pytest.approx(statistics.stdev(macro_f1([one]) for one in tables), abs=1e-5)
     assert found.estimate.over == "3 folds"
     assert "3 of 6 experiments" in found.notes
+    assert "all faces of 3 folds, ± standard deviation between them" in found.notes
+
+
+def test_a_class_that_a_fold_lacks_is_scored_where_it_is(project: RecipeProject) -> None:
+    tables = [faces(90, fold) for fold in range(3)]
+    tables[1] = tables[1].query("actual != 'sad'").reset_index(drop=True)
+    for fold, one in enumerate(tables):
+        project.member("repeated", f"r0-f{fold}", table=one)
+    (pair,) = (one for one in table(project).pairs if one.run.name == "repeated")
+    assert pair.measured is not None
+    found = pair.measured.estimate("per_class.sad.recall")
+    every = pd.concat(tables).query("actual == 'sad'")
+    assert found is not None
+    assert found.value == pytest.approx((every["predicted"] == "sad").mean())
+
+
+def test_without_published_numbers_accuracy_and_each_sensitivity_are_shown(project: RecipeProject) -> None:
+    numbers = "    published:\n      - {source: Table 4, metric: macro.f1, value: 0.7}\n"
+    assert RECIPE.count(numbers) == 1
+    project.write("recipes/made2024.yaml", RECIPE.replace(numbers, ""))
+    project.commit("nothing published")
+    for fold in range(3):
+        project.member("repeated", f"r0-f{fold}", table=faces(90, fold))
+    rows = [one for one in table(project).rows(full=True) if one.run == "repeated"]
+    assert [one.metric for one in rows] == ["accuracy", *(f"per_class.{name}.recall" for name in CLASSES)]
+    for one in rows:
+        assert one.measured.estimate is not None
+        assert one.measured.estimate.bounds is not None
+        assert one.measured.estimate.sd is not None
+    (short,) = (one for one in table(project).rows() if one.run == "repeated")
+    assert short.metric == "accuracy"
 
 
 def measured_of(project: RecipeProject, run: str, values: dict[str, float]) -> Measured:
@@ -197,7 +238,7 @@ def test_short_changed_and_scratch_runs_say_so(project: RecipeProject) -> None:
     )
     assert row(project, "transfer").measured.notes == (
         "20 epochs instead of 10",
-        "from scratch, without ImageNet weights",
+        "from scratch, without ImageNet weights (so train.freeze_epochs 0)",
     )
     project.member("seeds", "s0", behind="train.averaging_0_9", train__averaging=0.9)
     assert row(project, "seeds").measured.notes[0] == "another variation: train.averaging_0_9"
@@ -224,18 +265,21 @@ def test_the_full_run_goes_before_a_short_one_and_the_honest_one_is_alike(projec
     assert every.not_run(honest=True) == ["plain", "plain-large", "seeds"]
 
 
-def test_of_one_name_the_newest_counts_whatever_commit_it_was_queued_from(project: RecipeProject) -> None:
+def test_of_one_name_the_newest_counts_whatever_commit_it_was_queued_from(
+    project: RecipeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.member("plain", table=faces(seed=1))
     project.write("notes.txt", "another baseline\n")
     project.commit("later")
     project.git("config", "user.name", "t")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2060-01-01T00:00:00Z")
     newest = project.metrics_of(project.member("plain", table=faces(seed=2)))
     experiments = read_experiments(project.root, project.recipe)
     assert [one.called for one in experiments] == ["made2024-plain"] * 2
     assert len({one.baseline for one in experiments}) == 2
     found = row(project, "plain").measured.estimate
     assert found is not None
-    assert found.value in {newest["accuracy"], experiments[0].metrics["accuracy"]}
+    assert found.value == newest["accuracy"]
 
 
 def test_what_is_no_result_is_left_out(project: RecipeProject) -> None:
@@ -287,6 +331,48 @@ def test_a_whole_run_goes_before_a_nearer_one_of_which_a_seed_is_there(project: 
     found = row(project, "seeds").measured
     assert found.estimate is not None
     assert found.estimate.over == "3 seeds"
+
+
+def test_a_trial_hides_no_result(project: RecipeProject) -> None:
+    """One epoch of one fold, nothing changed, beside ten times the training with another precision."""
+    project.member("repeated", "r0-f0", behind="1epoch", train__epochs=1, train__warmup_epochs=0)
+    for fold in range(3):
+        changed = {"train__precision": "mixed_bfloat16", "train__batch_size": 8}
+        project.member("repeated", f"r0-f{fold}", behind="set_00000001", table=faces(90, fold), **changed)
+    found = row(project, "repeated").measured
+    assert found.estimate is not None
+    assert found.estimate.over == "3 folds"
+
+
+def test_another_net_stands_behind_the_paper_s_own_however_long_it_trained(project: RecipeProject) -> None:
+    project.member("plain", behind="model.arch_basic_cnn", model__arch="basic_cnn")
+    project.member("plain", behind="5epochs", train__epochs=5, train__warmup_epochs=1)
+    assert row(project, "plain").measured.notes == ("shortened: 5 of 10 epochs",)
+
+
+def test_what_is_recorded_and_nearer_is_told(project: RecipeProject) -> None:
+    project.member("plain", table=faces(seed=1))
+    here = build(project.root, project.recipe, project.recipe.runs)
+    found = [one.measured for one in here.pairs if one.measured is not None]
+    write_recorded(project.root / "recipes/measured/made2024", project.recipe, found)
+    project.commit("measured")
+    for ref in project.git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
+        project.git("update-ref", "-d", ref)
+    project.member("plain", behind="1epoch", train__epochs=1, train__warmup_epochs=0, table=faces(seed=2))
+    assert row(project, "plain").measured.notes == ("shortened: 1 of 10 epochs",)
+    (told,) = (line for line in left_out(table(project)) if line.startswith("Recorded"))
+    assert told.endswith("plain. `python -m tools.compare made2024 --from recipes/measured/made2024`")
+
+
+def test_unlike_yardsticks_for_relatives_are_told(project: RecipeProject) -> None:
+    project.member("plain")
+    project.member("plain", honest=True)
+    (told,) = (line for line in in_short(table(project)) if "relative" in line)
+    assert "similarity" not in told
+    project.member("plain", behind="x", dedup__min_similarity=0.95)
+    project.member("plain", honest=True, behind="x")
+    told = next(line for line in in_short(table(project, every=True)) if "relative" in line)
+    assert "0.86 to 0.95 on under the one, 0.86 under the other" in told
 
 
 def test_honest_and_measured_of_other_budgets_are_not_told_apart_in_short(project: RecipeProject) -> None:

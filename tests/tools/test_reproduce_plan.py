@@ -19,7 +19,7 @@ from stages.settings import read_yaml
 from tests.conftest import REPOSITORY
 from tests.tools.recipe_project import RecipeProject, made
 from tools.compare.found import read_experiments
-from tools.compare.settings import flat
+from tools.compare.settings import OPEN, flat, merged
 from tools.recipes import load_recipe
 from tools.reproduce import __main__ as command
 from tools.reproduce.cost import MULTIPLY_ADDS, core_hours
@@ -48,7 +48,8 @@ def needs(project: RecipeProject, mirror: Path | None = None, online: bool = Fal
 def planned(project: RecipeProject, online: bool = True, **asked: Any) -> list[Planned]:
     recipe = project.recipe
     wanted = [recipe.run(name) for name in asked.pop("runs", ["plain"])]
-    return plan(recipe, Asked(wanted, **asked), PARAMS, needs(project, online=online))
+    params = asked.pop("params", PARAMS)
+    return plan(recipe, Asked(wanted, **asked), params, needs(project, online=online))
 
 
 def names(found: list[Planned]) -> list[str]:
@@ -78,9 +79,27 @@ def test_names_tell_the_run_the_protocol_the_member_and_the_change(project: Reci
 def test_settings_are_the_recipe_s_with_the_change_put_in(project: RecipeProject) -> None:
     (one,) = planned(project, epochs=5, changes={"train.seed": 7})
     wanted = dict(project.recipe.run("plain").members(False))[""]
-    assert one.overrides == {**wanted, "train.epochs": 5, "train.warmup_epochs": 1, "train.seed": 7}
+    left_open = {key: value for key, value in OPEN.items() if key not in wanted}
+    assert one.overrides == {
+        **left_open,
+        **wanted,
+        "train.epochs": 5,
+        "train.warmup_epochs": 1,
+        "train.seed": 7,
+    }
     (one,) = planned(project, epochs=5, changes={"train.warmup_epochs": 2})
-    assert one.overrides == {**wanted, "train.epochs": 5}, "what is asked for in so many words stays"
+    assert one.overrides == {**left_open, **wanted, "train.epochs": 5}, "what is asked for in words stays"
+
+
+def test_an_edit_of_params_yaml_does_not_pass_for_the_run(project: RecipeProject) -> None:
+    edited = merged(PARAMS, {"train.precision": "mixed_bfloat16"})
+    (one,) = planned(project, params=edited)
+    assert one.called == "made2024-plain-train.precision_mixed_bfloat16"
+    assert one.overrides["train.precision"] == "mixed_bfloat16"
+    (asked,) = planned(project, changes={"train.precision": "mixed_bfloat16"})
+    assert (asked.called, asked.overrides) == (one.called, one.overrides), "the same as --set"
+    (plain,) = planned(project, params=edited, changes={"train.precision": "float32"})
+    assert (plain.called, plain.overrides["train.precision"]) == ("made2024-plain", "float32")
 
 
 def test_without_a_hub_a_run_goes_from_scratch_and_is_called_so(project: RecipeProject) -> None:

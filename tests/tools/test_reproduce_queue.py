@@ -209,6 +209,21 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(project: Queued) -> None:
 
 
 @pytest.mark.slow
+def test_ctrl_c_while_queueing_leaves_nothing_in_the_queue(project: Queued) -> None:
+    process = project.start("--only", "plain-large", "plain", "--epochs", "6")
+    while not project.queued():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)  # DVC is still at it, or at the next one
+    text, _ = process.communicate(timeout=600)
+    assert process.returncode == 130, text
+    assert "stopped: what is done stays" in text
+    assert project.queued() == []
+    assert project.calls() == []
+    assert project.git("status", "--porcelain") == ""
+
+
+@pytest.mark.slow
 def test_a_killed_worker_is_told_and_what_has_other_settings_makes_room(project: Queued) -> None:
     process = project.start("--only", "plain-large", "--epochs", "2", "--jobs", "1")
     wait_for(project.notes / "calls")

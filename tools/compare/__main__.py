@@ -12,7 +12,7 @@ from pathlib import Path
 from stages.errors import CandidError, run
 from tools.compare import tell
 from tools.compare.recorded import write_recorded
-from tools.compare.table import build, choose, measured_here
+from tools.compare.table import build, choose
 from tools.recipes import load_recipe
 
 WRITERS = {"text": tell.as_text, "md": tell.as_markdown, "json": tell.as_json}
@@ -27,7 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--full", action="store_true", help="every published number, classes too")
     parser.add_argument(
-        "--every", action="store_true", help="each variation of a run, not only the nearest to the recipe"
+        "--every",
+        action="store_true",
+        help="each variation of a run, not only the nearest to the recipe; with --export too",
     )
     style = parser.add_mutually_exclusive_group()
     style.add_argument("--md", dest="style", action="store_const", const="md", help="as Markdown")
@@ -45,7 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
         table = build(Path(), recipe, runs, options.folder, options.every)
         sys.stdout.write(WRITERS[options.style](table, options.full))
         return
-    found = [one for one in measured_here(Path(), recipe) if one.run in runs]
+    pairs = build(Path(), recipe, runs, every=options.every).pairs
+    found = [one for pair in pairs for one in (pair.measured, pair.honest) if one and not one.recorded]
     if not found:
         raise CandidError(
             f"{recipe.key}: no experiment to export here; run `python -m tools.reproduce {recipe.key}`"

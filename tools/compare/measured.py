@@ -13,6 +13,7 @@ from tools.compare.found import Experiment
 from tools.compare.pooled import Bounds
 from tools.compare.settings import Deviation, deviation
 from tools.gate.look_up import MISSING, look_up
+from tools.gate.results import Results
 from tools.recipes import Run
 from tools.recipes.recipe import Overrides
 
@@ -29,7 +30,9 @@ class Estimate:
     sd: float | None = None
     """Standard deviation (n - 1) between repeats, seeds or folds."""
     over: str = ""
-    """What `value` is the mean of and `sd` the spread of: 10 folds, 3 of 5 seeds; empty: one experiment."""
+    """What `value` is of and `sd` the spread of: 10 folds, 3 of 5 seeds; empty: one experiment."""
+    together: bool = False
+    """Whether `value` is of all faces of the folds at once, not the mean of their scores."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Measured:
     """By suffix, in the order of the recipe."""
     stored: dict[str, Bounds] = field(default_factory=dict)
     """Intervals that were computed when the predictions were there."""
+    together: dict[str, list[float]] = field(default_factory=dict)
+    """By metric what `_together` gave for each of `units` when the predictions were there."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By suffix, where known."""
     recorded: bool = False
@@ -62,7 +67,18 @@ class Measured:
     def deviation(self) -> Deviation:
         """How the settings differ from the recipe's: of the member that is furthest from them."""
         told = (deviation(one.params, self.wanted[suffix], self.run) for suffix, one in self.members.items())
-        return max(told, key=lambda one: one.rank)
+        return max(told, key=lambda one: one.rank())
+
+    @property
+    def rank(self) -> tuple[bool, float, int]:
+        """Smaller is nearer to the run as the recipe has it."""
+        return self.deviation.rank(len(self.members) / len(self.wanted))
+
+    @property
+    def own_metrics(self) -> list[str]:
+        """Accuracy and each class's sensitivity: what is shown of a run of which the paper has no number."""
+        classes = next(iter(self.members.values())).metrics.get("per_class", {})
+        return ["accuracy", *(f"per_class.{name}.recall" for name in classes)]
 
     @property
     def newest(self) -> int:
@@ -80,22 +96,58 @@ class Measured:
     def estimate(self, metric: str) -> Estimate | None:
         """The number, its interval and its spread; None where the experiments don't have it.
 
-        Several members: the mean over the folds of a repeat first, then over the repeats, of those with all
-        their folds alone. Where none has all, the mean of the folds there are.
+        Several members: of the folds of a repeat all faces together, where their confusion matrices give the
+        metric, else the mean; then the mean over the repeats, of those with all their folds alone. Where none
+        has all, of the folds there are.
 
         Args:
             metric: dotted place in metrics/test.json.
         """
-        values = {suffix: number(self.members[suffix].metrics, metric) for suffix in self.counted}
-        known = {suffix: value for suffix, value in values.items() if value is not None}
-        if not known or len(known) < len(values):
-            return None
         if len(self.wanted) == 1:
             (only,) = self.members.values()
-            return Estimate(
-                next(iter(known.values())), bounds_of(only.metrics, metric) or self.bounds(metric)
-            )
-        return self._mean(known, self.bounds(metric))
+            value = number(only.metrics, metric)
+            bounds = None if value is None else bounds_of(only.metrics, metric) or self.bounds(metric)
+            return None if value is None else Estimate(value, bounds)
+        together = self.scores_together(metric)
+        scores: Sequence[float | None] = together or [self._mean(unit, metric) for unit in self.units]
+        known = [one for one in scores if one is not None]
+        if not known or len(known) < len(scores):
+            return None
+        whole = len(self._whole_repeats)
+        spread = known
+        if self._folds > 1 and whole < 2:
+            alone = whole == 1 or len(self._repeats) == 1
+            folds = [number(self.members[one].metrics, metric) for one in self.counted if alone]
+            spread = [score for score in folds if score is not None]
+        sd = statistics.stdev(spread) if len(spread) > 1 else None
+        value = statistics.fmean(known)
+        return Estimate(value, self.bounds(metric), sd, self._called(whole), bool(together) and whole < 2)
+
+    @cached_property
+    def units(self) -> list[list[str]]:
+        """Suffixes of the members whose faces are scored at once: those of a whole repeat, else all."""
+        if self._folds == 1:
+            return [[suffix] for suffix in self.members]
+        return self._whole_repeats or [list(self.members)]
+
+    def scores_together(self, metric: str) -> list[float]:
+        """Of each unit the metric over all its faces; [] where nothing gives it, or there are no folds."""
+        if metric in self.together or self._folds == 1:
+            return self.together.get(metric, [])
+        found = [pooled.together(one, metric) for one in self._tables]
+        scores = [one for one in found if one is not None]
+        return scores if len(scores) == len(self.units) else []
+
+    @cached_property
+    def _tables(self) -> list[list[Results]]:
+        """Predictions of each unit; [] unless all are there."""
+        found = [pooled.read_tables([self.members[suffix] for suffix in unit]) for unit in self.units]
+        return found if all(found) else []
+
+    def _mean(self, unit: Sequence[str], metric: str) -> float | None:
+        values = [number(self.members[suffix].metrics, metric) for suffix in unit]
+        known = [value for value in values if value is not None]
+        return statistics.fmean(known) if len(known) == len(values) else None
 
     def bounds(self, metric: str) -> Bounds | None:
         """95 % interval over the test faces of all that count; None where it can't be told."""
@@ -106,7 +158,7 @@ class Measured:
     @cached_property
     def drawn(self) -> pooled.Drawn | None:
         """Resamples of the predictions; None unless those of all that count are there."""
-        tables = pooled.read_tables([self.members[suffix] for suffix in self.counted])
+        tables = [table for unit in self._tables for table in unit]
         return pooled.draw(tables) if tables else None
 
     @cached_property
@@ -115,7 +167,7 @@ class Measured:
 
         A repeat that was cut would weigh as much by one fold as another by ten.
         """
-        return [suffix for repeat in self._whole_repeats for suffix in repeat] or list(self.members)
+        return [suffix for unit in self.units for suffix in unit]
 
     @cached_property
     def _repeats(self) -> list[list[str]]:
@@ -137,15 +189,6 @@ class Measured:
     @property
     def _folds(self) -> int:
         return len(self._over.get(FOLD, [0]))
-
-    def _mean(self, values: dict[str, float], bounds: Bounds | None) -> Estimate:
-        means = [statistics.fmean(values[suffix] for suffix in one) for one in self._whole_repeats]
-        if self._folds == 1 or len(means) > 1:
-            spread = means
-        else:
-            spread = list(values.values()) if len(means) == 1 or len(self._repeats) == 1 else []
-        sd = statistics.stdev(spread) if len(spread) > 1 else None
-        return Estimate(statistics.fmean(means or values.values()), bounds, sd, self._called(len(means)))
 
     def _called(self, whole: int) -> str:
         """What the mean is over, `whole` being the repeats with all their folds."""
@@ -195,7 +238,8 @@ def gather(run: Run, honest: bool, experiments: Iterable[Experiment]) -> list[Me
     for variation, members in variations.items():
         chosen = {
             suffix: min(
-                members[suffix], key=lambda one: (deviation(one.params, wanted[suffix], run).rank, -one.when)
+                members[suffix],
+                key=lambda one: (deviation(one.params, wanted[suffix], run).rank(), -one.when),
             )
             for suffix in sorted(members, key=lambda suffix: order[suffix])
         }
@@ -204,8 +248,8 @@ def gather(run: Run, honest: bool, experiments: Iterable[Experiment]) -> list[Me
 
 
 def rank(found: Sequence[Measured]) -> list[Measured]:
-    """Whole ones first, then the nearest to the recipe; of equal ones the one with most members, the newest.
+    """The nearest to the recipe first, of equal ones the newest.
 
-    A single seed of five is no number of the run's, however near to the recipe it is.
+    A single seed of five is a fifth of the training, as 20 of 100 epochs of all are: a trial hides no result.
     """
-    return sorted(found, key=lambda one: (not one.whole, one.deviation.rank, -len(one.members), -one.newest))
+    return sorted(found, key=lambda one: (one.rank, -one.newest))

@@ -90,16 +90,22 @@ def draw(tables: Sequence[Results]) -> Drawn:
     Args:
         tables: predictions of experiments on the same set, whose groups have the same numbers; at least one.
     """
-    classes = class_order(pd.Series(sorted({name for table in tables for name in table.classes}), dtype=str))
-    number = {name: place for place, name in enumerate(classes)}
+    classes, outcomes = _outcomes(tables)
     size = len(classes)
-    outcomes = np.concatenate(
-        [_numbers(one, "actual", number) * size + _numbers(one, "predicted", number) for one in tables]
-    )
     groups = np.concatenate([one.faces["group"].to_numpy(np.int64) for one in tables])
     counts = counts_by_group(groups, outcomes, size**2)
     drawn = resample(counts, RESAMPLES, seed=0)
     return Drawn(classes, drawn.reshape(-1, size, size), counts.reshape(-1, size, size))
+
+
+def _outcomes(tables: Sequence[Results]) -> tuple[list[str], Integers]:
+    """The K classes of all tables, and of each face actual x K + predicted."""
+    classes = class_order(pd.Series(sorted({name for table in tables for name in table.classes}), dtype=str))
+    number = {name: place for place, name in enumerate(classes)}
+    outcomes = [
+        _numbers(one, "actual", number) * len(classes) + _numbers(one, "predicted", number) for one in tables
+    ]
+    return classes, np.concatenate(outcomes)
 
 
 def _numbers(of: Results, column: str, number: dict[str, int]) -> Integers:
@@ -133,6 +139,18 @@ def score(counts: Integers, metric: str, classes: Sequence[str]) -> Floats | Non
     number = classes.index(called)
     drawn = scores.support(counts)[..., number] > 0  # a resample without the class says nothing of it
     return np.nan_to_num(values[..., number])[drawn]
+
+
+def together(tables: Sequence[Results], metric: str) -> float | None:
+    """A metric of all faces of several experiments: their confusion matrices are summed.
+
+    So Li and Lima 2021 do with the folds of a repetition (equations 10 and 11). None where the sum does not
+    give it (AUC), or no face is of the class.
+    """
+    classes, outcomes = _outcomes(tables)
+    size = len(classes)
+    values = score(np.bincount(outcomes, minlength=size**2).reshape(1, size, size), metric, classes)
+    return None if values is None or not len(values) else float(values[0])
 
 
 def read_tables(experiments: Sequence[Experiment]) -> list[Results]:

@@ -34,8 +34,9 @@ def write_recorded(folder: Path, recipe: Recipe, found: Iterable[Measured]) -> l
 def _plain(recipe: Recipe, of: Measured) -> dict[str, Any]:
     members = list(of.members.values())
     shared = _settings(members[0])
-    metrics = {published.metric for published in of.run.published} | {"accuracy", "macro.f1"}
-    bounds = {metric: found for metric in sorted(metrics) if (found := of.bounds(metric)) is not None}
+    metrics = sorted({one.metric for one in of.run.published} | {*of.own_metrics, "macro.f1"})
+    bounds = {metric: found for metric in metrics if (found := of.bounds(metric)) is not None}
+    together = {metric: scores for metric in metrics if (scores := of.scores_together(metric))}
     return {
         "recipe": recipe.key,
         "run": of.run.name,
@@ -44,6 +45,9 @@ def _plain(recipe: Recipe, of: Measured) -> dict[str, Any]:
         "settings": shared,
         "intervals": {
             metric: [round(low, DECIMALS), round(high, DECIMALS)] for metric, (low, high) in bounds.items()
+        },
+        "together": {
+            metric: [round(value, DECIMALS) for value in found] for metric, found in together.items()
         },
         "members": {
             suffix or "only": {
@@ -102,8 +106,11 @@ def _measured(record: Mapping[str, Any], recipe: Recipe) -> Measured:
         if suffix in given
     }
     stored = {metric: (float(low), float(high)) for metric, (low, high) in record["intervals"].items()}
+    together = {metric: [float(one) for one in found] for metric, found in record.get("together", {}).items()}
     seconds = {suffix: float(given[suffix]["seconds"]) for suffix in members if given[suffix]["seconds"]}
-    return Measured(run, record["honest"], record["variation"], members, stored, seconds, recorded=True)
+    return Measured(
+        run, record["honest"], record["variation"], members, stored, together, seconds, recorded=True
+    )
 
 
 def _experiment(name: Name, member: Mapping[str, Any], record: Mapping[str, Any]) -> Experiment:

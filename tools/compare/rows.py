@@ -54,12 +54,21 @@ class Pair:
     run: Run
     measured: Measured | None
     honest: Measured | None
+    nearer: tuple[bool, ...] = ()
+    """Protocols (True: honest) of which a nearer one to the recipe is recorded than was run here."""
 
     def rows(self, full: bool) -> list[Row]:
-        """Rows of the run: the headline alone, or every published number, classes last."""
+        """Rows of the run: the headline alone, or every published number, classes last.
+
+        Where nothing is published: our accuracy, and in full each class's sensitivity.
+        """
         if not full:
             return [self._row(headline(self.run))]
-        return [self._row(one) for one in in_order(self.run.published)] or self.rows(full=False)
+        if found := in_order(self.run.published):
+            return [self._row(one) for one in found]
+        ours = [one.own_metrics for one in (self.measured, self.honest) if one is not None]
+        metrics = dict.fromkeys(metric for some in ours for metric in some)
+        return [self._row(metric) for metric in metrics] or self.rows(full=False)
 
     def _row(self, of: Published | str) -> Row:
         metric, published = (of, None) if isinstance(of, str) else (of.metric, of)
@@ -87,13 +96,17 @@ def pair(run: Run, here: Sequence[Measured], recorded: Sequence[Measured]) -> Pa
         recorded: the same, from a folder.
     """
     chosen: list[Measured | None] = []
+    nearer = []
     for honest in (False, True):
         pools = [[one for one in pool if one.honest is honest] for pool in (here, recorded)]
         found = next((pool for pool in pools if pool), [])
         other = chosen[0] if chosen else None
         alike = [one for one in found if other is not None and one.variation == other.variation]
-        chosen.append(next(iter(alike or found), None))
-    return Pair(run, *chosen)
+        one = next(iter(alike or found), None)
+        if one is not None and any(other.rank < one.rank for other in pools[1]):
+            nearer.append(honest)
+        chosen.append(one)
+    return Pair(run, chosen[0], chosen[1], tuple(nearer))
 
 
 def headline(run: Run) -> Published | str:
@@ -123,9 +136,9 @@ def notes(of: Measured, estimate: Estimate | None = None) -> list[str]:
     if not of.whole:
         told.append(f"{len(of.members)} of {len(of.wanted)} experiments")
     if estimate is not None and estimate.over:
-        told.append(
-            f"mean over {estimate.over}" + (", ± standard deviation" if estimate.sd is not None else "")
-        )
+        faces = f"all faces of {estimate.over}" if estimate.together else f"mean over {estimate.over}"
+        between = " between them" if estimate.together else ""
+        told.append(faces + (f", ± standard deviation{between}" if estimate.sd is not None else ""))
     if of.recorded:
         commits = sorted({one.baseline[:7] for one in of.members.values()})
         told.append(f"recorded at commit {', '.join(commits[:2])}{' and others' * (len(commits) > 2)}")
@@ -141,7 +154,10 @@ def deviations(of: Deviation) -> list[str]:
             f"shortened: {had} of {wanted} epochs" if had < wanted else f"{had} epochs instead of {wanted}"
         )
     if of.scratch:
-        told.append("from scratch, without ImageNet weights")
+        others = [f"{key} {_value(value)}" for key, value in of.scratch.items() if key != "model.weights"]
+        told.append(
+            "from scratch, without ImageNet weights" + (f" (so {', '.join(others)})" if others else "")
+        )
     if of.changed:
         changes = [
             f"{key} {_value(shown(key, had))} instead of {_value(shown(key, wanted))}"

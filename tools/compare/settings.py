@@ -14,8 +14,15 @@ from tools.recipes.recipe import Overrides
 MISSING = object()
 FILES = ("model.weights", "data.path")
 """Settings that may be a path: where it lies on one machine is nobody's business."""
-OPEN = {"train.precision": "float32", "train.warmup_epochs": 0}
-"""What recipes leave to whoever runs them, and what the papers did."""
+OPEN = {
+    "train.precision": "float32",
+    "train.warmup_epochs": 0,
+    "train.backend": "tensorflow",
+    "train.distribution": "none",
+}
+"""What recipes leave to whoever runs them, and what stands for the papers' own."""
+OTHER = ("model.arch", "data.dataset")
+"""With another one of these it is hardly the run any more."""
 PER_EPOCH = ("train.warmup_epochs", "train.freeze_epochs")
 
 
@@ -88,8 +95,8 @@ class Deviation:
 
     epochs: tuple[int, int] | None = None
     """Had and wanted, where they differ."""
-    scratch: bool = False
-    """Without the ImageNet weights that the run asks for."""
+    scratch: Overrides = field(default_factory=dict)
+    """Without the ImageNet weights that the run asks for: what was set instead. {}: they were there."""
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     """Other keys: had and wanted."""
 
@@ -99,10 +106,21 @@ class Deviation:
         return self.epochs is None and not self.scratch and not self.changed
 
     @property
-    def rank(self) -> tuple[int, bool, float]:
-        """Smaller is nearer to the run."""
-        share = 1.0 if self.epochs is None else min(1.0, self.epochs[0] / max(1, self.epochs[1]))
-        return len(self.changed), self.scratch, -share
+    def share(self) -> float:
+        """Share of the epochs wanted, 1 at most."""
+        return 1.0 if self.epochs is None else min(1.0, self.epochs[0] / max(1, self.epochs[1]))
+
+    def rank(self, members: float = 1.0) -> tuple[bool, float, int]:
+        """Smaller is nearer to the run: the same net and faces, then how much of the training, then the rest.
+
+        Args:
+            members: share of the run's experiments that are there.
+        """
+        return (
+            any(key in self.changed for key in OTHER),
+            -self.share * members,
+            len(self.changed) + len(self.scratch),
+        )
 
 
 def deviation(has: Overrides, wanted: Overrides, run: Run) -> Deviation:
@@ -113,13 +131,14 @@ def deviation(has: Overrides, wanted: Overrides, run: Run) -> Deviation:
         wanted: those of the run's member.
         run: for what it changes where there are no ImageNet weights.
     """
-    scratch = False
+    scratch: Overrides = {}
     if (
         run.without_imagenet is not None
         and wanted.get("model.weights") is not None
         and has.get("model.weights") is None
     ):
-        scratch, wanted = True, {**wanted, **run.without_imagenet}
+        scratch = run.without_imagenet
+        wanted = {**wanted, **scratch}
     wanted = {**{key: value for key, value in OPEN.items() if key in has}, **wanted}
     other_nets = tuple(f"archs.{arch}." for arch in {wanted.get("model.arch")} - {has.get("model.arch")})
     left = {key: value for key, value in differences(has, wanted).items() if not key.startswith(other_nets)}

@@ -11,6 +11,7 @@ from typing import Any
 
 from tools.compare import words
 from tools.compare.measured import Estimate, Measured
+from tools.compare.recorded import FOLDER
 from tools.compare.rows import Cell, Pair, Row, Table, notes
 
 WIDTH = 100
@@ -121,7 +122,14 @@ def made(table: Table) -> Iterator[str]:
 
 
 def left_out(table: Table) -> Iterator[str]:
-    """What is not there, and the command that makes it."""
+    """What is not there, and the command that makes it; what is recorded and stands back for a trial here."""
+    behind = [pair.run.name for pair in table.pairs if pair.nearer]
+    if behind:
+        key = table.recipe.key
+        yield (
+            "Recorded, and nearer to the recipe than what was run here: "
+            f"{', '.join(dict.fromkeys(behind))}. `python -m tools.compare {key} --from {FOLDER / key}`"
+        )
     for honest, option in ((False, ""), (True, " --honest")):
         names = table.not_run(honest)
         if names:

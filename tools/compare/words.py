@@ -10,7 +10,7 @@ from tools.compare.rows import Row, Table
 from tools.recipes import Published
 
 NONE = "–"
-BENT = "shortened, changed or from scratch"
+BENT = "shortened, changed, from scratch or in part"
 METRICS = {
     "macro.f1": "macro F1",
     "micro.f1": "micro F1",
@@ -134,13 +134,30 @@ def in_short(table: Table) -> list[str]:
     }
     if any(shares.values()):
         spans = ", ".join(f"{_span(found)} % {called}" for called, found in shares.items() if found)
-        told.append(f"Test faces with a relative in the training part: {spans}.")
+        told.append(f"Test faces with a relative in the training part: {spans}{_yardsticks(table)}.")
     return told
 
 
+def _yardsticks(table: Table) -> str:
+    """At which similarity faces count as relatives, where that is not the same on both sides."""
+    sides = [
+        {
+            float(one.params.get("dedup.min_similarity", 0))
+            for of in found
+            if of is not None
+            for one in of.members.values()
+        }
+        for found in ([pair.measured for pair in table.pairs], [pair.honest for pair in table.pairs])
+    ]
+    if not all(sides) or sides[0] == sides[1]:
+        return ""
+    named = [" to ".join(f"{value:g}" for value in sorted(side)) for side in sides]
+    return f" (from a similarity of {named[0]} on under the one, {named[1]} under the other)"
+
+
 def _bent(of: Measured | None) -> bool:
-    """Whether what was run is not the run as the recipe has it."""
-    return of is not None and not of.deviation.none
+    """Whether what was run is not the run as the recipe has it, or not all of it."""
+    return of is not None and not (of.whole and of.deviation.none)
 
 
 def _against(table: Table, published: bool) -> list[tuple[float, bool]]:

@@ -42,7 +42,13 @@ def carry_out(
     by_name = {one.called: one for one in wanted}
 
     def put(name: str) -> str:
-        return queue.put(name, [hydra(key, value, params) for key, value in by_name[name].overrides.items()])
+        sets = [hydra(key, value, params) for key, value in by_name[name].overrides.items()]
+        try:
+            return queue.put(name, sets)
+        except KeyboardInterrupt:  # put off until DVC had queued it: it is there, and has to be taken out
+            watch.tasks.update({one: task for one, task in queue.waiting().items() if one == name})
+            own.add(name)
+            raise
 
     watch = Watch(root, queue, workers, screen, {}, put)
     own: set[str] = set()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from stages.catalogue import Archive, Dataset, members
+from stages.catalogue import OWN, Archive, Dataset, members
 from stages.download.obtain import MIRROR
 from tools.compare.settings import flat
 from tools.recipes.nets import nets
@@ -20,8 +20,6 @@ from tools.recipes.recipe import Overrides
 
 KAGGLE = "https://www.kaggle.com"
 PATIENCE_SECONDS = 5
-OWN = "folder"
-"""The dataset that is the user's own pictures."""
 
 
 @dataclass
@@ -38,12 +36,21 @@ class Needs:
     """Cache of Kaggle's client."""
     _known: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
-    def data(self, overrides: Overrides) -> str | None:
-        """What is missing of a run's dataset: one line on what to get and where; None where all is here."""
+    def data(self, overrides: Overrides, data_from: str | None = None) -> str | None:
+        """What is missing of a run's dataset: one line on what to get and where; None where all is here.
+
+        Args:
+            overrides: of the run.
+            data_from: what the paper used, where it is in no catalogue.
+        """
         settings = {**flat(self.params), **overrides}
-        key = str(settings["data.dataset"]), str(settings["data.path"])
+        name, path = str(settings["data.dataset"]), str(settings["data.path"])
+        if name == OWN:
+            told = self._own(path)
+            return f"{told}. The paper's: {data_from}" if told and data_from else told
+        key = ("data", name)
         if key not in self._known:
-            self._known[key] = self._own(key[1]) if key[0] == OWN else self._dataset(key[0])
+            self._known[key] = self._dataset(name)
         return self._known[key]
 
     def _own(self, path: str) -> str | None:

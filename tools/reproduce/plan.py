@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from stages.catalogue import OWN
 from stages.errors import CandidError
 from tools.compare.found import Experiment
-from tools.compare.settings import differences, flat, shortened
+from tools.compare.settings import OPEN, differences, flat, shortened
 from tools.recipes import Recipe, Run
 from tools.recipes.names import Name, variation
 from tools.recipes.recipe import Overrides
-from tools.reproduce.needs import OWN, Needs
+from tools.reproduce.needs import Needs
 from tools.reproduce.overrides import check_settings
 
 
@@ -88,15 +89,15 @@ def _run(
     for suffix, settings in run.members(honest, imagenet=not scratch):
         if asked.members and not any(fnmatchcase(suffix, pattern) for pattern in asked.members):
             continue
-        whole, changed = _changed(settings, run, honest, asked, params)
+        whole, changed, others = _changed(settings, run, honest, asked, params)
         where = "the command line" if changed else f"recipes/{recipe.key}.yaml"
         check_settings(params, needs.catalogue, whole, where)
         epochs = None if asked.epochs is None or "train.epochs" not in changed else asked.epochs
-        others = {key: value for key, value in changed.items() if key in (asked.changes or {})}
         if whole.get("data.dataset") == OWN:
-            others.pop("data.path", None)  # where one's own pictures lie changes nothing of the run
+            for key in ("data.path", "data.subject_pattern"):  # of one's own pictures; the run is the same
+                others.pop(key, None)
         name = Name(run.name, honest, suffix, variation(scratch, epochs, others))
-        lacking = needs.data(whole) or (None if scratch else missing)
+        lacking = needs.data(whole, run.data_from) or (None if scratch else missing)
         instead = (missing or "ImageNet weights: left out, as asked") if scratch else None
         found.append(Planned(name, name.of(recipe.key), whole, lacking=lacking, instead=instead))
     return found
@@ -126,18 +127,28 @@ def _asks_imagenet(settings: Overrides) -> bool:
 
 def _changed(
     settings: Overrides, run: Run, honest: bool, asked: Asked, params: Mapping[str, Any]
-) -> tuple[Overrides, Overrides]:
-    """Complete overrides with what the command line changes, and that alone."""
-    every, changes = {**flat(params), **settings}, asked.changes or {}
+) -> tuple[Overrides, Overrides, Overrides]:
+    """Complete overrides with what is changed, that alone, and of it what the name has to tell.
+
+    Changed is what the command line says, and what params.yaml has in place of what stands for the papers'
+    own (OPEN): an edit there must not pass for the run either.
+    """
+    given, changes = flat(params), asked.changes or {}
+    left_open = {key: value for key, value in OPEN.items() if key in given and key not in settings}
+    settings = {**left_open, **settings}
+    every = {**given, **settings}
     over = run.honest_over if honest else run.over
     for key in changes:
         if key in over:
             raise CandidError(f"--set {key}: {run.name} runs over it; choose with --members")
-    changed = differences_to(every, changes)
+    edited = {key: given[key] for key in left_open}
+    named = changed = differences_to(every, {**edited, **changes})
     if asked.epochs is not None:
-        companions = shortened(every, asked.epochs)
-        changed |= {key: value for key, value in companions.items() if key not in changes}
-    return {**settings, **changed}, changed
+        companions = shortened({**every, **edited}, asked.epochs)
+        companions = {key: value for key, value in companions.items() if key not in changes}
+        named = {key: value for key, value in changed.items() if key not in companions}
+        changed = {**changed, **companions}
+    return {**settings, **changed}, changed, named
 
 
 def differences_to(has: Overrides, wanted: Overrides) -> Overrides:

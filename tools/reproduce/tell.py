@@ -54,7 +54,7 @@ def _row(
     run: Run, params: Mapping[str, Any], catalogue: Mapping[str, Dataset], needs: Needs
 ) -> tuple[tuple[str, ...], list[str]]:
     settings = run.members(honest=False)[0][1]
-    data, weights = needs.data(settings), None
+    data, weights = needs.data(settings, run.data_from), None
     if settings.get("model.weights") == "imagenet":
         weights = needs.weights(settings)
     name = {**flat(params), **settings}["data.dataset"]
