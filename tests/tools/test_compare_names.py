@@ -170,7 +170,8 @@ def test_the_nearest_to_the_recipe_ranks_first() -> None:
         Deviation((2, 10)),
         Deviation(changed={"model.arch": ("vgg11", "resnet50")}),
     ]
-    assert sorted(reversed(order), key=lambda one: one.rank()) == order
+    turned = order[::-1]
+    assert sorted(turned, key=lambda one: one.rank()) == order
     assert Deviation((4, 10)).rank() < Deviation().rank(members=0.2) < Deviation((1, 10)).rank()
 
 
