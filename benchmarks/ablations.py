@@ -216,10 +216,12 @@ def table(found: list[Done], copied: dict[str, NDArray[np.bool_]]) -> str:
     first, plain = found[0], found[0].run.views[0]
     lines = ["| run | view | accuracy | difference in points | each seed |", "|---|---|---|---|---|"]
     notes: list[str] = []
+    revisions: set[str] = set()
     spreads: list[float] = []
     for one in found:
         seeds = [seed for seed in sorted(one.folders) if seed in first.folders]
         theirs = first.answers(plain, seeds)
+        revisions |= {_revision(one.folders[seed]) for seed in seeds}
         for view in one.run.views if seeds else []:
             ours = one.answers(view, seeds)
             each = [100 * float(rights.mean()) for rights in ours]
@@ -238,7 +240,15 @@ def table(found: list[Done], copied: dict[str, NDArray[np.bool_]]) -> str:
             f"Another seed: standard deviation {math.sqrt(np.mean(spreads)):.2f} points of one accuracy, "
             f"pooled over {len(spreads)} runs."
         )
+    if revisions:
+        notes.append(f"Trained at {', '.join(sorted(revisions))}.")
     return "\n\n".join(["\n".join(lines), *notes])
+
+
+def _revision(folder: Path) -> str:
+    """Git's revision of the code that trained a run; `+` where the tree differed from it."""
+    made = read_json(folder / "result.json").get("made", {})
+    return str(made.get("revision", "no git"))[:12] + ("+" if made.get("dirty") else "")
 
 
 def _by_copies(
@@ -247,6 +257,8 @@ def _by_copies(
     """Split a run's accuracy by whether a face has a copy among its training faces."""
     told = []
     for faces, what in ((twins, "a copy"), (~twins, "no copy")):
+        if faces.sum() < 2:  # one face has no interval
+            continue
         middle, low, high = (
             100 * value for value in difference([x[faces] for x in ours], [x[faces] for x in theirs])
         )
@@ -254,7 +266,7 @@ def _by_copies(
             f"{faces.sum()} faces with {what} among its training faces "
             f"{100 * np.mean([x[faces] for x in ours]):.1f} %, {middle:+.1f} ({low:+.1f} to {high:+.1f})"
         )
-    return [f"{name}: {'; '.join(told)}."]
+    return [f"{name}: {'; '.join(told)}."] if told else []
 
 
 def main() -> int:

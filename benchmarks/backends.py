@@ -122,6 +122,7 @@ def main() -> int:
         else []
     )
     done = {(row["backend"], row["seed"]): row for row in kept if row["of"] == of}
+    others = [row for row in kept if row["of"] != of]
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         for seed in range(options.seeds):  # in turns, so that what else the machine does falls on all
@@ -134,7 +135,7 @@ def main() -> int:
                 print("  ".join(f"{key} {value}" for key, value in row.items() if key != "of"), flush=True)
                 if options.json:
                     done[backend, seed] = row
-                    write_json(options.json, list(done.values()))
+                    write_json(options.json, [*others, *done.values()])
     accuracy = {
         name: [row["accuracy"] for row in found if row["backend"] == name] for name in options.backends
     }

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -30,6 +29,8 @@ import numpy as np
 
 from benchmarks.operations import matrix_rate, training_operations
 from stages.backend import devices, use_backend, worth_compiling
+from stages.evaluate.provenance import provenance
+from stages.files import write_json
 from stages.settings import read_section
 from stages.train.params import TrainSettings
 
@@ -215,7 +216,9 @@ def start(settings: TrainSettings) -> None:
 def each_net(
     doc: str | None, measure: Callable[[str, TrainSettings, int, int, float], dict[str, float]]
 ) -> dict[str, Any]:
-    """Read the command line, measure each net, print a line for it; gives all of it, and writes --json.
+    """Read the command line, measure each net, print a line for it; gives all of it.
+
+    --json is written after each net, so that a cut keeps what there is.
 
     Args:
         doc: the command's help.
@@ -228,14 +231,20 @@ def each_net(
     start(settings)
     rate = matrix_rate(settings.precision)
     print(f"matrix products: {rate / 1e9:.0f} G operations/s")
-    nets = {}
+    found: dict[str, Any] = {
+        "devices": devices(),
+        "rate": rate,
+        "batch": settings.batch_size,
+        "precision": settings.precision,
+        "made": provenance(settings.backend, devices(), {}, []),
+        "nets": {},
+    }
     for name in options.nets:
-        nets[name] = measure(name, settings, options.rounds, options.steps, rate)
-        print(name, "  ".join(f"{key} {value:g}" for key, value in nets[name].items()), flush=True)
-    made = {"devices": devices(), "rate": rate, "batch": settings.batch_size, "precision": settings.precision}
-    if options.json:
-        options.json.write_text(json.dumps({**made, "nets": nets}, indent=2) + "\n")
-    return {**made, "nets": nets}
+        found["nets"][name] = row = measure(name, settings, options.rounds, options.steps, rate)
+        print(name, "  ".join(f"{key} {value:g}" for key, value in row.items()), flush=True)
+        if options.json:
+            write_json(options.json, found)
+    return found
 
 
 def main() -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 import zipfile
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 from stages.errors import CandidError
-from stages.files import writing
+from stages.files import md5, writing
 
+ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = "packages.tar.xz"
 
 PACKAGES = (
@@ -41,6 +44,22 @@ PACKAGES = (
     "typing-extensions",
     "typing-inspection",
 )
+USUAL = (
+    "absl-py",
+    "h5py",
+    "markdown-it-py",
+    "mdurl",
+    "ml-dtypes",
+    "packaging",
+    "pillow",
+    "pygments",
+    "regex",
+    "rich",
+    "sentencepiece",
+    "tokenizers",
+    "tqdm",
+)
+"""What a JAX and PyTorch machine usually has, new enough; of typing-extensions pydantic wants a late one."""
 PLATFORMS = ("2014", "_2_17", "_2_24", "_2_27", "_2_28", "_2_31", "_2_34")
 """Of manylinux: pip takes each by its own name only."""
 
@@ -76,8 +95,56 @@ def fetch(path: Path, packages: Sequence[str] = PACKAGES, python: str = "3.12") 
                     packed.add(found, found.relative_to(site))
 
 
-def install(path: Path, site: Path) -> None:
-    """Lay the packages out in a folder for PYTHONPATH."""
-    if path.is_file():
+def install(path: Path, scratch: Path) -> Path:
+    """Lay out, in a folder for PYTHONPATH, what the machine lacks of the packages.
+
+    Args:
+        path: what `fetch` wrote; nothing is carried where it is missing.
+        scratch: gets the folder; one that an earlier call made is kept.
+    """
+    if not path.is_file():
+        return scratch / "site"
+    site = scratch / f"site-{md5(path)[:12]}"
+    if not site.is_dir():
+        aside = scratch / "site-aside"
+        shutil.rmtree(aside, ignore_errors=True)
         with tarfile.open(path) as packed:
-            packed.extractall(site, filter="data")
+            packed.extractall(aside, filter="data")
+        leave_out(aside, {_plain(one.name): one.version for one in distributions() if one.name})
+        aside.rename(site)
+    return site
+
+
+def leave_out(site: Path, here: Mapping[str, str]) -> None:
+    """Remove what the machine has in a version that fits: its own is built for its other packages.
+
+    Args:
+        here: plain name -> version of what is installed there.
+    """
+    sys.path.append(str(site))  # packaging may be one of those that were carried
+    from packaging.requirements import Requirement
+
+    sys.path.remove(str(site))
+    carried = list(distributions(path=[str(site)]))
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    wanted = [
+        Requirement(line) for line in [*ours, *(line for one in carried for line in one.requires or [])]
+    ]
+    for one in carried:
+        name = _plain(one.name)
+        if name in here and all(
+            here[name] in need.specifier
+            for need in wanted
+            if _plain(need.name) == name and (need.marker is None or need.marker.evaluate({"extra": ""}))
+        ):
+            for file in one.files or []:
+                Path(str(one.locate_file(file))).unlink(missing_ok=True)
+    # An empty .dist-info would stand before the machine's own, and tell no version.
+    for folder in sorted(site.rglob("*"), reverse=True):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _plain(name: str) -> str:
+    """Names of packages differ in case and in their dashes."""
+    return name.lower().replace("_", "-").replace(".", "-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from functools import partial
 from typing import Any
@@ -76,6 +77,11 @@ def read(content: bytes) -> Faces:
     walk = partial(walk_pixels, height=height, width=width * (colours[0] if colours else 1))
     side = unpack(walk, packed).T.astype(np.uint8).reshape(-1, height, *colours, width)
     return np.ascontiguousarray(side.swapaxes(2, 3)) if colours else side
+
+
+def digest_of(faces: Faces) -> str:
+    """Digest of the pixels of faces (N x H x W, or x 3) in their order."""
+    return hashlib.blake2b(faces.tobytes(), digest_size=16).hexdigest()
 
 
 def _archive(arrays: dict[str, NDArray[Any]]) -> bytes:

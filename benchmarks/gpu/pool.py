@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -23,11 +24,18 @@ class Pool:
         self.places: dict[str, int] = {}
         self.files: list[bytes] = []
         self.earlier = 0
+        self._seen = hashlib.blake2b(digest_size=16)
+
+    @property
+    def digest(self) -> str:
+        """`parts.digest_of` all faces, those of earlier files first."""
+        return self._seen.hexdigest()
 
     def know(self, images: Faces) -> None:
         """Count the faces of a file that travelled before: they are not written again."""
         for image in images:
             self.places[digest(image)] = len(self.places)
+        self._seen.update(images.tobytes())
         self.earlier += 1
 
     def add(self, images: Faces, read: ReadFile) -> NDArray[np.int32]:
@@ -40,6 +48,7 @@ class Pool:
         for rows, content in _files(images, list(fresh.values()), read):
             for row in rows:
                 self.places[names[row]] = len(self.places)
+            self._seen.update(images[rows].tobytes())
             self.files.append(content)
         return np.array([self.places[name] for name in names], np.int32)
 

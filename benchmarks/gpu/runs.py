@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -41,8 +41,10 @@ class Entry(Section):
     """Further test-time views to predict with, beside evaluate.tta."""
     pretrained: str | None = None
     """Name of an earlier run of the list whose model this one starts from."""
+    chosen: str | None = None
+    """Name of an earlier entry: model.arch is that of its run with the best accuracy on validation faces."""
     keep: bool = False
-    """Bring the model back."""
+    """Bring the model back; that of a run from which another starts always comes back."""
     test: bool = True
     """Predict the test part; false where runs are compared, so that it is read once."""
     benchmark: list[str] | None = None
@@ -77,6 +79,24 @@ class Run:
     keep: bool = False
     benchmark: list[str] | None = None
     test: bool = True
+    chosen: tuple[str, ...] = ()
+    """Names of the runs of which the best one gives model.arch; until then it is that of params.yaml."""
+    after: tuple[str, ...] = ()
+    """Digests of the runs that it starts from or is chosen among."""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Names of the runs without which this one can't be trained."""
+        return (*self.chosen, *([self.pretrained] if self.pretrained else []))
+
+    @property
+    def digest(self) -> str:
+        """Of all that determines the run, but for the code and the pixels of its faces."""
+        sections = [self.params[name] for name in (*DATA_SECTIONS, "model", "train")]
+        net = self.params["archs"].get(self.params["model"]["arch"])
+        asked = [self.views, self.test, self.keep, self.benchmark, self.after]
+        text = json.dumps([sections, net, asked], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     @property
     def data(self) -> str:
@@ -90,17 +110,26 @@ def read_runs(path: Path = LIST, params: Path = PARAMS) -> list[Run]:
     value = read_yaml(path)
     given = check("runs", RunList, value, path)
     base = read_yaml(params)
-    found: list[Run] = []
+    started_from = {entry.pretrained for entry in given.runs}
+    found: dict[str, Run] = {}
+    members: dict[str, tuple[str, ...]] = {}
     for entry in given.runs:
+        where = f"{path}: {entry.name}"
+        if entry.chosen is not None and entry.chosen not in members:
+            raise CandidError(f"{where}: chosen = {entry.chosen!r}: expected an earlier entry")
+        if entry.pretrained is not None and entry.pretrained not in found:
+            raise CandidError(f"{where}: pretrained = {entry.pretrained!r}: expected an earlier run")
+        chosen = members[entry.chosen] if entry.chosen else ()
+        names = []
         for name, overrides in _members(entry):
-            found.append(_complete(entry, name, base, {**overrides, **given.common}, path))
-    names = [run.name for run in found]
-    for place, run in enumerate(found):
-        if run.name in names[:place]:
-            raise CandidError(f"{path}: a second run {run.name!r}; expected one")
-        if run.pretrained is not None and run.pretrained not in names[:place]:
-            raise CandidError(f"{path}: {run.name}: pretrained = {run.pretrained!r}: expected an earlier run")
-    return found
+            if name in found:
+                raise CandidError(f"{path}: a second run {name!r}; expected one")
+            run = _complete(entry, name, base, {**overrides, **given.common}, path)
+            run = replace(run, keep=entry.keep or name in started_from, chosen=chosen)
+            found[name] = replace(run, after=tuple(found[other].digest for other in run.needed))
+            names.append(name)
+        members[entry.name] = tuple(names)
+    return list(found.values())
 
 
 def _members(entry: Entry) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -147,7 +176,7 @@ def _complete(entry: Entry, name: str, base: Params, overrides: Mapping[str, Any
     check("model", ModelSettings, params["model"], where)
     tta = check("evaluate", EvaluateSettings, params["evaluate"], where).tta
     views: list[str] = list(dict.fromkeys([tta, *entry.views]))
-    return Run(name, params, views, entry.pretrained, entry.keep, entry.benchmark, entry.test)
+    return Run(name, params, views, entry.pretrained, benchmark=entry.benchmark, test=entry.test)
 
 
 def _put(params: Params, key: str, value: Any, where: str) -> None:

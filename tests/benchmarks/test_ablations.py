@@ -154,6 +154,23 @@ def test_runs_are_held_against_the_first(data: Path, tmp_path: Path) -> None:
     assert f"mixed: {(given.validation > 50).sum()} faces with a copy" in shown
 
 
+@pytest.mark.parametrize("copies", [0, 1, 14, 15])
+def test_accuracy_is_split_by_copies_where_there_are_some(data: Path, tmp_path: Path, copies: int) -> None:
+    """A part of no face has no accuracy, one of a single face no interval; no number is made up for them."""
+    given, folder = share(data, 20), tmp_path / "base-seed0"
+    folder.mkdir()
+    labels = given.data.labels[20:]
+    np.savez(folder / "set.npz", labels=given.data.labels, train=np.array(20))
+    np.savez(folder / "predictions.npz", validation_none=np.eye(3)[np.where(np.arange(15) < 9, labels, 0)])
+    (folder / "result.json").write_text(json.dumps({"made": {"revision": "0123456789abcdef", "dirty": True}}))
+    shown = table([Done(Run("base", small(), ["none"]), {0: folder})], {"base": np.arange(15) < copies})
+    assert "nan" not in shown
+    assert ("base: " in shown) == (copies > 0)
+    assert ("with a copy" in shown) == (copies > 1)
+    assert ("with no copy" in shown) == (0 < copies < 14)
+    assert shown.endswith("Trained at 0123456789ab+.")
+
+
 def test_the_list_differs_from_its_first_run_in_what_a_name_says() -> None:
     first, *others = read_runs(ROOT / "benchmarks/ablations.yaml", ROOT / "params.yaml")
     for run in others:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.gpu.pack import pack
+from benchmarks.gpu.pack import left, pack, read_earlier
 from benchmarks.gpu.results import Results
 from benchmarks.gpu.runs import Run, read_runs
 from benchmarks.gpu.sets import fingerprint
@@ -96,12 +96,12 @@ def test_packed_run_bare_and_unpacked(data: Path, tmp_path: Path) -> None:
     ]
     asked = [row for row in rows if row["name"] != "chosen"]
     assert all(row["leaky"] for row in asked)  # 65, in test, is a copy of 3, in train
-    assert "| small-seed1 | flip |" in table(rows)
+    assert "| small-seed1 | self_built | flip |" in table(rows)
     assert [row["faces"] for row in rows if row["name"].startswith("folds")] == [15, 15, 30]
     # Of a run that is only compared with others nobody learns how it does on the test part.
     assert {path.name for path in (tmp_path / "back/chosen").iterdir()} == {"history.csv", "result.json"}
     assert "test_flip" not in (tmp_path / "back/chosen/result.json").read_text()
-    assert [line for line in table(rows).splitlines() if "| chosen | flip |  |  | " in line]
+    assert [line for line in table(rows).splitlines() if "| chosen | self_built | flip |  |  | " in line]
     back = tmp_path / "back/small-seed0"
     predictions = pd.read_csv(back / "predictions.csv")
     assert predictions["id"].tolist() == list(range(55, 70))
@@ -114,6 +114,9 @@ def test_packed_run_bare_and_unpacked(data: Path, tmp_path: Path) -> None:
     assert result["scores"]["test_none"]["val_accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
     assert pd.read_csv(back / "history.csv")["epoch"].tolist() == [1, 2]
     assert (back / "model.keras").read_bytes()[:2] == b"PK"
+    earlier = read_earlier(runs, tmp_path / "back")
+    assert set(earlier.results) == {run.name for run in runs} - {"fails"}
+    assert [run.name for run in left(runs, None, earlier.results)] == ["fails"]
 
     moved = tmp_path / "moved"
     shutil.copytree(data, moved)
@@ -131,9 +134,9 @@ def test_packed_run_bare_and_unpacked(data: Path, tmp_path: Path) -> None:
     later = run_bare(tmp_path, "--run", "later", "--beside", "pack", "--out", "out-later")
     assert "1 of 1 runs are in out-later" in later.stdout, later.stdout + later.stderr
 
-    left = run_bare(tmp_path, "--seconds", "0")
-    assert left.returncode == 1
-    assert "5 of 6 runs are in out" in left.stdout
+    again_bare = run_bare(tmp_path, "--seconds", "0")
+    assert again_bare.returncode == 1
+    assert "5 of 6 runs are in out" in again_bare.stdout
 
 
 def changed(data: Path, folder: Path, name: str, old: str, new: str) -> Path:
@@ -206,9 +209,9 @@ def test_results_are_cut_into_files_of_a_bounded_size(
     results = Results(tmp_path / "out")
     for number in range(4):
         file = tmp_path / "result.json"
-        file.write_bytes(np.random.default_rng(number).bytes(400))
+        file.write_text(json.dumps(np.random.default_rng(number).bytes(200).hex()))
         results.add(f"run{number}", [file, tmp_path / "missing"])
-    assert results.done() == {"run0", "run1", "run2", "run3"}
+    assert set(results.finished()) == {"run0", "run1", "run2", "run3"}
     assert len(list((tmp_path / "out").glob("results-*.zip"))) > 1
     model = tmp_path / "model.keras"
     model.write_bytes(bytes(range(256)) * 50)
@@ -216,6 +219,33 @@ def test_results_are_cut_into_files_of_a_bounded_size(
     assert results.model("run0") == model.read_bytes()
     assert results.model("run1") is None
     assert max(path.stat().st_size for path in (tmp_path / "out").glob("*.keras-*")) == 1000
+    model.write_bytes(b"a smaller one")
+    results.add_model("run0", model)
+    assert results.model("run0") == b"a smaller one", "no piece of the larger one is left"
+
+
+def test_what_a_run_left_before_goes_wherever_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.gpu.results.PIECE", 300)
+    results = Results(tmp_path / "out")
+
+    def add(name: str, size: int) -> None:
+        file = tmp_path / "result.json"
+        file.write_text(json.dumps("x" * size))
+        results.add(name, [file])
+
+    add("one", 1000)
+    add("two", 1000)
+    add("two", 250)  # now there is room for it beside the first
+    add("one", 20)
+    found = {name: len(one.result) for name, one in results.finished().items()}
+    assert found == {"one": 20, "two": 250}
+    log = tmp_path / "log.txt"
+    log.write_text("it failed")
+    results.add("one", [log])
+    assert set(results.finished()) == {"two"}
+    assert results.broken() == {"one": {"log.txt": b"it failed"}}
 
 
 def test_the_list_names_runs_that_can_be() -> None:
@@ -231,6 +261,11 @@ def test_the_list_names_runs_that_can_be() -> None:
     assert {run.params["model"]["weights"] for run in runs.values()} == {None}
     assert not any(run.test for name, run in runs.items() if name.startswith(("choose", "ablation")))
     assert {run.params["train"]["backend"] for run in runs.values()} == {"jax"}
+    candidates = {name for name in runs if name.startswith("choose-")}
+    best = [run for name, run in runs.items() if name.startswith("best-")]
+    assert len(best) == 6
+    assert all(set(run.chosen) == candidates and run.test for run in best)
+    assert runs["pretrain-residual"].keep, "others start from its model"
 
 
 def test_seeds_of_the_split_are_told_from_those_of_training(tmp_path: Path) -> None:
@@ -253,10 +288,11 @@ def test_seeds_of_the_split_are_told_from_those_of_training(tmp_path: Path) -> N
         ("{name: a, recipe: bah2022/none}", "no such run in recipes/bah2022.yaml"),
         ("{name: a b}", r"name = 'a b'"),
         ("{name: a, setting: {}}", "unknown key"),
+        ("{name: a, chosen: b}", "chosen = 'b': expected an earlier entry"),
         ("{name: a, benchmark: [fuzz]}", "expected train or train_profile"),
         ("{name: a}, {name: a}", "a second run 'a'"),
     ],
-    ids=["key", "value", "order", "recipe", "name", "entry", "script", "twice"],
+    ids=["key", "value", "order", "recipe", "name", "entry", "choice", "script", "twice"],
 )
 def test_a_wrong_list_is_refused(entry: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "runs.yaml"
