@@ -106,10 +106,15 @@ def worth_compiling() -> bool:
 
 
 def steps_per_call(wanted: int) -> int:
-    """Return how many steps one compiled call takes: Keras's PyTorch trainer can only do one."""
+    """Return how many steps one compiled call takes: `wanted`, or 1 where more can't be or don't pay.
+
+    On PyTorch Keras's trainer can only do one. On JAX on a CPU a step in a loop is tens of times slower, for
+    its convolutions (jax-ml/jax#12868), and a call costs less than a millisecond.
+    """
     import keras
 
-    return 1 if keras.backend.backend() == "torch" else wanted
+    backend = keras.backend.backend()
+    return 1 if backend == "torch" or (backend == "jax" and devices()[0].startswith("cpu")) else wanted
 
 
 def feed(rows: NDArray[np.int32], batch_size: int) -> dict[str, Any]:

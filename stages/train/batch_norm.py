@@ -28,6 +28,8 @@ class Recompute(keras.Model):
         """Share the learner's net and faces."""
         super().__init__(name="recompute", dtype="float32")
         self.logits, self.view, self.split = learner.logits, learner.view, learner.split
+        # Held as a variable of this model too: else JAX compiles all faces into the step, as a constant.
+        self.faces = learner.faces
         self.norms = [
             layer for layer in _layers(learner.logits) if isinstance(layer, keras.layers.BatchNormalization)
         ]

@@ -18,12 +18,16 @@ from stages.train.augment import augment
 from stages.train.inputs import TrainingSet
 from stages.train.one_device import OneDevice
 from stages.train.params import TrainSettings
+from stages.train.several_steps import several_steps
 
 Tensor = Any
 
 
 class Learner(keras.Model):
     """Takes rows of the training set (int32, B); fitted by `fit`, and `predict` gives probabilities."""
+
+    train_function: Any
+    """Of Keras: what `fit` calls; None until it is made."""
 
     def __init__(
         self, net: Any, data: TrainingSet, settings: TrainSettings, split: OneDevice | None = None
@@ -94,6 +98,13 @@ class Learner(keras.Model):
         right = ops.argmax(y_pred["logits"], axis=-1) == ops.argmax(y_pred["targets"], axis=-1)
         self.accuracy.update_state(ops.cast(right, "float32"))
         return self.split.logs(self.get_metrics_result())
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Make what `fit` calls; several steps are one call on JAX too, where Keras would loop over them."""
+        if keras.backend.backend() != "jax" or self.steps_per_execution == 1:
+            super().make_train_function(force)
+        elif self.train_function is None or force:
+            self.train_function = several_steps(self)
 
     def _mix(self, faces: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mix each face and target with its neighbour's in the (shuffled) batch: Zhang et al. 2018."""

@@ -15,10 +15,15 @@ import sys, tempfile
 from pathlib import Path
 import numpy as np
 from stages.backend import use_backend
-use_backend(sys.argv[1])
+backend, precision = sys.argv[1:]
+use_backend(backend)
+from stages.train import loop
 from stages.train.checkpoints import Checkpoints
 from tests.train import tiny_net
 from tests.train.tiny_net import train
+
+if backend == "jax":
+    loop.steps_per_call = lambda wanted: wanted  # as on GPUs
 
 augment = {
     "flip": 0.5,
@@ -27,8 +32,8 @@ augment = {
     "erasing": {"low": 0.02, "high": 0.1, "aspect": 2.0, "probability": 0.5},
 }
 settings = tiny_net.settings(
-    augment, backend=sys.argv[1], epochs=8, steps_per_execution=2, mixup=0.1, averaging=0.5, freeze_epochs=1,
-    thaw_learning_rate=0.03, monitor="val_loss",
+    augment, backend=backend, precision=precision, epochs=8, steps_per_execution=2, mixup=0.1, averaging=0.5,
+    freeze_epochs=1, thaw_learning_rate=0.03, monitor="val_loss",
 )
 
 def run(folder, cut_after=None):
@@ -41,6 +46,12 @@ def run(folder, cut_after=None):
 folders = [Path(tempfile.mkdtemp()) for _ in range(2)]
 net, history = run(folders[0])
 assert history["val_accuracy"].max() >= 0.9, history
+if precision != "float32":  # what a checkpoint holds is float32 all the same: once is enough to resume
+    assert {layer.dtype_policy.name for layer in net.layers} <= {"float32", "uint8"}
+    data = tiny_net.faces()
+    predicted = np.asarray(net.predict(data.faces[data.train :], verbose=0)).argmax(1)
+    assert abs((predicted == data.validation_labels).mean() - history["val_accuracy"].max()) <= 0.1
+    sys.exit()
 try:
     run(folders[1], 3)
 except KeyboardInterrupt:
@@ -52,13 +63,14 @@ for a, b in zip(net.get_weights(), resumed.get_weights()):
 """
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_trains_and_resumes(backend):
+def test_trains_and_resumes(backend, precision):
     if not find_spec(backend):
         pytest.skip(f"{backend} is not installed: train.backend = {backend} is not tried here")
     root = str(Path(__file__).parents[2])
     done = subprocess.run(
-        [sys.executable, "-c", CODE, backend],
+        [sys.executable, "-c", CODE, backend, precision],
         env={**os.environ, "PYTHONPATH": root, "KERAS_BACKEND": ""},
         capture_output=True,
         text=True,
