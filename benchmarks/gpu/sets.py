@@ -34,6 +34,7 @@ def prepare(run: Run, folder: Path) -> Path:
     Raises:
         CandidError: a stage failed; its own line stands above.
     """
+    folder = folder.absolute()  # the commands below run elsewhere
     made = folder / run.data
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
