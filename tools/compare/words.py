@@ -139,20 +139,15 @@ def in_short(table: Table) -> list[str]:
 
 
 def _yardsticks(table: Table) -> str:
-    """At which similarity faces count as relatives, where that is not the same on both sides."""
-    sides = [
-        {
-            float(one.params.get("dedup.min_similarity", 0))
-            for of in found
-            if of is not None
-            for one in of.members.values()
-        }
-        for found in ([pair.measured for pair in table.pairs], [pair.honest for pair in table.pairs])
-    ]
-    if not all(sides) or sides[0] == sides[1]:
+    """From which similarity on faces count as relatives, where the honest protocol has another."""
+    key = "dedup.min_similarity"
+    ran = [(pair.run, pair.measured) for pair in table.pairs if pair.measured is not None]
+    had = {one.params[key] for _, of in ran for one in of.members.values() if key in one.params}
+    wanted = {run.honest[key] for run, _ in ran if run.honest and key in run.honest}
+    if not had or not wanted or had == wanted:
         return ""
-    named = [" to ".join(f"{value:g}" for value in sorted(side)) for side in sides]
-    return f" (from a similarity of {named[0]} on under the one, {named[1]} under the other)"
+    named = [" to ".join(f"{value:g}" for value in sorted(values)) for values in (had, wanted)]
+    return f" (from a similarity of {named[0]} on; the honest protocol's is {named[1]})"
 
 
 def _bent(of: Measured | None) -> bool:
