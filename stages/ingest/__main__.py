@@ -29,9 +29,7 @@ def main() -> None:
     catalogue = read_catalogue()
     datasets = asked_for(settings, catalogue)
     wanted = Wanted.of(settings, find_dataset(settings.dataset, catalogue))
-    items = tqdm(
-        read_all(datasets, RAW, wanted, settings.subject_pattern), desc="ingest", unit=" files", disable=None
-    )
+    items = tqdm(read_all(datasets, RAW, wanted), desc="ingest", unit=" files", disable=None)
     with writing("data/faces.npy") as aside:
         found = assemble(items, aside, settings.image_size, settings.color)
         write_csv("data/rejected.csv", rejected_table(found))

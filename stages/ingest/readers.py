@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from stages.catalogue import Archive, Dataset
+from stages.catalogue import OWN, Archive, Dataset
 from stages.errors import CandidError
 from stages.ingest.fer2013_csv import read_fer2013_csv
 from stages.ingest.folders import read_folders
@@ -24,25 +24,23 @@ READERS: dict[str, Reader] = {
 """Each takes the dataset's name and entry, its files in the catalogue's order, and what is wanted of it."""
 
 
-def read_all(
-    datasets: dict[str, Dataset], raw: Path, wanted: Wanted, pattern: str | None = None
-) -> Iterator[tuple[str, Item]]:
+def read_all(datasets: dict[str, Dataset], raw: Path, wanted: Wanted) -> Iterator[tuple[str, Item]]:
     """Read the datasets one behind the other: the dataset's name with each item its reader gives.
 
     Within a dataset the items come sorted by file name (those of a table in its order), whatever the order in
     the archive.
 
-    Args:
-        pattern: data.subject_pattern, by which every face has to name a person: one that does not would be
-            split apart from its own.
+    Raises:
+        CandidError: data.subject_pattern names the persons of one's own pictures, and a picture names
+            nobody: it could be split apart from the others of its person.
     """
     for name, entry in datasets.items():
         paths = [find(raw, archive) for archive in entry.archives]
         for item in READERS[entry.reader](name, entry, paths, wanted):
-            if pattern is not None and isinstance(item, Record) and not item.subject:
+            if name == OWN and entry.subject_pattern and isinstance(item, Record) and not item.subject:
                 raise CandidError(
-                    f"{item.source}: data.subject_pattern = {pattern!r} finds no person in its name or its "
-                    "path below the class's folder; expected one for every picture"
+                    f"{item.source}: data.subject_pattern = {entry.subject_pattern!r} finds no person in its "
+                    "name or its path below the class's folder; expected one for every picture"
                 )
             yield name, item
 
