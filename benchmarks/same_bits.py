@@ -18,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from stages.files import read_json
-from stages.settings import read_yaml
+from candid.files import read_json
+from candid.settings import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_STAGES = ("download", "ingest", "dedup", "split", "class_weights")

@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from benchmarks.operations import matrix_rate, training_operations
-from stages.backend import devices, use_backend, worth_compiling
-from stages.evaluate.provenance import provenance
-from stages.files import write_json
-from stages.settings import read_section
-from stages.train.params import TrainSettings
+
+from candid.backend import devices, use_backend, worth_compiling
+from candid.evaluation.provenance import provenance
+from candid.files import write_json
+from candid.settings import read_section
+from candid.training.params import TrainSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {"CPU": {"shipped/bare": 0.9}, "accelerator": {"shipped/bare": 0.8, "shipped/generator": 10.0}}
@@ -49,7 +49,7 @@ def settings_of(arguments: argparse.Namespace) -> TrainSettings:
 
 def build(name: str) -> Any:
     """A net with the settings of params.yaml."""
-    from stages.train import nets
+    from candid.training import nets
 
     own = read_section(f"archs.{name}", nets.SETTINGS[name], ROOT / "params.yaml")
     return nets.build_model(name, classes=CLASSES, image_size=SIZE, channels=1, **own.model_dump())
@@ -59,7 +59,7 @@ def bare(name: str, settings: TrainSettings, steps: int) -> Round:
     """The net's own step on one batch in memory."""
     import keras
 
-    from stages.train.optimizers import build_optimizer
+    from candid.training.optimizers import build_optimizer
 
     net = build(name)
     optimizer = build_optimizer(settings, settings.learning_rate, steps, 0)
@@ -101,11 +101,11 @@ def shipped(name: str, settings: TrainSettings, steps: int) -> Round:
     """Epochs of stages/train, without their validation."""
     import keras
 
-    from stages.backend import feed, steps_per_call
-    from stages.train.inputs import TrainingSet
-    from stages.train.learner import Learner
-    from stages.train.optimizers import build_optimizer
-    from stages.train.streams import epoch_order, seed_epoch
+    from candid.backend import feed, steps_per_call
+    from candid.training.inputs import TrainingSet
+    from candid.training.learner import Learner
+    from candid.training.optimizers import build_optimizer
+    from candid.training.streams import epoch_order, seed_epoch
 
     count = steps * settings.batch_size
     rng = np.random.default_rng(0)
@@ -139,7 +139,7 @@ def generator(name: str, settings: TrainSettings, steps: int) -> Round:
     """ImageDataGenerator with flip, rotation, shift, zoom and brightness feeding `fit`."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
-    from stages.train.optimizers import build_optimizer
+    from candid.training.optimizers import build_optimizer
 
     net = build(name)
     optimizer = build_optimizer(settings, settings.learning_rate, steps, 0)

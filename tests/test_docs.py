@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.settings import read_yaml
+from candid.settings import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

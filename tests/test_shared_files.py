@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 from pydantic import Field
 
-from stages import errors, faces, files, settings
+from candid import errors, files, settings
+from candid.data import faces
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -142,8 +143,8 @@ FULL_DISK = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
 import h5py, numpy as np
-from stages.errors import run
-from stages.files import write_array, write_text, writing
+from candid.errors import run
+from candid.files import write_array, write_text, writing
 
 def hdf5():
     with writing("kept.h5") as aside, h5py.File(aside, "w") as file:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.settings import read_yaml
+from candid.settings import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 # One short epoch of a small net: these tests are about the pipeline, not about accuracy.

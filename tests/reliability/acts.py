@@ -5,13 +5,13 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-from stages.faces import load_images, read_splits
-from stages.files import read_json
-from stages.ingest import pool
-from stages.ingest.__main__ import main as ingest
-from stages.settings import read_section
-from stages.train.inputs import training_set
-from stages.train.params import ModelSettings, TrainSettings
+from candid.data.faces import load_images, read_splits
+from candid.data.ingest import pool
+from candid.files import read_json
+from candid.settings import read_section
+from candid.training.inputs import training_set
+from candid.training.params import ModelSettings, TrainSettings
+from stages.ingest import main as ingest
 
 
 def read_training_set() -> None:

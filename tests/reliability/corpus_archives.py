@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.faces import read_faces
-from tests.ingest.made import face
+from candid.data.faces import read_faces
+from tests.data.made import face
 from tests.reliability.corpus import Case
 
 BOTH = ("download", "ingest")

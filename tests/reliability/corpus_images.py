@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from stages.faces import load_images, read_faces
-from tests.ingest.made import encoded, pixels, zipped
+from candid.data.faces import load_images, read_faces
+from tests.data.made import encoded, pixels, zipped
 from tests.reliability.corpus import Case
 
 FLAT = np.full((24, 24), 90, np.uint8)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.faces import read_faces
-from tests.ingest.made import face, zipped
+from candid.data.faces import read_faces
+from tests.data.made import face, zipped
 from tests.reliability.corpus import Case, as_folder
 
 ROW = " ".join(["7"] * 2304)

@@ -138,25 +138,25 @@ def child(request: dict[str, Any], out: int, err: int, notes: int) -> None:
         os.setgroups([])
         os.setgid(request["user"])
         os.setuid(request["user"])
-    from stages.errors import run
+    from candid.errors import run
 
     module, _, function = request["stage"].partition(":")
     if function:
         run(function, getattr(importlib.import_module(module), function))
     else:
-        run(module, importlib.import_module(f"stages.{module}.__main__").main)
+        run(module, importlib.import_module(f"stages.{module}").main)
 
 
 def serve() -> None:
     """Fork a child for each request."""
     for name in STAGES:
-        importlib.import_module(f"stages.{name}.__main__")
+        importlib.import_module(f"stages.{name}")
     if "keras" in sys.argv:
-        from stages.backend import use_backend
+        from candid.backend import use_backend
 
         use_backend("tensorflow")
         for name in ("build", "nets", "save", "train"):
-            importlib.import_module(f"stages.train.{name}")
+            importlib.import_module(f"candid.training.{name}")
     threads = len(list(Path("/proc/self/task").iterdir()))
     assert threads == 1, f"{threads} threads; a fork would take one of them along"
     for line in sys.stdin:

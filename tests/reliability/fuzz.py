@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from stages.catalogue import read_catalogue
-from stages.download.own import take_own
-from stages.errors import CandidError
-from stages.evaluate.draw_curves import read_history
-from stages.evaluate.model_file import read_card
-from stages.faces import load_images, read_faces, read_kept, read_splits
-from stages.files import read_json
-from stages.ingest.assemble import assemble
-from stages.ingest.readers import READERS
-from stages.ingest.records import Wanted
-from stages.settings import Section, check, read_yaml
-from stages.train.inputs import training_set
-from tests.ingest.made import encoded, pixels
+from candid.data.catalogue import read_catalogue
+from candid.data.download.own import take_own
+from candid.data.faces import load_images, read_faces, read_kept, read_splits
+from candid.data.ingest.assemble import assemble
+from candid.data.ingest.readers import READERS
+from candid.data.ingest.records import Wanted
+from candid.errors import CandidError
+from candid.evaluation.draw_curves import read_history
+from candid.evaluation.model_file import read_card
+from candid.files import read_json
+from candid.recipes.check import SECTIONS
+from candid.settings import Section, check, read_yaml
+from candid.training.inputs import training_set
+from tests.data.made import encoded, pixels
 from tests.reliability.corpus_archives import tar_of, zip_of
 from tests.reliability.corpus_models import keras_file
 from tests.reliability.tiny import ROOT
-from tools.recipes.check import SECTIONS
 
 Law = Callable[[Any], None]
 PARAMS = read_yaml(ROOT / "params.yaml")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from stages.errors import CandidError
+from candid.audit.command import main
+from candid.errors import CandidError
 from tests.reliability.corpus import LONGEST_LINE, Case
 from tests.reliability.corpus_archives import BOTH, CASES
 from tests.reliability.tiny import files_at
-from tools.audit.__main__ import main
 
 PATHS = [(case, case.params["data"]["path"]) for case in CASES if case.stages == BOTH]
 GIVEN = [case for case, path in PATHS if path.strip("\0") == path != ""]  # what a command line can hold

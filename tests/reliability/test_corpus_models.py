@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.reliability.forked import Forked
 
 from tests.reliability.acts_keras import entry, rewritten
 from tests.reliability.corpus_models import HISTORY, Harmful
-from tests.reliability.forked import Forked
 from tests.reliability.tiny import EARLIER, Undisturbed, files_at, outputs, write_params
 
 WEIGHTS, CONFIG = "model.weights.h5", "config.json"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from stages.backend import use_backend
+from candid.backend import use_backend
+from candid.predict.classifier import Classifier, load_classifier
+from candid.predict.command import main
+from tests.commands.predict_pictures import make_model
 from tests.reliability.corpus import Case
 from tests.reliability.test_corpus_audit import GIVEN, ends_well
-from tests.tools.predict_pictures import make_model
-from tools.predict.__main__ import main
-from tools.predict.classifier import Classifier, load_classifier
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,6 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
 def test_it_ends_with_a_table_or_in_one_line(
     case: Case, classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tools.predict.__main__.load_classifier", lambda *_: classifier)
+    monkeypatch.setattr("candid.predict.command.load_classifier", lambda *_: classifier)
     arguments = ["--already-cropped", "--out", "results"]
     ends_well(case, main, arguments, "results/predictions.csv", tmp_path, monkeypatch)

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from stages.train.checkpoints import Checkpoints, NoCheckpoints
-from stages.train.save import write_model
-from tests.train import tiny_net
+from candid.training.checkpoints import Checkpoints, NoCheckpoints
+from candid.training.save import write_model
+from tests.training import tiny_net
 
 EVERYTHING_RANDOM: dict[str, Any] = {"mixup": 0.2, "epochs": 2}
 AUGMENT = {"flip": 0.5, "rotation": {"degrees": 20.0, "probability": 1.0}}

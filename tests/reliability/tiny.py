@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
-from stages.settings import read_yaml
-from tests.dedup.dedup_pictures import cut, made_pictures
+from candid.settings import read_yaml
+from tests.duplicates.dedup_pictures import cut, made_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]

@@ -1,0 +1,155 @@
+"""The catalogue of datasets (catalogue.yaml) and the section `data`, which download and ingest share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from candid.data.faces import LABELS, PARTS
+from candid.errors import CandidError
+from candid.settings import Section, check, read_yaml
+
+CATALOGUE = Path(__file__).with_name("catalogue.yaml")
+OWN = "folder"
+"""The dataset that is the user's own pictures."""
+
+
+class DataSettings(Section):
+    """Section `data` of params.yaml."""
+
+    dataset: str
+    path: str = Field(min_length=1)
+    subject_pattern: str | None
+    """Of the dataset `folder`: Dataset.subject_pattern; None: persons are unknown."""
+    parts: list[Literal["train", "validation", "test"]] | None = Field(min_length=1)
+    classes: list[str] | None = Field(min_length=1)
+    image_size: int = Field(ge=8, le=1024)
+    color: Literal["grey", "rgb"]
+    max_rejected_share: float = Field(ge=0, le=1)
+
+    @field_validator("subject_pattern")
+    @classmethod
+    def _one_group(cls, pattern: str | None) -> str | None:
+        if fault := _fault(pattern):
+            raise ValueError(f"{fault}; expected a regular expression such as '(p[0-9]+)_', or null")
+        return pattern
+
+    @model_validator(mode="after")
+    def _own_pictures(self) -> Self:
+        if self.subject_pattern is not None and self.dataset != OWN:
+            raise ValueError(
+                f"subject_pattern is for dataset: {OWN}; {self.dataset} has its own; expected null"
+            )
+        return self
+
+
+class Archive(Section):
+    """One published file of a dataset.
+
+    It is the right one when its size and sha256 are those given here, or when the files in it are: the same
+    pictures come in other wrappings too (packed again after Kaggle's client unpacked them, say).
+    """
+
+    name: str
+    """File name under data/raw, and in the mirror."""
+    also: list[str] = []
+    """Other names, under which the same content is published in another wrapping."""
+    kaggle: str | None = None
+    """Handle for Kaggle's client: owner/dataset/versions/N, or competitions/name."""
+    kaggle_file: str | None = None
+    """The one file to take from there, where it isn't the whole."""
+    url: str | None = None
+    """HTTPS address, where it is published openly."""
+    size: int | None = None
+    """Bytes of the file that has `sha256`."""
+    sha256: str | None = None
+    contents: str | None = None
+    """Digest of the published files, whatever they are wrapped in (stages/download/verify.py)."""
+    get: str | None = None
+    """What a person has to do to get it, when neither of the above serves (a form to sign, say)."""
+
+
+class Dataset(Section):
+    """One entry of the catalogue."""
+
+    title: str
+    homepage: str
+    licence: str
+    citation: str
+    archives: list[Archive] = []
+    union: list[str] = []
+    """Datasets that this one is made of, in order; it then has no archives of its own."""
+    reader: Literal["folders", "fer2013_csv", "muxspace", "rafdb"] = "folders"
+    labels: dict[str, str] = {}
+    """Published label, lower case -> one of LABELS; the words of LABELS stand for themselves."""
+    other_labels: bool = False
+    """Labels not known here become classes of their own (a user's folder); otherwise they stop the run."""
+    parts: dict[str, Literal["train", "validation", "test"]] = {}
+    """Published part, lower case -> ours."""
+    part_pattern: str | None = None
+    """Regular expression whose group 1 is the published part, matched at the start of a file's name."""
+    subject_pattern: str | None = None
+    """The same for the person shown; also matched at the start of the path below the class's folder."""
+    sequence_pattern: str | None = None
+    """The same for the film that the picture is a frame of."""
+    planted: str | None = None
+    """File in the archive that lists near-duplicates planted on purpose (columns a, b, kind)."""
+    drop: list[str] = []
+    """Labels of LABELS left out unless data.classes asks for them."""
+    dedup: Literal["remove", "group", "off"] = "remove"
+    """What dedup.policy: auto means here."""
+    faces: int | None = None
+    """Faces with one label that the archives are known to hold."""
+
+
+def read_catalogue(path: Path = CATALOGUE) -> dict[str, Dataset]:
+    """Read the catalogue; the keys are the names that data.dataset takes."""
+    entries = {name: check(name, Dataset, value, path) for name, value in read_yaml(path).items()}
+    for name, entry in entries.items():
+        unknown = (set(entry.labels.values()) - set(LABELS)) | (set(entry.parts.values()) - set(PARTS))
+        unknown |= set(entry.union) - set(entries)
+        if unknown:
+            raise CandidError(
+                f"{path}: {name}: {sorted(unknown)[0]!r} is no label, part or dataset known here"
+            )
+        _check_patterns(f"{path}: {name}", entry)
+    return entries
+
+
+def _check_patterns(where: str, entry: Dataset) -> None:
+    for pattern in (entry.part_pattern, entry.subject_pattern, entry.sequence_pattern):
+        if fault := _fault(pattern):
+            raise CandidError(f"{where}: pattern {pattern!r}: {fault}")
+
+
+def _fault(pattern: str | None) -> str:
+    """What is wrong with a pattern; "": nothing."""
+    try:
+        groups = re.compile(pattern or "()").groups
+    except (re.error, OverflowError) as error:
+        return str(error)
+    return "" if groups == 1 else f"it has {groups} groups; expected one"
+
+
+def members(name: str, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
+    """The datasets with archives that `name` stands for: those of its union, in order, or itself."""
+    entry = find_dataset(name, catalogue)
+    return {part: catalogue[part] for part in entry.union} if entry.union else {name: entry}
+
+
+def asked_for(settings: DataSettings, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
+    """The datasets that the settings name, as `members` gives them, with what the settings tell of them."""
+    found = members(settings.dataset, catalogue)
+    if settings.subject_pattern is None:
+        return found
+    return {OWN: found[OWN].model_copy(update={"subject_pattern": settings.subject_pattern})}
+
+
+def find_dataset(name: str, catalogue: dict[str, Dataset]) -> Dataset:
+    """Look an entry up; CandidError names the datasets there are."""
+    if name not in catalogue:
+        raise CandidError(f"params.yaml: data.dataset = {name!r}: expected one of {', '.join(catalogue)}")
+    return catalogue[name]

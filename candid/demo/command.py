@@ -1,0 +1,44 @@
+"""A local page to try a model with: candid demo [--port 8765] [--model FILE...]
+
+Listens on 127.0.0.1 only; Ctrl-C stops it. No picture is stored, and nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+from pathlib import Path
+
+from candid.demo.looker import Looker
+from candid.demo.server import ADDRESS, Server
+from candid.errors import CandidError
+
+TRAINED = Path("models/model.keras")
+PRETRAINED = Path("models/pretrained")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Load the first model, listen, answer until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="candid demo", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--port", type=int, default=8765, help="0 for any that is free; default: 8765")
+    parser.add_argument(
+        "--model", type=Path, nargs="+", help=f"to choose from; default: {PRETRAINED}/*.keras and {TRAINED}"
+    )
+    options = parser.parse_args(arguments)
+    models = options.model or [*sorted(PRETRAINED.glob("*.keras")), *filter(Path.exists, [TRAINED])]
+    if not models:
+        raise CandidError(f"no model: expected {PRETRAINED}/*.keras or {TRAINED} (`dvc repro` trains one)")
+    looker = Looker(models)
+    try:
+        server = Server(options.port, looker)
+    except (OSError, OverflowError) as error:
+        busy = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        reason = "is in use" if busy else f"can't be used: {error}"
+        raise CandidError(f"port {options.port} on {ADDRESS} {reason}; expected a free one: --port") from None
+    with server:
+        print(f"model: {looker.classifier(0).describe()}")
+        print(f"open {server.url} in a browser of this machine; Ctrl-C stops it", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()

@@ -1,0 +1,184 @@
+"""The server behind the page: on 127.0.0.1 only, for its own page only, within bounds of memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import traceback
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from candid.demo.looker import Looker
+from candid.demo.page import read_page
+from candid.errors import CandidError
+
+ADDRESS = "127.0.0.1"
+LIMIT = 64 << 20  # bytes of a picture's file
+AT_ONCE = 4  # pictures that are held in memory
+PATIENCE = 60  # seconds that a client may stay silent
+
+
+class Server(ThreadingHTTPServer):
+    """Listens on ADDRESS; port 0 takes any that is free."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, looker: Looker) -> None:
+        self.looker = looker
+        self.page = read_page(LIMIT)
+        self.places = threading.BoundedSemaphore(AT_ONCE)
+        super().__init__((ADDRESS, port), Handler)
+        self.hosts = {f"{name}:{self.server_port}" for name in (ADDRESS, "localhost")}
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://{ADDRESS}:{self.server_port}/"
+
+
+class RefusedError(Exception):
+    """A request that gets no answer but this status and line."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: Server
+    timeout = PATIENCE
+    body_read = False
+    server_version = "Candid"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """The page, and what can be chosen on it."""
+        self._answer(self._get)
+
+    def do_POST(self) -> None:
+        """A picture: POST /predict?model=0&detector=mtcnn[&cropped=1], its file as the body."""
+        self._answer(self._predict)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: who looked at what is nobody's business, and errors go to the page."""
+
+    def _answer(self, make: Any) -> None:
+        try:
+            self._check_sender()
+            status, kind, body = make()
+        except RefusedError as error:
+            status, kind, body = error.status, "application/json", _json({"error": str(error)})
+            self._pass_over()
+        except CandidError as error:
+            status, kind, body = 422, "application/json", _json({"error": " ".join(str(error).split())})
+        except (TimeoutError, ConnectionError):
+            self.close_connection = True
+            return
+        except MemoryError:
+            status, kind, body = 507, "application/json", _json({"error": "out of memory"})
+        except Exception as error:  # a fault of the program: the page says so, the terminal where
+            traceback.print_exc()
+            line = f"a fault of the demo itself: {type(error).__name__}: {error}"
+            status, kind, body = 500, "application/json", _json({"error": " ".join(line.split())})
+            self._pass_over()
+        try:
+            self._send(status, kind, body)
+        except (TimeoutError, ConnectionError):
+            self.close_connection = True
+
+    def _check_sender(self) -> None:
+        """Other sites may not use this server through a visitor's browser, by whatever name."""
+        origin = self.headers.get("Origin")
+        if self.headers.get("Host") not in self.server.hosts or (
+            origin is not None and origin not in {f"http://{host}" for host in self.server.hosts}
+        ):
+            raise RefusedError(403, f"expected a request from {self.server.url}")
+
+    def _address(self) -> SplitResult:
+        try:
+            return urlsplit(self.path)
+        except ValueError as error:
+            raise RefusedError(400, f"{self.path[:40]!r}: {error}") from None
+
+    def _get(self) -> tuple[int, str, bytes]:
+        path = self._address().path
+        if path == "/":
+            return 200, "text/html; charset=utf-8", self.server.page.html
+        if path == "/choices":
+            looker = self.server.looker
+            names = [str(model) for model in looker.models]
+            return 200, "application/json", _json({"models": names, "detectors": looker.detectors})
+        raise RefusedError(404, "no such page")
+
+    def _predict(self) -> tuple[int, str, bytes]:
+        asked = self._address()
+        if asked.path != "/predict":
+            raise RefusedError(404, "no such page")
+        values = {name: given[-1] for name, given in parse_qs(asked.query).items()}
+        looker, number, detector = self.server.looker, values.get("model", "0"), values.get("detector")
+        detector = detector or looker.detectors[0]
+        if not _is_number(number, 9) or detector not in looker.detectors:
+            raise RefusedError(
+                400, f"model {number[:20]!r}, detector {detector[:20]!r}: not among the choices"
+            )
+        if not self.server.places.acquire(blocking=False):
+            raise RefusedError(503, f"{AT_ONCE} pictures are being looked at already: try again")
+        try:
+            answer = looker.look(self._body(), int(number), detector, values.get("cropped") == "1")
+        finally:
+            self.server.places.release()
+        return 200, "application/json", _json(answer)
+
+    def _body(self) -> bytes:
+        length = self._length()
+        if length is None:
+            raise RefusedError(411, "expected a picture's file of a known length")
+        if length > LIMIT:
+            raise RefusedError(413, f"{length:,} bytes; at most {LIMIT:,} are taken")
+        self.body_read = True
+        data = self.rfile.read(length)
+        if len(data) < length:
+            raise RefusedError(400, "the picture's file was cut short")
+        return data
+
+    def _length(self) -> int | None:
+        length = self.headers.get("Content-Length") or ""
+        return int(length) if _is_number(length, 19) else None
+
+    def _pass_over(self) -> None:
+        """Read a body of a sane length and forget it: closed on unread bytes, the client sees no answer."""
+        left = self._length() or 0
+        if self.body_read or left > LIMIT:
+            return
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while left > 0 and (chunk := self.rfile.read(min(left, 1 << 16))):
+                left -= len(chunk)
+
+    def _send(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": self.server.page.policy,
+            "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": "same-origin",
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _is_number(text: str, digits: int) -> bool:
+    """Python refuses to read a number of thousands of digits."""
+    return text.isascii() and text.isdigit() and len(text) <= digits
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()

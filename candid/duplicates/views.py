@@ -1,0 +1,164 @@
+"""What the search looks at: a working size, thumbnails of shifted and scaled crops, and sketches of these.
+
+All of it is integer arithmetic (the few square roots and quotients are plain IEEE 754), so that it is the
+same on every machine.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.linalg import hadamard
+
+from candid.duplicates.hashes import BLOCK, pack, resize, to_grey
+from candid.duplicates.kernels import in_parallel, kernel
+
+SIZE = 48  # pixels, height and width, at which images are compared
+THUMB = 10
+LENGTH = 4000  # of a feature vector: LENGTH squared stays below 2^24, so that float32 sums are exact
+FLAT_DEVIATION = 4  # grey levels; a standard deviation below this carries no picture to compare
+CENTRE = 36.0  # pixels, width of the crop that is looked for
+ZOOMED = 31.0  # width of the narrower crops in which it is looked for
+SHIFTS = (-6.0, -3.0, 0.0, 3.0, 6.0)
+SKETCH_BITS = 128
+FREQUENCIES = 5.0  # half periods a crop; finer structure moves too much between neighbouring views
+
+
+class View(NamedTuple):
+    """A square crop: its centre's offset from the image's centre and its width, in pixels of SIZE."""
+
+    dx: float
+    dy: float
+    width: float
+
+
+class Thumbnails(NamedTuple):
+    """One crop of every image."""
+
+    features: NDArray[np.int16]
+    """N x THUMB^2, mean removed, LENGTH long: a product of two rows is their correlation times LENGTH^2."""
+    sketches: NDArray[np.uint64]
+    """N x SKETCH_BITS / 64 words: signs of projections; of similar crops few bits differ."""
+
+
+CENTRE_VIEW = View(0.0, 0.0, CENTRE)
+
+
+def search_views(mirrored: bool = False) -> list[View]:
+    """Crops in which the centre crop of another image is looked for, the centre crop itself first.
+
+    Wider crops are left out, as the other image's narrower ones are the same question; and of two inverse
+    shifts at equal width one is enough, as all ordered pairs are compared. Of a mirrored image the inverse
+    of (dx, dy) is (dx, -dy), so that both horizontal shifts are asked for.
+    """
+    shifts = [(dx, dy) for dy in SHIFTS for dx in SHIFTS]
+    asked = [
+        (dx, dy) for dx, dy in shifts if dy > 0.0 or (dy == 0.0 and (dx > 0.0 or (mirrored and dx < 0.0)))
+    ]
+    equal = [View(dx, dy, CENTRE) for dx, dy in asked]
+    return [CENTRE_VIEW, *equal, *(View(dx, dy, ZOOMED) for dx, dy in shifts)]
+
+
+def working_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Any uint8 N x H x W (x 3) -> grey N x SIZE x SIZE."""
+    if images.ndim == 3 and images.shape[1:] == (SIZE, SIZE):
+        return np.ascontiguousarray(images)
+    out = np.empty((len(images), SIZE, SIZE), np.uint8)
+    for start in range(0, len(images), BLOCK):
+        grey = to_grey(images[start : start + BLOCK])
+        out[start : start + BLOCK] = resize(grey, SIZE, SIZE, Image.Resampling.BOX)
+    return out
+
+
+def flat_images(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which images are of (nearly) one grey: standard deviation below FLAT_DEVIATION."""
+    out = np.zeros(len(grey), np.bool_)
+    for start in range(0, len(grey), BLOCK):
+        block = grey[start : start + BLOCK].reshape(-1, grey.shape[1] * grey.shape[2]).astype(np.int64)
+        pixels = block.shape[1]
+        out[start : start + BLOCK] = (
+            pixels * (block**2).sum(axis=1) - block.sum(axis=1) ** 2 < (FLAT_DEVIATION * pixels) ** 2
+        )
+    return out
+
+
+def thumbnails(grey: NDArray[np.uint8], view: View) -> Thumbnails:
+    """Reduce one crop of every image of N x SIZE x SIZE to THUMB x THUMB cells."""
+    across, down = _weights(view.dx, view.width), _weights(view.dy, view.width)
+    projection = _projection()
+
+    def block(start: int, stop: int) -> tuple[Any, Any]:
+        features = _features(grey[start:stop], across, down)
+        return features, pack(features.astype(np.float32) @ projection > 0)
+
+    features, sketches = zip(*(in_parallel(block, len(grey), BLOCK) or [block(0, 0)]), strict=True)
+    return Thumbnails(np.concatenate(features), np.concatenate(sketches))
+
+
+def _weights(offset: float, width: float) -> NDArray[np.int32]:
+    """THUMB x SIZE: share of each pixel in each cell of the crop, in 64ths of a pixel."""
+    edges = (SIZE + 2 * offset - width) / 2 + np.arange(THUMB + 1) * width / THUMB
+    pixel = np.arange(SIZE)
+    share = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+    return np.asarray(np.rint(64 * np.clip(share, 0, 1)), np.int32)
+
+
+def _projection() -> NDArray[np.float32]:
+    """THUMB^2 x SKETCH_BITS whole numbers: the low frequencies of a cosine transform, mixed.
+
+    Pictures have an amplitude of about 1 / frequency; weighting by the root of the frequency goes half of
+    the way to equal shares, which separates best. Rows of a Hadamard matrix with random signs mix them, so
+    that every bit says as much as any other.
+    """
+    k = np.arange(THUMB)
+    cosine = np.cos(np.pi * (2 * k + 1) * k[:, None] / (2 * THUMB))
+    waves = np.asarray(np.kron(cosine, cosine), np.float64)
+    waves = waves / np.sqrt((waves**2).sum(axis=1, keepdims=True))
+    frequency = np.hypot(*np.divmod(np.arange(THUMB**2), THUMB))
+    low = (frequency > 0) & (frequency <= FREQUENCIES)
+    order = 2 ** int(np.ceil(np.log2(low.sum())))
+    random = np.random.RandomState(0)  # its stream is frozen for good
+    mixers = [
+        (hadamard(order) * random.choice([-1, 1], order))[:, : low.sum()] for _ in range(SKETCH_BITS // order)
+    ]
+    mixed = np.concatenate(mixers) @ (waves[low] * np.sqrt(frequency[low])[:, None])
+    mixed *= LENGTH / np.sqrt((mixed**2).sum(axis=1, keepdims=True))
+    return np.ascontiguousarray(np.rint(mixed).T, np.float32)
+
+
+@kernel
+def _features(grey: Any, across: Any, down: Any) -> Any:
+    count, size = grey.shape[0], grey.shape[1]
+    cells = across.shape[0]
+    out = np.empty((count, cells * cells), np.int16)
+    first, last = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
+    for c in range(cells):
+        used = np.flatnonzero(across[c])
+        first[c], last[c] = used[0], used[-1] + 1
+    row, thumb = np.empty(size, np.int32), np.empty(cells * cells, np.int32)
+    for n in range(count):
+        total = np.int32(0)
+        for k in range(cells):
+            row[:] = 0
+            for y in range(size):
+                weight = down[k, y]
+                if weight:
+                    for x in range(size):
+                        row[x] += weight * np.int32(grey[n, y, x])
+            for c in range(cells):
+                cell = np.int32(0)
+                for x in range(first[c], last[c]):
+                    cell += across[c, x] * row[x]
+                thumb[k * cells + c] = cell >> 6
+                total += cell >> 6
+        squares = np.int64(0)
+        for c in range(cells * cells):
+            thumb[c] = thumb[c] * (cells * cells) - total
+            squares += np.int64(thumb[c]) * np.int64(thumb[c])
+        factor = LENGTH / np.sqrt(max(float(squares), 1.0))
+        for c in range(cells * cells):
+            out[n, c] = np.rint(thumb[c] * factor)
+    return out

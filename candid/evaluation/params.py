@@ -1,0 +1,41 @@
+"""Section `evaluate` of params.yaml, and the few keys of other sections that evaluate needs to see."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from candid.settings import Section
+
+
+class EvaluateSettings(Section):
+    """Section `evaluate`."""
+
+    tta: Literal["none", "flip", "ten_crop"]
+    """Views of a face whose probabilities are averaged."""
+    bootstrap: int = Field(ge=100, le=1_000_000)
+    """Resamples behind each 95 % interval."""
+    seed: int = Field(ge=0, lt=2**32)
+    """Of the resampling."""
+
+
+class Seen(Section):
+    """A section that another stage owns and has checked: only the keys named here are looked at."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class TrainSeen(Seen):
+    """Of section `train`: the model is run by the backend that trained it; the seed is recorded."""
+
+    backend: Literal["tensorflow", "jax", "torch"]
+    monitor: str
+    """Column of plots/history.csv by which the kept epoch was chosen."""
+    seed: int
+
+
+class SplitSeen(Seen):
+    """Of section `split`: the seed is recorded."""
+
+    seed: int

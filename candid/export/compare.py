@@ -1,0 +1,118 @@
+"""What an export is worth beside Keras: equal probabilities, size, accuracy with a paired interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from candid.errors import CandidError
+from candid.evaluation.bootstrap import percentiles
+from candid.evaluation.scores import Floats, Integers
+from candid.evaluation.views import Images
+from candid.export.formats import Runner
+from candid.gate.pairs import Pairs
+from candid.gate.resampling import bootstrap, kinds
+from candid.labelled import Labelled, as_taken
+
+FLOAT_TOLERANCE = 1e-4
+RESAMPLES, SEED = 10_000, 0
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Test faces as the model takes them: N."""
+
+    images: Images
+    """N x S x S, x 1 or x 3."""
+    actual: Integers
+    """Class number: N."""
+    groups: Integers
+    classes: tuple[str, ...]
+
+
+class Change(NamedTuple):
+    """Accuracy of an export less that of Keras on the same faces, and its 95 % interval."""
+
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model file, run on the test faces."""
+
+    name: str
+    path: Path
+    bytes: int
+    accuracy: float
+    run: Runner
+    difference: float | None = None
+    """Largest difference of a probability from Keras's; None for Keras itself."""
+    change: Change | None = None
+
+
+def known_faces(part: Labelled, classes: list[str], shape: tuple[int | None, ...], source: str) -> Faces:
+    """The faces of a part whose class the model knows; CandidError where there is none."""
+    number = {name: place for place, name in enumerate(classes)}
+    chosen = np.array([label in number for label in part.labels])
+    if not chosen.any():
+        raise CandidError(f"{source}: no test face of the classes {', '.join(classes)}; expected some")
+    actual = np.array([number[label] for label in part.labels if label in number], np.int64)
+    images = as_taken(np.asarray(part.images[part.ids[chosen]]), shape)
+    return Faces(images, actual, part.groups[chosen], tuple(classes))
+
+
+def measure(
+    name: str, path: Path, size: int, run: Runner, faces: Faces, keras: Floats | None = None
+) -> Measured:
+    """Run a model on the test faces.
+
+    Args:
+        name: of the row.
+        path: the model's file, or what it will be.
+        size: its bytes.
+        run: runs it.
+        faces: N of them.
+        keras: Keras's probabilities, N x K; None for Keras itself.
+
+    Raises:
+        CandidError: it gives something other than N x K finite numbers.
+    """
+    given = run(faces.images)
+    wanted = (len(faces.actual), len(faces.classes))
+    if given.shape != wanted or not np.isfinite(given).all():
+        raise CandidError(f"{path}: gives {given.shape}, or numbers that are not finite; expected {wanted}")
+    accuracy = float((given.argmax(axis=1) == faces.actual).mean())
+    if keras is None:
+        return Measured(name, path, size, accuracy, run)
+    difference = float(np.abs(given - keras).max())
+    return Measured(name, path, size, accuracy, run, difference, paired(faces, keras, given))
+
+
+def refuse_unequal(found: Measured) -> None:
+    """Stop at a float export that is not Keras's model."""
+    if found.difference is None or found.difference <= FLOAT_TOLERANCE:
+        return
+    raise CandidError(
+        f"{found.path}: a probability differs from Keras's by {found.difference:.2g}; "
+        f"expected at most {FLOAT_TOLERANCE:g}: not kept"
+    )
+
+
+def paired(faces: Faces, before: Floats, after: Floats) -> Change:
+    """Change of accuracy from probabilities N x K to others, with an interval from resampled groups.
+
+    The resampling is the gate's: groups stay together, and one face lost and one gained are added (Bonett and
+    Price 2012), so that two models that agree everywhere still have an interval.
+    """
+    was, now = before.argmax(axis=1), after.argmax(axis=1)
+    groups = np.unique(faces.groups, return_inverse=True)[1]
+    pairs = Pairs(faces.classes, faces.actual, was.astype(np.int64), now.astype(np.int64), groups, 1.0)
+    changes = bootstrap(kinds(pairs), RESAMPLES, np.random.default_rng(SEED))[:, 0]
+    bounds = percentiles(changes, len(np.unique(groups)))
+    value = float((now == faces.actual).mean() - (was == faces.actual).mean())
+    return Change(value, bounds.low, bounds.high)

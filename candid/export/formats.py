@@ -1,0 +1,66 @@
+"""The formats there are: how each is written, made int8, and run."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from candid.errors import CandidError
+from candid.evaluation.scores import Floats
+from candid.evaluation.views import Images
+from candid.export import litert, onnx
+from candid.export.quiet import quiet
+
+Runner = Callable[[Images], Floats]
+"""Takes faces as the model does (N x S x S, x 1 or x 3, uint8), gives probabilities N x K."""
+
+EXTRA = "requirements-export.txt"
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way out of Keras."""
+
+    suffix: str
+    packages: tuple[str, ...]
+    """Modules that it needs on top of requirements.txt."""
+    write: Callable[[Any, Path], None]
+    """Takes the Keras model and the path."""
+    write_int8: Callable[[Any, Path, Images], None]
+    """Takes the faces to calibrate on, too."""
+    annotate: Callable[[Path, dict[str, str]], None]
+    """Put names and values into the file's own metadata."""
+    load: Callable[[Path], Runner]
+    """On one thread."""
+
+
+FORMATS = {
+    "onnx": Format(
+        ".onnx", ("tf2onnx", "onnx", "onnxruntime"), onnx.write, onnx.write_int8, onnx.annotate, onnx.load
+    ),
+    "litert": Format(
+        ".tflite", ("ai_edge_litert",), litert.write, litert.write_int8, litert.annotate, litert.load
+    ),
+}
+
+
+def need(name: str) -> None:
+    """Stop where a package that the format needs is not installed."""
+    for package in FORMATS[name].packages:
+        if importlib.util.find_spec(package) is None:
+            raise CandidError(f"--to {name}: the package {package} is not here: pip install -r {EXTRA}")
+
+
+def attempt(what: str, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Do a converter's work in silence; CandidError with what it says where it fails."""
+    try:
+        with quiet():
+            return work(*arguments)
+    except (CandidError, MemoryError):
+        raise
+    except Exception as error:  # converters raise whatever they stumble over
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CandidError(f"{what}: {reason}") from None

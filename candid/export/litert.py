@@ -1,0 +1,67 @@
+"""LiteRT (TensorFlow Lite): through Keras's exporter, and the interpreter of ai-edge-litert to run it."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from candid.evaluation.scores import Floats
+from candid.evaluation.views import Images
+
+
+def write(model: Any, path: Path, **options: Any) -> None:
+    """Write a float model that takes one face at a time: delegates of phones want fixed shapes."""
+    import keras
+
+    face = keras.layers.InputSpec(shape=(1, *model.input_shape[1:]), dtype="uint8", name="faces")
+    model.export(path, format="litert", verbose=False, input_signature=[face], **options)
+
+
+def write_int8(model: Any, path: Path, faces: Images) -> None:
+    """Write a model that computes in 8 bits, one scale a channel, ranges as seen on `faces`.
+
+    Its input stays uint8, as it was; probabilities come in steps of 1/256.
+    """
+    import tensorflow as tf
+
+    def one_by_one() -> Iterator[list[Images]]:
+        for face in faces:
+            yield [face[None]]
+
+    write(
+        model,
+        path,
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        representative_dataset=one_by_one,
+        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+    )
+
+
+def annotate(path: Path, about: dict[str, str]) -> None:
+    """Append names and values as a zip archive, which is where the format keeps files such as labels."""
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, value in about.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), value)
+
+
+def load(path: Path) -> Callable[[Images], Floats]:
+    """Open a model on one thread of the CPU."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    given, taken = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def run(faces: Images) -> Floats:
+        found = []
+        for face in faces:
+            interpreter.set_tensor(given, face[None])
+            interpreter.invoke()
+            found.append(interpreter.get_tensor(taken)[0])
+        return np.array(found, np.float64)
+
+    return run

@@ -1,0 +1,147 @@
+"""Reading and writing the pipeline's files: nothing half-written ever stands under its final name."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.errors import CandidError
+
+if TYPE_CHECKING:  # loaded where a table is read: arrays are trained on where pandas is not installed
+    import pandas as pd
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; when the block ends well, flush it to disk and rename it.
+
+    The temporary name keeps the suffix, since some writers choose the format by it. If the block
+    fails, the temporary file is removed and what stood under `path` stays. What a killed process left
+    aside is removed by the next that writes the same file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_aside(path)
+    prefix = f".{path.stem}-{os.getpid()}-"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    aside = Path(name)
+    try:
+        yield aside
+        with aside.open("rb+") as file:
+            os.fsync(file.fileno())
+        aside.chmod(0o644)  # mkstemp gives 0600; what DVC caches should be readable by the group
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _remove_left_aside(path: Path) -> None:
+    """Remove temporary files of `path` whose process, which their name tells, is gone."""
+    start = f".{path.stem}-"
+    for left in path.parent.glob(f"{glob.escape(start)}*-????????{glob.escape(path.suffix)}"):
+        number = left.name.removeprefix(start).partition("-")[0]
+        if number.isdecimal() and not _is_running(int(number)):
+            left.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def md5(path: str | Path) -> str:
+    """Fingerprint of a file as DVC takes it."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text with Unix line ends."""
+    with writing(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON, indented, in the order given; NaN and infinity are refused (ValueError)."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table with a header, without the index; booleans as true and false."""
+    flags = [name for name in table if table[name].dtype == bool]
+    table = table.assign(**{str(name): np.where(table[name], "true", "false") for name in flags})
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def write_array(path: str | Path, array: NDArray[Any]) -> None:
+    """Write one array as .npy (no pickle)."""
+    with writing(path) as aside, aside.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON; CandidError where the file is missing or is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CandidError(f"{path}: no such file; expected the output of an earlier stage") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, IsADirectoryError) as error:
+        raise CandidError(f"{path}: not JSON: {error}") from None
+
+
+def read_csv(path: str | Path, columns: Sequence[str], types: dict[str, Any] | None = None) -> pd.DataFrame:
+    """Read a table written by a stage.
+
+    Args:
+        columns: names that must be there; others are kept behind them.
+        types: column -> numpy type or "bool"; all others stay text, and an empty cell is "".
+
+    Raises:
+        CandidError: the file is missing, is no CSV, lacks a column, or a cell has the wrong type.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except FileNotFoundError:
+        raise CandidError(f"{path}: no such file; expected the output of an earlier stage") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise CandidError(f"{path}: not a CSV table: {error}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells of longer rows for an index
+        raise CandidError(f"{path}: rows of more cells than its header; expected {','.join(columns)}")
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise CandidError(f"{path}: no column {missing[0]!r}; expected {','.join(columns)}")
+    for name, kind in (types or {}).items():
+        table[name] = _typed(table[name], kind, f"{path}: column {name!r}")
+    return table[[*columns, *(name for name in table if name not in columns)]]
+
+
+def _typed(column: pd.Series[str], kind: Any, where: str) -> pd.Series[Any]:
+    if kind == "bool":
+        wrong = ~column.isin(["true", "false"])
+        if wrong.any():
+            raise CandidError(
+                f"{where}, row {int(wrong.argmax())}: {column[wrong].iloc[0]!r} is not true or false"
+            )
+        return column == "true"
+    try:
+        return column.astype(kind)
+    except (ValueError, OverflowError) as error:
+        raise CandidError(f"{where}: {error}; expected {np.dtype(kind).name}") from None

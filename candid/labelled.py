@@ -1,0 +1,116 @@
+"""Labelled faces for the tools that need some: a run's, or the sample, drawn on the spot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from candid.data.download.sample import draw_sample
+from candid.data.faces import load_images, read_faces, read_splits
+from candid.errors import CandidError
+from candid.evaluation.scores import Integers
+from candid.evaluation.views import Images, views
+from candid.files import read_json
+
+TEST_SHARE = 0.2
+"""Of the people in the drawn sample."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The faces of one part: N of them."""
+
+    images: Images
+    """All faces, of this part and others."""
+    ids: Integers
+    """Rows of `images`: N, rising."""
+    labels: list[str]
+    groups: Integers
+    """Faces of one group are not independent: N."""
+
+    def some(self, most: int, seed: int) -> Labelled:
+        """At most `most` of the faces, drawn without replacement, in their order."""
+        if most >= len(self.ids):
+            return self
+        drawn = np.sort(np.random.default_rng(seed).choice(len(self.ids), most, replace=False))
+        return Labelled(
+            self.images, self.ids[drawn], [self.labels[place] for place in drawn], self.groups[drawn]
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a model learns from and what it is judged on."""
+
+    train: Labelled
+    test: Labelled
+    datasets: tuple[str, ...]
+    """Names of the sets that the faces are of."""
+    source: str
+    """In words, for messages and tables."""
+
+
+def read_parts(folder: Path) -> Parts:
+    """Read the faces and the split of a run's folder `data`; where it has none, draw the sample.
+
+    Raises:
+        CandidError: a file of the folder is missing or wrong, or there is no face in the test part.
+    """
+    if not (folder / "faces.npy").is_file():
+        if folder != Path("data"):
+            raise CandidError(f"{folder}: no faces.npy; expected the folder data of a run")
+        return drawn()
+    images, splits = load_images(folder / "faces.npy"), read_splits(folder / "splits.csv")
+    named = read_faces(folder / "faces.csv")["dataset"]
+    if len(named) != len(images) or not splits["id"].isin(range(len(images))).all():
+        raise CandidError(f"{folder}: faces.npy, faces.csv and splits.csv do not belong together; dvc repro")
+    splits = splits.sort_values("id", kind="stable")
+    found = {name: _part(images, splits[splits["part"] == name]) for name in ("train", "test")}
+    for name, part in found.items():
+        if not len(part.ids):
+            raise CandidError(f"{folder}/splits.csv: no face in the {name} part; expected at least one")
+    datasets = tuple(sorted(named.iloc[splits["id"]].unique()))
+    return Parts(found["train"], found["test"], datasets, f"{folder} ({', '.join(datasets)})")
+
+
+def drawn() -> Parts:
+    """The embedded sample, split by person."""
+    images, table, _ = draw_sample()
+    people, person = np.unique(table["person"], return_inverse=True)
+    splits = pd.DataFrame({"id": np.arange(len(images)), "label": table["label"], "group": person})
+    test = person >= round((1 - TEST_SHARE) * len(people))
+    return Parts(
+        _part(images, splits[~test]),
+        _part(images, splits[test]),
+        ("sample",),
+        "the sample, drawn on the spot",
+    )
+
+
+def other_faces(model: Path, parts: Parts) -> list[str]:
+    """A line where the JSON file beside a model names another dataset than the faces are of; else none."""
+    try:
+        about = read_json(model.with_suffix(".json"))
+        learnt = about["settings"]["data"]["dataset"]
+    except (CandidError, KeyError, TypeError):
+        return []
+    if [learnt] == list(parts.datasets):
+        return []
+    return [
+        f"the model was trained on {learnt}: on faces of {', '.join(parts.datasets)} its scores say little"
+    ]
+
+
+def as_taken(images: Images, shape: tuple[int | None, ...]) -> Images:
+    """Faces (N x H x H, or x 3) as a model of this input shape takes them: cut at the centre, its axes."""
+    size = int(shape[1] or 0)
+    cut = np.ascontiguousarray(next(views(images, "none", size)))
+    return cut.reshape(len(images), size, size, *shape[3:])
+
+
+def _part(images: Images, rows: pd.DataFrame) -> Labelled:
+    ids, groups = rows["id"].to_numpy(np.int64), rows["group"].to_numpy(np.int64)
+    return Labelled(images, ids, rows["label"].tolist(), groups)

@@ -1,0 +1,69 @@
+"""A model file, checked before Keras opens it, and the probabilities that it gives."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from candid.backend import use_backend
+from candid.errors import CandidError
+from candid.evaluation import predict
+from candid.evaluation.model_file import Card, read_card
+from candid.evaluation.scores import Floats
+from candid.evaluation.views import Images
+
+DEFAULT = Path("models/pretrained/fer2013.keras")
+
+
+class Classifier(NamedTuple):
+    """A loaded model and what its file says about it."""
+
+    path: Path
+    card: Card
+    model: Any
+
+    def describe(self) -> str:
+        """Which model this is, in one line."""
+        card = self.card
+        return (
+            f"{self.path} ({self.model.name}, {len(card.classes)} classes, {card.image_size} px {card.color})"
+        )
+
+    def probabilities(self, faces: Images) -> Floats:
+        """N faces of the card's size and colour in, N x K out, by the function that evaluate uses."""
+        with contextlib.redirect_stderr(io.StringIO()):  # its progress bar: one a picture says nothing
+            return predict.predict(self.model, faces, np.arange(len(faces)), "none")
+
+
+def load_classifier(path: Path, classes: list[str] | None = None) -> Classifier:
+    """Load a model by evaluate's rules: plain layers only, with a card; no code of the file's is run.
+
+    Args:
+        path: a .keras file that train wrote.
+        classes: what the model is expected to tell apart, in any order; None takes any.
+
+    Raises:
+        CandidError: no model, not one of ours, or of other classes.
+    """
+    card = read_card(path)
+    if classes is not None and sorted(classes) != sorted(card.classes):
+        raise CandidError(
+            f"{path}: a model of the classes {', '.join(card.classes)}; "
+            f"expected {', '.join(classes)}, as --classes asks"
+        )
+    keras = use_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
+    model = predict.load_model(keras, path, card)
+    shape = (1, card.image_size, card.image_size, 3)[: 4 if card.color == "rgb" else 3]
+    try:
+        predict.check_input(model, card, np.zeros(shape, np.uint8), "none", path)
+    except CandidError:
+        raise CandidError(
+            f"{path}: takes {model.input_shape}; its card says {card.image_size} px {card.color}: "
+            "expected both the same"
+        ) from None
+    return Classifier(Path(path), card, model)

@@ -1,0 +1,154 @@
+"""Where the faces are: Viola-Jones's cascade from OpenCV, and MTCNN; their packages carry all they need.
+
+docs/predict.md has the measurements behind the choice and behind each one's margin.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.backend import use_backend
+from candid.errors import CandidError
+from candid.predict.crops import Box
+
+Pixels = NDArray[np.uint8]
+LONGEST = 1280  # pixels of the copy that is searched: a face of 1/50 of the longer side is still found
+SAME_FACE = 0.3  # boxes that share more of their union are one face
+SAME_PART = 0.6  # or more of the smaller box: that one framed a part of the face
+
+
+class Found(NamedTuple):
+    """A face, where the detector saw it."""
+
+    box: Box
+    score: float
+    """mtcnn: 0 to 1; cascade: sum of the last stage, any number. Higher is surer; not comparable."""
+
+
+class Detector(Protocol):
+    """Finds faces in an RGB picture (H x W x 3) of LONGEST pixels a side at most; surest first."""
+
+    margin: float
+    """What turns its boxes into crops like FER2013's: see candid.predict.crops.square."""
+
+    def __call__(self, picture: Pixels) -> list[Found]:
+        """Boxes in pixels of this picture."""
+
+
+class Cascade:
+    """Viola and Jones 2001, OpenCV's haarcascade_frontalface_alt2: frontal, upright faces."""
+
+    margin = 0.05
+    smallest = 24  # pixels: the window that it was trained on
+
+    def __init__(self) -> None:
+        import cv2
+        import cv2.data
+
+        path = Path(cv2.data.haarcascades, "haarcascade_frontalface_alt2.xml")
+        if not path.is_file():
+            raise CandidError(
+                f"{path}: no such file: OpenCV {cv2.__version__} does not carry it; "
+                "expected opencv-python-headless 4 (pip install -r requirements.txt)"
+            )
+        self._cv2 = cv2
+        self._cascade = cv2.CascadeClassifier(str(path))
+
+    def __call__(self, picture: Pixels) -> list[Found]:
+        """Search all scales, 10 % apart; four overlapping windows make a face."""
+        grey = self._cv2.cvtColor(picture, self._cv2.COLOR_RGB2GRAY)
+        boxes, _, weights = self._cascade.detectMultiScale3(
+            self._cv2.equalizeHist(grey),
+            scaleFactor=1.1,
+            minNeighbors=4,
+            minSize=(self.smallest, self.smallest),
+            outputRejectLevels=True,
+        )
+        pairs = zip(boxes, weights, strict=True)
+        return distinct([Found(Box(*map(float, box)), float(weight)) for box, weight in pairs])
+
+
+class Mtcnn:
+    """MTCNN (Zhang et al. 2016): three small nets on TensorFlow, each refining what the last proposed."""
+
+    margin = 0.0
+    least_score = 0.92  # of the false boxes in benchmarks/detectors.py none scores as much
+    smallest = 20  # pixels; mtcnn 1.0 counts its scales for this size: from a larger one it goes too far down
+
+    def __init__(self) -> None:
+        backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+        if backend != "tensorflow":
+            raise CandidError(
+                f"detector 'mtcnn' needs TensorFlow, but KERAS_BACKEND={backend}: expected --detector cascade"
+            )
+        use_backend(backend)
+        import mtcnn
+        from mtcnn.stages import StageONet, StagePNet, StageRNet
+
+        # By a bare name it would take a file of the present folder instead, and the weights are pickles.
+        folder = Path(mtcnn.__file__).resolve().parent / "assets" / "weights"
+        stages = {"pnet": StagePNet, "rnet": StageRNet, "onet": StageONet}
+        self._net = mtcnn.MTCNN(
+            [stage(weights=str(folder / f"{name}.lz4")) for name, stage in stages.items()]
+        )
+
+    def __call__(self, picture: Pixels) -> list[Found]:
+        """Search from `smallest` pixels upwards."""
+        if min(picture.shape[:2]) < self.smallest:
+            return []
+        try:
+            seen = self._net.detect_faces(
+                picture, min_face_size=self.smallest, threshold_onet=self.least_score, fit_to_image=False
+            )
+        except ValueError as error:  # what Keras 3.13 and later say to a batch of no candidates
+            if not re.search(r"empty output.*shape: \(0,", str(error), re.DOTALL):
+                raise
+            return []
+        return distinct([Found(Box(*map(float, one["box"])), float(one["confidence"])) for one in seen])
+
+
+def distinct(found: list[Found]) -> list[Found]:
+    """One box a face, the surest of those that overlap, surest first."""
+    kept: list[Found] = []
+    for one in sorted(found, key=lambda one: (-one.score, one.box)):
+        if not any(_same(one.box, other.box) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _same(a: Box, b: Box) -> bool:
+    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
+    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
+    if width <= 0 or height <= 0:
+        return False
+    shared, one, other = width * height, a.width * a.height, b.width * b.height
+    return shared > SAME_FACE * (one + other - shared) or shared > SAME_PART * min(one, other)
+
+
+DETECTORS: dict[str, Callable[[], Any]] = {"cascade": Cascade, "mtcnn": Mtcnn}
+DEFAULT = "mtcnn"
+
+
+def make_detector(name: str) -> Detector:
+    """Make one of DETECTORS.
+
+    Raises:
+        CandidError: unknown, its package is not installed, or carries no cascade.
+    """
+    if name not in DETECTORS:
+        raise CandidError(f"detector {name!r}; expected one of {', '.join(sorted(DETECTORS))}")
+    try:
+        made: Detector = DETECTORS[name]()
+    except ModuleNotFoundError as error:
+        raise CandidError(
+            f"detector {name!r}: the package {error.name} is not installed; "
+            "expected what requirements.txt names"
+        ) from None
+    return made

@@ -1,0 +1,65 @@
+"""Scores of a model file on the test part of a run, as evaluate computes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from candid.data.faces import class_order, load_images, read_faces, read_kept, read_splits
+from candid.evaluation import predict, table
+from candid.evaluation.leaks import Leaks, find_leaks
+from candid.evaluation.model_file import check_classes, read_card
+from candid.evaluation.scores import Floats
+from candid.evaluation.summary import summarise
+from candid.evaluation.views import Images
+
+RESAMPLES, SEED = 2000, 0
+VIEWS = ("none", "flip")
+"""evaluate.tta that scores are given for; a prediction without it takes `none`."""
+
+
+@dataclass(frozen=True)
+class TestPart:
+    """The test faces of a run: N, by rising id."""
+
+    images: Images
+    """All faces of the run."""
+    faces: pd.DataFrame
+    """N rows: id, source, digest, dataset, group, actual."""
+    leaks: Leaks
+    classes: list[str]
+
+
+def read_test_part(data: Path) -> TestPart:
+    """Read a run's folder `data`; CandidError where something is missing or doesn't belong together."""
+    images, splits = load_images(data / "faces.npy"), read_splits(data / "splits.csv")
+    faces = table.test_faces(splits, read_faces(data / "faces.csv"), images)
+    leaks = find_leaks(splits, read_kept(data / "kept.csv"))
+    return TestPart(images, faces, leaks, class_order(splits["label"]))
+
+
+def probabilities(keras: Any, path: Path, part: TestPart, tta: str = "none") -> Floats:
+    """What the model file at `path` gives for the test faces: N x K."""
+    card = read_card(path)
+    check_classes(card, part.classes, path)
+    model = predict.load_model(keras, path, card)
+    predict.check_input(model, card, part.images, tta, path)
+    return predict.predict(model, part.images, part.faces["id"].to_numpy(), tta)
+
+
+def scores(given: Floats, part: TestPart) -> dict[str, Any]:
+    """All that metrics/test.json holds, for these probabilities."""
+    found = table.as_predictions(part.faces, part.classes, given)
+    return summarise(found, part.leaks, RESAMPLES, SEED)
+
+
+def rounding(before: Floats, after: Floats) -> dict[str, float]:
+    """What storing float16 changed: the largest change of a probability, and faces whose class changed."""
+    return {
+        "largest_change_of_a_probability": round(float(np.abs(before - after).max()), 6),
+        "faces_whose_class_changed": int((before.argmax(axis=1) != after.argmax(axis=1)).sum()),
+    }

@@ -1,0 +1,1 @@
+"""A paper's experiments as DVC experiments: candid reproduce RECIPE. See docs/reproduce.md."""

@@ -1,0 +1,147 @@
+"""A net together with the faces it learns from, as one Keras model that takes rows and is fitted by `fit`.
+
+The whole uint8 set lies on the device; a batch is a list of rows. Augmentation, mixing and weighting run
+inside the compiled step, the same code on each backend.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+
+from candid.training.augment import augment
+from candid.training.inputs import TrainingSet
+from candid.training.one_device import OneDevice
+from candid.training.params import TrainSettings
+from candid.training.several_steps import several_steps
+
+Tensor = Any
+
+
+class Learner(keras.Model):
+    """Takes rows of the training set (int32, B); fitted by `fit`, and `predict` gives probabilities."""
+
+    train_function: Any
+    """Of Keras: what `fit` calls; None until it is made."""
+
+    def __init__(
+        self, net: Any, data: TrainingSet, settings: TrainSettings, split: OneDevice | None = None
+    ) -> None:
+        """Put the faces on the device, or on each.
+
+        Args:
+            net: takes uint8 faces, B x S x S x C, gives B x classes probabilities.
+            data: the faces; S is settings.augment.crop or their side.
+            split: how batches are shared out among devices; None: there is one.
+        """
+        super().__init__(name="learner", dtype="float32")
+        self.settings = settings
+        self.split = split or OneDevice()
+        self.logits = logits_of(net)
+        self.faces = _constant(data.faces.astype(self.split.kind, copy=False), "faces")
+        # Both as floats: TensorFlow keeps integer variables in the host's memory.
+        self.targets = _constant(np.eye(len(data.classes), dtype=np.float32)[data.labels], "targets")
+        self.class_weights = _constant(data.class_weights[:, None], "class_weights")
+        self.stream = keras.random.SeedGenerator(settings.seed)
+        self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.shares = _beta_quantiles(settings.mixup or 1.0)
+        self.built = True
+
+    def call(self, rows: Tensor, training: bool = False) -> Tensor:
+        """Return probabilities; in training a dict of logits, targets and a weight for each face."""
+        if not training:
+            found = ops.softmax(ops.cast(self.logits(self.view(rows), training=False), "float32"))
+            return self.split.everywhere(found)
+        faces = augment(self._pick(rows), self.settings.augment, self.stream, self.split.uniform)
+        targets = ops.take(self.targets, rows, axis=0)
+        if self.settings.mixup > 0:
+            faces, targets = self._mix(faces, targets)
+        weights = ops.matmul(targets, self.class_weights)[:, 0]
+        smooth = self.settings.label_smoothing
+        targets = targets * (1 - smooth) + smooth / targets.shape[1]
+        logits = ops.cast(self.logits(faces, training=True), "float32")
+        return {"logits": logits, "targets": targets, "weights": weights}
+
+    def view(self, rows: Tensor) -> Tensor:
+        """Return the faces as the net sees them outside training, uint8 B x S x S x C."""
+        return middle(self._pick(rows), self.settings.augment.crop)
+
+    def _pick(self, rows: Tensor) -> Tensor:
+        return ops.cast(ops.take(self.faces, rows, axis=0), "uint8")
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Return the weighted cross-entropy, averaged over the batch, plus the net's own penalties."""
+        del x, y, sample_weight, training
+        crossed = -ops.sum(y_pred["targets"] * ops.log_softmax(y_pred["logits"]), axis=-1)
+        loss = ops.mean(crossed * y_pred["weights"])
+        for penalty in self.losses:
+            loss = loss + ops.sum(ops.cast(penalty, "float32"))
+        return self.split.share_of_loss(loss)
+
+    def compute_metrics(
+        self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> dict[str, Any]:
+        """Count a face as right when its largest output is its largest target."""
+        del x, y, sample_weight
+        right = ops.argmax(y_pred["logits"], axis=-1) == ops.argmax(y_pred["targets"], axis=-1)
+        self.accuracy.update_state(ops.cast(right, "float32"))
+        return self.split.logs(self.get_metrics_result())
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Make what `fit` calls; several steps are one call on JAX too, where Keras would loop over them."""
+        if keras.backend.backend() != "jax" or self.steps_per_execution == 1:
+            super().make_train_function(force)
+        elif self.train_function is None or force:
+            self.train_function = several_steps(self)
+
+    def _mix(self, faces: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix each face and target with its neighbour's in the (shuffled) batch: Zhang et al. 2018."""
+        place = self.split.uniform((ops.shape(faces)[0],), seed=self.stream) * len(self.shares)
+        share = ops.take(ops.convert_to_tensor(self.shares), ops.cast(place, "int32"), axis=0)
+        both = ops.cast(faces, "float32")
+        wide = ops.reshape(share, (-1, 1, 1, 1))
+        mixed = ops.cast(ops.round(both * wide + self.split.neighbours(both) * (1 - wide)), "uint8")
+        share = ops.reshape(share, (-1, 1))
+        return mixed, targets * share + self.split.neighbours(targets) * (1 - share)
+
+
+def logits_of(net: Any) -> Any:
+    """Return the net without its softmax, sharing its layers: a loss over logits keeps its digits."""
+    last = net.layers[-1]
+    if isinstance(last, keras.layers.Softmax) or (
+        isinstance(last, keras.layers.Activation) and last.activation is keras.activations.softmax
+    ):
+        return keras.Model(net.input, last.input, name="logits")
+    raise TypeError(f"the last layer of {net.name} is {type(last).__name__}; expected a softmax of its own")
+
+
+def middle(faces: Tensor, size: int | None) -> Tensor:
+    """Cut B x size x size x C out of the middle, as torchvision's CenterCrop does; None: all of it."""
+    if size is None:
+        return faces
+    top, left = round((faces.shape[1] - size) / 2), round((faces.shape[2] - size) / 2)
+    return faces[:, top : top + size, left : left + size]
+
+
+def _constant(values: NDArray[Any], name: str) -> Any:
+    return keras.Variable(values, trainable=False, dtype=values.dtype.name, autocast=False, name=name)
+
+
+def _beta_quantiles(alpha: float, count: int = 1024) -> NDArray[np.float32]:
+    """Quantiles of Beta(alpha, alpha) at the middles of `count` equal steps: to draw one is to draw a step.
+
+    (keras.random.beta has no kernel under XLA on TensorFlow.)
+    """
+    return np.asarray(betaincinv(alpha, alpha, (np.arange(count) + 0.5) / count), np.float32)

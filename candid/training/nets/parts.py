@@ -1,0 +1,91 @@
+"""What every net shares: its settings, the way in for the faces and the way out to probabilities."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+from pydantic import Field
+
+from candid.settings import Section
+
+Tensor = Any  # keras.KerasTensor; Keras carries no types
+
+HEAD = "head_"
+"""Names of the layers above the body begin with this; `body_layers` goes by it."""
+
+IMAGENET = {1: ([0.449], [0.226]), 3: ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])}
+"""Means and standard deviations of each channel in units of 0..1; for grey their averages."""
+CHANNELS = 3
+
+
+class NetSettings(Section):
+    """Keys that each net has."""
+
+    scaling: Literal["unit", "standard", "imagenet"] = "unit"
+    """unit: pixels to 0..1; standard: then less `mean`, over `std`; imagenet: the same with ImageNet's
+    figures, channel by channel."""
+    mean: float = Field(default=0.4907, ge=0, le=1)
+    """Of standard, in units of 0..1; the defaults are those of adebo2023."""
+    std: float = Field(default=0.2099, gt=0, le=1)
+
+
+class NormedSettings(NetSettings):
+    """Keys of a net with batch norm."""
+
+    batch_norm_momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Share of the old statistics kept at each step. Keras's own 0.99 forgets the initial values only after
+    some 500 steps, which is 38 epochs where an epoch is 13 steps; 0.9 takes 50."""
+
+
+class BodySettings(NetSettings):
+    """Keys of a net whose body was made for ImageNet."""
+
+    scaling: Literal["unit", "standard", "imagenet"] = "imagenet"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """In the head."""
+
+
+def scaled(faces: Tensor, settings: NetSettings) -> Tensor:
+    """Scale uint8 pixels as `settings.scaling` says; float32 also where the net computes in bfloat16.
+
+    (bfloat16 holds every pixel value, but pixel / 255 - mean would lose half of its digits.)
+    """
+    channels = faces.shape[-1]
+    means, stds = [0.0] * channels, [1.0] * channels
+    if settings.scaling == "standard":
+        means, stds = [settings.mean] * channels, [settings.std] * channels
+    elif settings.scaling == "imagenet":
+        means, stds = IMAGENET[channels]
+    scale = [1 / (255 * std) for std in stds]
+    offset = [-mean / std for mean, std in zip(means, stds, strict=True)]
+    return keras.layers.Rescaling(scale, offset, dtype="float32", name="scaling")(faces)
+
+
+def three_channels(faces: Tensor) -> Tensor:
+    """Repeat grey to three channels, N x H x W x 1 to N x H x W x 3; colour passes."""
+    if faces.shape[-1] == CHANNELS:
+        return faces
+    return keras.layers.Concatenate(name="grey_to_rgb")([faces] * CHANNELS)
+
+
+def probabilities(features: Tensor, classes: int, dropout: float = 0.0) -> Tensor:
+    """Turn N x F features into N x classes probabilities, in float32 whatever the policy.
+
+    The softmax is a layer of its own, so that training can take the logits below it.
+    """
+    if dropout > 0:
+        features = keras.layers.Dropout(dropout, name=f"{HEAD}dropout")(features)
+    logits = keras.layers.Dense(classes, dtype="float32", name=f"{HEAD}logits")(features)
+    return keras.layers.Softmax(dtype="float32", name=f"{HEAD}softmax")(logits)
+
+
+def dense_relu(x: Tensor, units: int, name: str, dropout: float = 0.0) -> Tensor:
+    """Put a fully connected layer with ReLU and dropout into the head."""
+    x = keras.layers.Dense(units, "relu", kernel_initializer="he_normal", name=f"{HEAD}{name}")(x)
+    return keras.layers.Dropout(dropout, name=f"{HEAD}{name}_dropout")(x) if dropout > 0 else x
+
+
+def average(x: Tensor) -> Tensor:
+    """Global average over height and width, N x H x W x F to N x F."""
+    return keras.layers.GlobalAveragePooling2D(name=f"{HEAD}average")(x)

@@ -1,0 +1,85 @@
+"""Pictures, archives and settings made for the tests of download and ingest."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from ruamel.yaml import YAML
+
+from candid.data.catalogue import Dataset, DataSettings, read_catalogue
+from candid.data.ingest.readers import READERS
+from candid.data.ingest.records import Wanted
+
+ROOT = Path(__file__).resolve().parents[2]
+CATALOGUE = read_catalogue()
+SETTINGS = DataSettings(
+    dataset="folder",
+    path="data/own",
+    subject_pattern=None,
+    parts=None,
+    classes=None,
+    image_size=48,
+    color="grey",
+    max_rejected_share=0.5,
+)
+EVERYTHING = Wanted(None, None)
+
+
+def pixels(seed: int, *shape: int) -> NDArray[np.uint8]:
+    """Noise: uint8 of that shape, 48 x 48 by default."""
+    return np.random.default_rng(seed).integers(0, 256, shape or (48, 48), dtype=np.uint8)
+
+
+def encoded(image: NDArray[np.uint8] | Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """The file of a picture."""
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def face(seed: int = 0) -> bytes:
+    """A PNG of 48 x 48 grey noise."""
+    return encoded(pixels(seed))
+
+
+def zipped(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
+    """Write a zip archive with these files, in this order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def read(name: str, paths: list[Path], wanted: Wanted = EVERYTHING, **changes: Any) -> list[Any]:
+    """All that the reader of dataset `name` gives for these files; `changes` to its catalogue entry."""
+    entry: Dataset = CATALOGUE[name].model_copy(update=changes)
+    return list(READERS[entry.reader](name, entry, paths, wanted))
+
+
+def write_params(folder: Path, **data: Any) -> None:
+    """The repository's params.yaml with these changes to its section `data`."""
+    shutil.copy(ROOT / "params.yaml", folder)
+    yaml = YAML()
+    path = folder / "params.yaml"
+    params = yaml.load(path.read_text(encoding="utf-8"))
+    params["data"].update(data)
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(params, file)
+
+
+def one_line(done: Any, *words: str) -> None:
+    """The command ended with status 1 and one line on stderr that says all of `words`."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0], lines[0]

@@ -1,0 +1,155 @@
+"""Intervals: resampled by group, the same on any machine, and as wide as theory says."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from candid.evaluation import bootstrap
+
+
+def test_groups_are_counted_apart():
+    counts = bootstrap.counts_by_group(np.array([7, 3, 7, 7]), np.array([0, 1, 2, 0]), 3)
+    np.testing.assert_array_equal(counts, [[0, 1, 0], [2, 0, 1]])
+
+
+def test_a_resample_takes_whole_groups_and_as_many_as_there_are():
+    counts = np.diag([1, 10, 100, 1000])
+    drawn = bootstrap.resample(counts, 5000, seed=1)
+    times = drawn / np.diag(counts)
+    assert (times == times.round()).all()
+    assert (times.sum(axis=1) == 4).all()
+    assert len(np.unique(times, axis=0)) == math.comb(7, 4), "every multiset of four groups comes up"
+
+
+def test_resamples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
+    counts = np.random.default_rng(0).integers(0, 5, (37, 4))
+    at_once = bootstrap.resample(counts, 101, seed=5)
+    monkeypatch.setattr(bootstrap, "CELLS_AT_ONCE", 100)
+    np.testing.assert_array_equal(bootstrap.resample(counts, 101, seed=5), at_once)
+    assert (bootstrap.resample(counts, 101, seed=6) != at_once).any()
+
+
+def test_the_draws_are_those_of_every_machine():
+    """A fixed answer: a change of generator or order would silently change published intervals."""
+    drawn = bootstrap.resample(np.eye(3, dtype=np.int64), 4, seed=0)
+    np.testing.assert_array_equal(drawn, [[0, 2, 1], [3, 0, 0], [3, 0, 0], [0, 1, 2]])
+
+
+def test_interval_of_single_faces_is_that_of_a_proportion():
+    actual = np.zeros(2465, np.int64)
+    predicted = (np.arange(2465) % 4 == 0).astype(np.int64)  # 75 % right
+    low, high = bootstrap.intervals(actual, predicted, np.arange(2465), 2, 2000, 0).accuracy
+    share = float((predicted == 0).mean())
+    half = 1.96 * math.sqrt(share * (1 - share) / 2465)
+    assert low == pytest.approx(share - half, abs=0.002)
+    assert high == pytest.approx(share + half, abs=0.002)
+
+
+def test_copies_do_not_narrow_the_interval():
+    generator = np.random.default_rng(0)
+    actual, predicted = generator.integers(0, 3, 300), generator.integers(0, 3, 300)
+    groups = np.arange(300)
+    once = bootstrap.intervals(actual, predicted, groups, 3, 500, 0)
+    ten = bootstrap.intervals(np.tile(actual, 10), np.tile(predicted, 10), np.tile(groups, 10), 3, 500, 0)
+    np.testing.assert_allclose(ten, once)
+
+
+def test_few_groups_widen_the_interval_until_it_holds_what_it_promises():
+    """1,000 test parts of 6 subjects with 16 faces each, some easier than others; the truth is 70 %."""
+    generator = np.random.default_rng(0)
+    plain = expanded = 0
+    for seed in range(1000):
+        right = generator.binomial(16, generator.beta(6.3, 2.7, 6))
+        drawn = bootstrap.resample(right[:, None], 400, seed)[:, 0] / 96
+        low, high = bootstrap.interval(drawn, right, 16 - right, proportion=True)
+        expanded += low <= 0.7 <= high
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        plain += low <= 0.7 <= high
+    assert plain < 890
+    assert 940 < expanded < 985
+    assert bootstrap.tail(3589) == pytest.approx(0.025, rel=0.003), "with many groups nothing changes"
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_too_few_groups_leave_the_interval_unknown(groups):
+    """Their resamples never leave the range of what was seen."""
+    actual = np.tile([0, 1], 8)
+    found = bootstrap.intervals(actual, np.zeros_like(actual), np.arange(16) % groups, 2, 100, 0)
+    assert all(math.isnan(bound) for pair in found for bound in pair)
+
+
+@pytest.mark.parametrize("faces", [20, 50, 99, 300])
+def test_one_mistake_more_never_makes_a_model_surer(faces):
+    """Among single faces bounds fall with each mistake, and hold those of Clopper and Pearson."""
+    actual = np.zeros(faces, np.int64)
+    earlier = (1.0, 1.0)
+    for wrong in range(11):
+        predicted = (np.arange(faces) < wrong).astype(np.int64)
+        low, high = bootstrap.intervals(actual, predicted, np.arange(faces), 2, 2000, 0).accuracy
+        exact = binomtest(faces - wrong, faces).proportion_ci(method="exact")
+        assert low <= exact.low + 0.004, "the variance is that of resamples"
+        assert high >= exact.high - 0.004
+        assert wrong == 0 or low < earlier[0]
+        assert high <= earlier[1]
+        earlier = low, high
+
+
+@pytest.mark.parametrize(("groups", "each", "truth", "clustered"), [
+    (99, 1, 0.97, False), (99, 1, 0.99, False), (12, 8, 0.95, True), (60, 3, 0.98, True),
+])  # fmt: skip
+def test_near_1_the_interval_holds_what_it_promises(groups, each, truth, clustered):
+    """500 test parts like those of CK+: single faces, or subjects of whom some are harder than others."""
+    generator = np.random.default_rng(0)
+    held = plain = 0
+    for seed in range(500):
+        chance = generator.beta(truth * 2.3, (1 - truth) * 2.3, groups) if clustered else truth
+        right = generator.binomial(each, chance, groups)
+        drawn = bootstrap.resample(right[:, None], 300, seed)[:, 0] / (groups * each)
+        low, high = bootstrap.interval(drawn, right, each - right, proportion=True)
+        held += low <= truth <= high
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        plain += low <= truth <= high
+    assert held >= 475
+    assert plain < 475
+
+
+def test_no_mistake_is_not_certainty():
+    """Of 20 groups without a mistake: Clopper and Pearson's bound, as scipy has it."""
+    actual = np.repeat([0, 1], 30)
+    found = bootstrap.intervals(actual, actual, np.arange(60) // 3, 2, 200, 0)
+    exact = binomtest(20, 20).proportion_ci(method="exact")
+    for low, high in found:
+        assert (low, high) == pytest.approx((exact.low, 1.0))
+    low, high = bootstrap.intervals(actual, 1 - actual, np.arange(60) // 3, 2, 200, 0).accuracy
+    assert (low, high) == pytest.approx((0.0, 1 - exact.low))
+
+
+def test_a_score_of_few_groups_has_the_bound_of_those():
+    """Fifty groups, five of which have faces of the class: all right."""
+    right = (np.arange(50) < 5).astype(np.int64) * 3
+    exact = binomtest(5, 5).proportion_ci(method="exact")
+    for proportion in (True, False):
+        found = bootstrap.interval(np.ones(100), right, 0 * right, proportion)
+        assert found.low == pytest.approx(exact.low)
+    assert math.isnan(bootstrap.interval(np.zeros(100), 0 * right, 0 * right).low)
+
+
+def test_resampling_with_scipy_gives_a_like_interval():
+    from scipy.stats import bootstrap as reference
+
+    generator = np.random.default_rng(3)
+    actual, predicted = generator.integers(0, 3, 200), generator.integers(0, 3, 200)
+    predicted[:90] = actual[:90]
+
+    def score(chosen: np.ndarray) -> float:
+        return float((actual[chosen] == predicted[chosen]).mean())
+
+    theirs = reference(
+        (np.arange(200),), score, method="percentile", n_resamples=2000, vectorized=False, rng=1
+    )
+    ours = bootstrap.intervals(actual, predicted, np.arange(200), 3, 2000, 0).accuracy
+    assert ours == pytest.approx(tuple(theirs.confidence_interval), abs=0.011)

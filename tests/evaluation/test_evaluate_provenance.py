@@ -1,0 +1,59 @@
+"""metrics/provenance.json: git's state, which what the pipeline writes itself does not change."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+
+import pytest
+
+from candid.evaluation.provenance import revision
+from candid.files import md5
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+
+    def git(*words: str) -> str:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+        done = subprocess.run(
+            ["git", "-C", tmp_path, *identity, *words], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    git("init")
+    for name in ("params.yaml", "dvc.lock", "metrics/test.json", "plots/roc.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("first")
+    git("add", ".")
+    git("commit", "-m", "first")
+    return tmp_path, git
+
+
+def test_a_clean_tree_and_outputs_that_changed(repository):
+    folder, git = repository
+    expected = {"revision": git("rev-parse", "HEAD"), "dirty": False}
+    assert revision(folder) == expected
+    for name in ("dvc.lock", "metrics/test.json", "metrics/new.json", "plots/roc.png"):
+        (folder / name).write_text("second")
+    assert revision(folder) == expected, "the run's own results are not a change of what made them"
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "stages.py"])
+def test_a_changed_or_new_file_makes_the_tree_dirty(repository, name):
+    folder, _ = repository
+    (folder / name).write_text("second")
+    assert revision(folder)["dirty"] is True
+
+
+def test_without_git_nothing_is_claimed(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert revision(tmp_path) == {}
+    monkeypatch.setenv("PATH", "")
+    assert revision(tmp_path) == {}
+
+
+def test_fingerprints_are_those_of_dvc(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc" * 100_000)
+    assert md5(tmp_path / "a") == hashlib.md5(b"abc" * 100_000, usedforsecurity=False).hexdigest()

@@ -1,1 +1,0 @@
-"""Published numbers beside ours: python -m tools.compare RECIPE. See docs/reproduce.md."""

