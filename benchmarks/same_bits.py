@@ -69,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         first = reproduce(Path(name) / "first", options.set, {})
         second = reproduce(Path(name) / "second", options.set, OTHER, options.cores)
-        scores = [read_json(Path(name) / run / "metrics/test.json") for run in ("first", "second")]
+        scores = [read_json(Path(name) / run / "metrics/report.json") for run in ("first", "second")]
     committed = outputs(ROOT / "dvc.lock")
     data_changed = any(change.startswith(("data", "dedup", "split", "class")) for change in options.set)
     differ = 0

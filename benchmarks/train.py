@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.operations import matrix_rate, training_operations
 
+from benchmarks.operations import matrix_rate, training_operations
 from candid.backend import devices, use_backend, worth_compiling
 from candid.evaluation.provenance import provenance
 from candid.files import write_json

@@ -1,4 +1,4 @@
-"""Write metrics/test.json, plots/predictions.csv and the pictures: python -m stages.evaluate"""
+"""Write metrics/report.json, plots/predictions.csv and the pictures: python -m stages.evaluate"""
 
 from __future__ import annotations
 

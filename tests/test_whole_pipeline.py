@@ -108,11 +108,11 @@ def test_data_stages_give_the_committed_bits(project):
 
 @pytest.mark.slow
 def test_metrics_are_honest_on_the_sample(project):
-    metrics = json.loads((project.folder / "metrics/test.json").read_text())
+    metrics = json.loads((project.folder / "metrics/report.json").read_text())
     assert metrics["leaky"] is False
     assert metrics["accuracy_low"] <= metrics["accuracy"] <= metrics["accuracy_high"]
     shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)
-    assert shown[""]["data"]["metrics/test.json"]["data"] == metrics
+    assert shown[""]["data"]["metrics/report.json"]["data"] == metrics
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from candid.recipes import Recipe
 from candid.recipes.names import Name, Names
 from candid.recipes.recipe import Overrides
 
-METRICS, PARAMS, PREDICTIONS = "metrics/test.json", "params.yaml", "plots/predictions.csv"
+METRICS, PARAMS, PREDICTIONS = "metrics/report.json", "params.yaml", "plots/predictions.csv"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Experiment:
     params: Overrides
     """All settings, flat."""
     metrics: dict[str, Any]
-    """metrics/test.json."""
+    """metrics/report.json."""
     predictions: bytes | None = field(default=None, repr=False)
     """plots/predictions.csv, where it was asked for."""
 

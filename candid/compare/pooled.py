@@ -117,7 +117,7 @@ def score(counts: Integers, metric: str, classes: Sequence[str]) -> Floats | Non
 
     Args:
         counts: B x K x K, rows actual.
-        metric: dotted place in metrics/test.json.
+        metric: dotted place in metrics/report.json.
         classes: K names.
     """
     if metric == "balanced_accuracy":

@@ -20,7 +20,7 @@ METRICS = {
 
 
 def metric(name: str) -> str:
-    """A place in metrics/test.json in words: `happy recall`, `macro AUC`."""
+    """A place in metrics/report.json in words: `happy recall`, `macro AUC`."""
     if name in METRICS:
         return METRICS[name]
     words = name.removeprefix("per_class.").replace("_", " ").replace(".", " ")

@@ -13,7 +13,7 @@ from candid.evaluation.draw_reliability import reliability_picture
 from candid.evaluation.draw_roc import roc_picture
 from candid.evaluation.picture import save_picture
 from candid.evaluation.scores import Integers
-from candid.evaluation.summary import Predictions
+from candid.evaluation.summary import Predictions, headline
 from candid.evaluation.views import Images
 from candid.files import write_csv, write_json
 
@@ -44,4 +44,5 @@ def write_tables(predictions: pd.DataFrame, summary: dict[str, Any], made: dict[
     """
     write_csv("plots/predictions.csv", predictions)
     write_json("metrics/provenance.json", made)
-    write_json("metrics/test.json", summary)
+    write_json("metrics/report.json", summary)
+    write_json("metrics/metrics.json", headline(summary))

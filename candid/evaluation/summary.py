@@ -1,4 +1,4 @@
-"""metrics/test.json: every number about the test part, from its predictions alone."""
+"""metrics/report.json: every number about the test part, from its predictions alone."""
 
 from __future__ import annotations
 
@@ -107,6 +107,29 @@ def summarise(found: Predictions, leaks: Leaks, resamples: int, seed: int) -> di
         summary["without_copies"] = subset(found[~copied], resamples, seed)
     rounded: dict[str, Any] = tidy(summary)
     return rounded
+
+
+def headline(summary: dict[str, Any]) -> dict[str, Any]:
+    """The at most twelve numbers that one compares, the most important first; the rest stays in the report.
+
+    leaked_share: share of the test faces with a related image in training; accuracy_unleaked: accuracy on the
+    others (left out where there are none). Intervals are left out where there are too few groups for one.
+    """
+    columns = {
+        "accuracy": summary["accuracy"],
+        "accuracy_low": summary.get("accuracy_low"),
+        "accuracy_high": summary.get("accuracy_high"),
+        "macro_f1": summary["macro"].get("f1"),
+        "macro_precision": summary["macro"].get("precision"),
+        "macro_recall": summary["macro"].get("recall"),
+        "balanced_accuracy": summary.get("balanced_accuracy"),
+        "log_loss": summary["log_loss"],
+        "ece": summary["ece"],
+        "leaked_share": round(summary["leaked_test_faces"] / summary["faces"], DECIMALS),
+        "accuracy_unleaked": summary["clean"].get("accuracy"),
+        "test_faces": summary["faces"],
+    }
+    return {name: value for name, value in columns.items() if value is not None}
 
 
 def subset(found: Predictions, resamples: int, seed: int) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class GateSettings(Section):
     class_margin: Share = 0.05
     """The same for the F1 of each class; wider, since classes trade with each other from seed to seed."""
     floors: dict[str, Share] = {}
-    """Entry of metrics/test.json, dotted (`macro.f1`) -> the least it may be, whatever the baseline has."""
+    """Entry of metrics/report.json, dotted (`macro.f1`) -> the least it may be, whatever the baseline has."""
     min_common: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of both test parts that must be the same faces; below 1, what is common is compared."""
     allow_stale: bool = False
@@ -43,6 +43,6 @@ class GateSettings(Section):
             if not HIGHER_IS_BETTER.fullmatch(name):
                 raise ValueError(
                     f"{name!r} has no floor; expected a score where more is better, by its place in "
-                    "metrics/test.json: accuracy, macro.f1, per_class.happy.recall"
+                    "metrics/report.json: accuracy, macro.f1, per_class.happy.recall"
                 )
         return floors

@@ -1,4 +1,4 @@
-"""What a revision says its model does: plots/predictions.csv and metrics/test.json, which must agree."""
+"""What a revision says its model does: plots/predictions.csv and metrics/report.json, which must agree."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from candid.gate.look_up import MISSING, look_up
 from candid.gate.revisions import Tree
 
 PREDICTIONS = "plots/predictions.csv"
-METRICS = "metrics/test.json"
+METRICS = "metrics/report.json"
 COLUMNS = ("source", "digest", "dataset", "group", "actual", "predicted")
 NEEDED = ("accuracy", "macro.f1", "leaky")
-AGREE = 2e-6  # metrics/test.json holds six decimals
+AGREE = 2e-6  # metrics/report.json holds six decimals
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def probabilities(keras: Any, path: Path, part: TestPart, tta: str = "none") -> 
 
 
 def scores(given: Floats, part: TestPart) -> dict[str, Any]:
-    """All that metrics/test.json holds, for these probabilities."""
+    """All that metrics/report.json holds, for these probabilities."""
     found = table.as_predictions(part.faces, part.classes, given)
     return summarise(found, part.leaks, RESAMPLES, SEED)
 

@@ -35,9 +35,9 @@ class Published:
     """One number of the paper's that ours can be held against."""
 
     metric: str
-    """Dotted place in metrics/test.json: accuracy, macro.f1, per_class.happy.recall."""
+    """Dotted place in metrics/report.json: accuracy, macro.f1, per_class.happy.recall."""
     value: float
-    """A fraction, as metrics/test.json has it."""
+    """A fraction, as metrics/report.json has it."""
     source: str
     """Where it stands: Table 3."""
     sd: float | None = None
@@ -57,7 +57,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Reported:
-    """A number of the paper's for which metrics/test.json has no place, such as a validation accuracy."""
+    """A number of the paper's for which metrics/report.json has no place, such as a validation accuracy."""
 
     what: str
     value: float

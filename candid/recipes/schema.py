@@ -15,7 +15,7 @@ METRIC = re.compile(
     r"|(macro|micro|weighted)\.(precision|recall|f1|auc)"
     r"|per_class\.[a-z]+\.(precision|recall|f1|auc|support)"
 )
-"""Places in metrics/test.json for which a paper can have a number."""
+"""Places in metrics/report.json for which a paper can have a number."""
 
 NAME = r"^[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*$"
 """Of a run; the experiment is named <recipe>-<run>, and git has to take that as the name of a branch."""
@@ -100,7 +100,7 @@ class PublishedEntry(Section):
             return None
         if not METRIC.fullmatch(metric):
             raise ValueError(
-                "expected a place in metrics/test.json such as accuracy, macro.f1, per_class.happy.recall"
+                "expected a place in metrics/report.json such as accuracy, macro.f1, per_class.happy.recall"
             )
         if metric.startswith("per_class."):
             _expression(metric.split(".")[1])
@@ -126,7 +126,7 @@ def _unbounded(metric: str) -> bool:
 
 
 class ReportedEntry(Section):
-    """A number that the paper gives and that metrics/test.json has no place for."""
+    """A number that the paper gives and that metrics/report.json has no place for."""
 
     source: Text
     what: Text

@@ -48,7 +48,7 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """metrics/test.json."""
+        """metrics/report.json."""
         return self.results.metrics
 
     @cached_property

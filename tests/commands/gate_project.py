@@ -37,7 +37,7 @@ PIPELINE: dict[str, Any] = {
             "cmd": "python -m stages.evaluate",
             "deps": ["stages/evaluate.py", "models/model.keras"],
             "params": ["evaluate"],
-            "metrics": [{"metrics/test.json": {"cache": False}}],
+            "metrics": [{"metrics/report.json": {"cache": False}}],
             "plots": [{"plots/predictions.csv": {"cache": False}}],
         },
     }
@@ -135,7 +135,7 @@ class Project:
     def predictions(
         self, table: pd.DataFrame, classes: tuple[str, ...] = CLASSES, leaky: bool = False
     ) -> None:
-        """Write plots/predictions.csv and metrics/test.json."""
+        """Write plots/predictions.csv and metrics/report.json."""
         numbers = {name: number for number, name in enumerate(classes)}
         predicted = table["predicted"].map(numbers).to_numpy()
         likely = np.where(np.arange(len(classes)) == predicted[:, None], 0.7, 0.3 / (len(classes) - 1))
@@ -146,7 +146,7 @@ class Project:
             "plots/predictions.csv",
             predictions_table(table.drop(columns="predicted"), found).to_csv(index=False),
         )
-        self.write("metrics/test.json", json.dumps(summarise(found, Leaks(mask, mask, mask), 200, 0)))
+        self.write("metrics/report.json", json.dumps(summarise(found, Leaks(mask, mask, mask), 200, 0)))
 
     def lock(self) -> None:
         """Write params.yaml and the dvc.lock that DVC would write for the tree as it is."""
@@ -172,7 +172,7 @@ class Project:
                 "params": {"params.yaml": {"evaluate": self.params["evaluate"]}},
                 "outs": [
                     {"path": path, "md5": self.md5(path)}
-                    for path in ("metrics/test.json", "plots/predictions.csv")
+                    for path in ("metrics/report.json", "plots/predictions.csv")
                 ],
             },
         }

@@ -127,8 +127,8 @@ class RecipeProject(Project):
         )
 
     def metrics_of(self, commit: str) -> dict[str, Any]:
-        """metrics/test.json of a commit."""
-        value: dict[str, Any] = json.loads(self.git("show", f"{commit}:metrics/test.json"))
+        """metrics/report.json of a commit."""
+        value: dict[str, Any] = json.loads(self.git("show", f"{commit}:metrics/report.json"))
         return value
 
 

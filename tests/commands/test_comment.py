@@ -58,9 +58,9 @@ def test_what_cannot_be_compared_is_said_and_this_change_still_shown(project: Pr
     assert "no branch, tag, commit or experiment" in text
     assert "Confusion, this change" in text
     assert "Confusion, nobody" not in text
-    (project.root / "metrics/test.json").unlink()
+    (project.root / "metrics/report.json").unlink()
     text = comment("main", project.root)
-    assert "no metrics/test.json" in text
+    assert "no metrics/report.json" in text
     assert "Confusion, this change" not in text
 
 

@@ -93,7 +93,7 @@ def test_a_floor_on_a_score_that_is_not_there_cannot_be_checked(
 ) -> None:
     project.params["gate"]["floors"] = {"per_class.contempt.f1": 0.5}
     project.lock()
-    assert "metrics/test.json has no such score" in refused(capsys)
+    assert "metrics/report.json has no such score" in refused(capsys)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_not_a_repository(
 
 def edit_metrics(key: str, value: Any) -> Callable[[Project], None]:
     def edit(project: Project) -> None:
-        file = project.root / "metrics/test.json"
+        file = project.root / "metrics/report.json"
         metrics = json.loads(file.read_text())
         if value is None:
             del metrics[key]
@@ -188,7 +188,7 @@ def overwrite(path: str, text: str) -> Callable[[Project], None]:
 
 BROKEN = {
     "no predictions": (remove("plots/predictions.csv"), "no plots/predictions.csv"),
-    "no metrics": (remove("metrics/test.json"), "no metrics/test.json"),
+    "no metrics": (remove("metrics/report.json"), "no metrics/report.json"),
     "no lock": (remove("dvc.lock"), "no dvc.lock"),
     "no settings": (remove("params.yaml"), "no params.yaml"),
     "metric missing": (edit_metrics("accuracy", None), "no accuracy"),
@@ -196,8 +196,8 @@ BROKEN = {
     "metric is NaN": (edit_metrics("ece", float("nan")), "ece is nan"),
     "metric is text": (edit_metrics("accuracy", "good"), "accuracy is 'good'"),
     "metrics of another run": (edit_metrics("accuracy", 0.99), "not of one run"),
-    "metrics are a list": (overwrite("metrics/test.json", "[1]"), "not a JSON object"),
-    "metrics are cut off": (overwrite("metrics/test.json", '{"accuracy": 0.'), "not JSON"),
+    "metrics are a list": (overwrite("metrics/report.json", "[1]"), "not a JSON object"),
+    "metrics are cut off": (overwrite("metrics/report.json", '{"accuracy": 0.'), "not JSON"),
     "probability is NaN": (edit_predictions(",0.7,", ",nan,"), "row"),
     "unknown label": (edit_predictions(",happy,happy,", ",happy,glad,"), "predicted is 'glad'"),
     "no digest": (edit_predictions("digest", "hash"), "no column 'digest'"),
@@ -300,13 +300,13 @@ def test_markdown_and_json_tell_the_same(project: Project, capsys: pytest.Captur
 
 
 def test_a_refusal_is_told_in_every_style(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    (project.root / "metrics/test.json").unlink()
+    (project.root / "metrics/report.json").unlink()
     status, out, _ = gate(capsys, "--baseline", "main", "--json")
     assert status == json.loads(out)["status"] == 2
     status, out, _ = gate(capsys, "--baseline", "main", "--md")
     assert status == 2
     assert "cannot compare" in out
-    assert "no metrics/test.json" in out
+    assert "no metrics/report.json" in out
 
 
 def test_a_fault_of_the_gate_itself_is_no_regression(

@@ -165,7 +165,7 @@ def refused(folder: Path, text: str, shown: str, told: str) -> None:
         ("accuracy, value: 0.97", "accuracy, value: 97.0", "value 97 is above 1; expected a fraction, not"),
         ("accuracy, value: 0.97", "accuracy}  #", "metric and value go together"),
         ("metric: accuracy, value: 0.97", "sd: 0.1", "expected metric and value, per_class or confusion"),
-        ("metric: accuracy", "metric: accuracies", "= 'accuracies': expected a place in metrics/test.json"),
+        ("metric: accuracy", "metric: accuracies", "= 'accuracies': expected a place in metrics/report.json"),
         ("metric: accuracy", "metric: per_class.glad.f1", "'glad' is no expression known here; expected"),
         ("happy: {", "glad: {", "per_class.glad = 'glad': 'glad' is no expression known here; expected one"),
         ("[happy, sad]", "[happy, glad]", "'glad' is no expression known here; expected one of angry"),

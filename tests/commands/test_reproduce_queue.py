@@ -25,7 +25,7 @@ stages:
     deps: [work.py]
     params: [data, split, train, model]
     metrics:
-      - metrics/test.json: {cache: false}
+      - metrics/report.json: {cache: false}
 """
 
 WORK = """\
@@ -49,7 +49,7 @@ if params["split"]["seed"] == 1:
 accuracy = train["epochs"] / 20
 metrics = {"accuracy": accuracy, "accuracy_low": accuracy - 0.1, "accuracy_high": accuracy + 0.1, "faces": 9}
 pathlib.Path("metrics").mkdir(exist_ok=True)
-pathlib.Path("metrics/test.json").write_text(json.dumps(metrics))
+pathlib.Path("metrics/report.json").write_text(json.dumps(metrics))
 """
 
 

@@ -20,7 +20,7 @@ from stages.evaluate import main
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 PICTURES = ("confusion", "curves", "mistakes", "reliability", "roc")
-OUTPUTS = ("metrics/test.json", "plots/predictions.csv", *(f"plots/{name}.png" for name in PICTURES))
+OUTPUTS = ("metrics/report.json", "plots/predictions.csv", *(f"plots/{name}.png" for name in PICTURES))
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def contents() -> dict[str, bytes]:
 
 
 def summary() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(Path("metrics/test.json").read_text())
+    found: dict[str, Any] = json.loads(Path("metrics/report.json").read_text())
     return found
 
 
@@ -168,13 +168,13 @@ def spoil(path: str, old: str, new: str) -> None:
 def test_bad_inputs_end_in_one_line_and_leave_earlier_results(make_project, path, old, new, words):
     make_project()
     Path("metrics").mkdir()
-    Path("metrics/test.json").write_text("earlier")
+    Path("metrics/report.json").write_text("earlier")
     spoil(path, old, new)
     with pytest.raises(CandidError) as caught:
         main()
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert Path("metrics/test.json").read_text() == "earlier"
+    assert Path("metrics/report.json").read_text() == "earlier"
 
 
 def test_an_error_is_all_that_a_person_reads(make_project, run_stage):

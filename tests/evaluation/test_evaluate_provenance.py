@@ -23,7 +23,7 @@ def repository(tmp_path, monkeypatch):
         return done.stdout.strip()
 
     git("init")
-    for name in ("params.yaml", "dvc.lock", "metrics/test.json", "plots/roc.png"):
+    for name in ("params.yaml", "dvc.lock", "metrics/report.json", "plots/roc.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("first")
     git("add", ".")
@@ -35,7 +35,7 @@ def test_a_clean_tree_and_outputs_that_changed(repository):
     folder, git = repository
     expected = {"revision": git("rev-parse", "HEAD"), "dirty": False}
     assert revision(folder) == expected
-    for name in ("dvc.lock", "metrics/test.json", "metrics/new.json", "plots/roc.png"):
+    for name in ("dvc.lock", "metrics/report.json", "metrics/new.json", "plots/roc.png"):
         (folder / name).write_text("second")
     assert revision(folder) == expected, "the run's own results are not a change of what made them"
 

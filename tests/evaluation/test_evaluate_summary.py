@@ -1,4 +1,4 @@
-"""metrics/test.json and plots/predictions.csv: the keys, what is left out, and the price of a leak."""
+"""metrics/report.json and plots/predictions.csv: the keys, what is left out, and the price of a leak."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_face_without_its_one_row_of_duplicates_is_refused(ids):
 
 
 def test_the_table_gives_back_the_metrics():
-    """Every number in metrics/test.json can be made again from plots/predictions.csv."""
+    """Every number in metrics/report.json can be made again from plots/predictions.csv."""
     generator = np.random.default_rng(0)
     raw = generator.dirichlet([0.05] * 3, 50)  # many probabilities below 1e-6
     test = frame(id=list(range(50)), actual=[CLASSES[n % 3] for n in range(50)], group=list(range(50)))

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.reliability.forked import Done, Forked
-from tests.reliability.trap import Trap
-
 from tests.reliability.tiny import EARLIER, Undisturbed, files_at, left_aside, outputs, write_params
+from tests.reliability.trap import Trap
 
 LONGEST_SECONDS = 20
 """Of computing; on a busy machine it may take longer."""

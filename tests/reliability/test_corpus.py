@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.reliability.forked import Forked
 
 from tests.reliability import corpus_archives, corpus_images, corpus_models, corpus_params, corpus_tables
 from tests.reliability.corpus import Case, try_case
+from tests.reliability.forked import Forked
 from tests.reliability.tiny import Undisturbed
 
 CASES: list[Case] = [

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.reliability.forked import Forked
 
 from tests.reliability.acts_keras import entry, rewritten
 from tests.reliability.corpus_models import HISTORY, Harmful
+from tests.reliability.forked import Forked
 from tests.reliability.tiny import EARLIER, Undisturbed, files_at, outputs, write_params
 
 WEIGHTS, CONFIG = "model.weights.h5", "config.json"
@@ -110,13 +110,13 @@ def test_evaluate_says_what_is_wrong(
         (project / path).parent.mkdir(exist_ok=True)
         (project / path).write_bytes(data)
     (project / "metrics").mkdir()
-    (project / "metrics/test.json").write_bytes(EARLIER)
+    (project / "metrics/report.json").write_bytes(EARLIER)
     done = forked.run("evaluate", project, cpu_limit=60)
     assert done.status == 1, done.out + done.err
     assert words in done.told()
     assert len(done.told()) < 1000
     assert not (project / "harm").exists()
-    assert files_at(project, outputs("evaluate")) == {"metrics/test.json": EARLIER}
+    assert files_at(project, outputs("evaluate")) == {"metrics/report.json": EARLIER}
 
 
 @pytest.mark.parametrize("name", TRAIN)

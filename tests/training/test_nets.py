@@ -11,9 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from benchmarks.operations import multiply_adds
 from keras import layers
 
+from benchmarks.operations import multiply_adds
 from candid.settings import read_section, read_yaml
 from candid.training.nets import NETS, SETTINGS, body_layers, build_model
 
