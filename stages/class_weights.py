@@ -9,7 +9,8 @@ from candid.data.faces import class_order, read_splits
 from candid.errors import run
 from candid.files import write_json
 from candid.settings import read_section
-from candid.splits.class_weights import ClassWeightsSettings, class_weights
+from candid.splits.class_weights import class_weights
+from candid.splits.params import ClassWeightsSettings
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ from candid.data.faces import read_faces, read_kept
 from candid.errors import run
 from candid.files import write_csv, write_json
 from candid.settings import read_section
-from candid.splits.split import SplitSettings, split_faces, summary
+from candid.splits.params import SplitSettings
+from candid.splits.split import split_faces, summary
 
 
 def main() -> None:

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
 from candid.errors import CandidError
-from candid.settings import Section
-
-Scheme = Literal["none", "balanced", "sqrt"]
-
-
-class ClassWeightsSettings(Section):
-    """Section `class_weights` of params.yaml: how classes of different size are balanced in training."""
-
-    scheme: Scheme
+from candid.splits.params import Scheme
 
 
 def class_weights(labels: Sequence[str], classes: Sequence[str], scheme: Scheme) -> dict[str, float]:

@@ -5,76 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import lcm
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field, ValidationInfo, field_validator
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from candid.data.faces import PARTS, class_order
 from candid.errors import CandidError
-from candid.settings import Section
 from candid.splits.assign import assign, random_keys
+from candid.splits.params import KINDS, Kind, SplitSettings, exact
 
 Integers = NDArray[np.int64]
-Kind = Literal["subject", "sequence", "duplicate"]
-KINDS: tuple[Kind, ...] = ("subject", "sequence", "duplicate")
-"""What relates two images."""
 TRAIN, VALIDATION, TEST = range(3)
 UNKNOWN = -1
 """The code of a face without a subject, sequence or duplicate group."""
-
-OfficialPart = Literal["train", "validation", "test", "none"]
-"""A part of the published set; `none` stands for the faces that it gives no part."""
-
-
-class OfficialParts(Section):
-    """Which official parts make which part of ours (protocol official)."""
-
-    train: list[OfficialPart] = Field(min_length=1)
-    validation: list[OfficialPart]
-    test: list[OfficialPart] = Field(min_length=1)
-
-    @field_validator("validation", "test")
-    @classmethod
-    def _used_once(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        for other, taken in info.data.items():
-            if twice := set(value) & set(taken):
-                raise ValueError(
-                    f"expected parts that split.official.{other} does not have; both have {min(twice)}"
-                )
-        return value
-
-
-class SplitSettings(Section):
-    """Section `split` of params.yaml."""
-
-    protocol: Literal["random", "official", "folds"]
-    ratios: list[Annotated[float, Field(gt=0, lt=1)]] = Field(min_length=3, max_length=3)
-    official: OfficialParts
-    groups: list[Kind]
-    folds: int = Field(ge=3, le=1000)
-    fold: int = Field(ge=0)
-    repeat: int = Field(ge=0, lt=2**32)
-    seed: int = Field(ge=0, lt=2**32)
-
-    @field_validator("ratios")
-    @classmethod
-    def _sum_to_one(cls, value: list[float]) -> list[float]:
-        total = sum(map(_exact, value), Fraction())
-        if abs(total - 1) > Fraction(1, 10**6):
-            raise ValueError(f"expected train, validation, test that sum to 1; these sum to {float(total):g}")
-        return value
-
-    @field_validator("fold")
-    @classmethod
-    def _fold_exists(cls, value: int, info: ValidationInfo) -> int:
-        if value >= info.data.get("folds", value + 1):
-            raise ValueError(f"expected 0 to {info.data['folds'] - 1} (split.folds = {info.data['folds']})")
-        return value
 
 
 def split(
@@ -111,7 +58,7 @@ def split(
     codes = _codes(labels, names)
     related = np.arange(len(codes)) if groups is None else np.unique(groups, return_inverse=True)[1]
     _check_enough(codes, related, names, len(PARTS), "parts")
-    parts = assign(codes, related, random_keys(len(codes), seed, 0), _whole_numbers(map(_exact, ratios)))
+    parts = assign(codes, related, random_keys(len(codes), seed, 0), _whole_numbers(map(exact, ratios)))
     return [PARTS[part] for part in parts]
 
 
@@ -150,7 +97,7 @@ def split_faces(faces: pd.DataFrame, kept: pd.DataFrame, settings: SplitSettings
         parts = _official(splits["part"], labels, together, keys, names, settings)
     elif settings.protocol == "random":
         _check_enough(labels, together, names, len(PARTS), "parts")
-        parts = assign(labels, together, keys, _whole_numbers(map(_exact, settings.ratios)))
+        parts = assign(labels, together, keys, _whole_numbers(map(exact, settings.ratios)))
     else:
         _check_enough(labels, together, names, settings.folds, "folds")
         folds = assign(labels, together, keys, [1] * settings.folds)
@@ -196,12 +143,12 @@ def _official(
                 f"params.yaml: split.official: {counts[part]} faces of the part '{part}' are in none "
                 "of train, validation, test; list it there, or leave it out by data.parts"
             )
-    parts = published.map(mapping).to_numpy(np.int64, copy=True)
+    parts = np.array(published.map(mapping), np.int64)
     if not (parts == VALIDATION).any():
         pool = np.flatnonzero(parts == TRAIN)
         of = "parts (train and the validation part carved out of it)"
         _check_enough(labels[pool], groups[pool], names, 2, of)
-        ratios = _whole_numbers(map(_exact, settings.ratios[:2]))
+        ratios = _whole_numbers(map(exact, settings.ratios[:2]))
         parts[pool] = assign(labels[pool], groups[pool], keys[pool], ratios)
     for code in np.setdiff1d(labels, labels[parts == TRAIN]):
         raise CandidError(
@@ -226,11 +173,6 @@ def _check_enough(labels: Integers, groups: Integers, names: Sequence[str], leas
 
 def _codes(labels: Iterable[str], names: Sequence[str]) -> Integers:
     return np.asarray(pd.Categorical(list(labels), categories=list(names)).codes, np.int64)
-
-
-def _exact(ratio: float) -> Fraction:
-    """Take 0.05 as 5/100, which the nearest binary float is not."""
-    return Fraction(repr(ratio))
 
 
 def _whole_numbers(ratios: Iterable[Fraction]) -> list[int]:

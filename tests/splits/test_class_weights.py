@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from candid.errors import CandidError
-from candid.splits.class_weights import Scheme, class_weights
+from candid.splits.class_weights import class_weights
+from candid.splits.params import Scheme
 from stages.class_weights import main
 
 LABELS = st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=300)

@@ -17,7 +17,8 @@ from candid.errors import CandidError
 from candid.files import write_csv
 from candid.settings import check
 from candid.splits.assign import random_keys
-from candid.splits.split import KINDS, SplitSettings, components, split, split_faces, summary
+from candid.splits.params import KINDS, SplitSettings
+from candid.splits.split import components, split, split_faces, summary
 from stages.split import main
 
 SECTION: dict[str, Any] = {
