@@ -11,8 +11,8 @@ import pandas as pd
 from candid.data.download.sample import draw_sample
 from candid.data.faces import load_images, read_faces, read_splits
 from candid.errors import CandidError
+from candid.evaluation.predict import Images, views
 from candid.evaluation.scores import Integers
-from candid.evaluation.views import Images, views
 from candid.files import read_json
 
 TEST_SHARE = 0.2

@@ -10,8 +10,8 @@ import numpy as np
 
 from candid.errors import CandidError
 from candid.evaluation.bootstrap import percentiles
+from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats, Integers
-from candid.evaluation.views import Images
 from candid.export.formats import Runner
 from candid.gate.pairs import Pairs
 from candid.gate.resampling import bootstrap, kinds

@@ -39,15 +39,15 @@ def make(model: Path, folder: Path, out: Path, commit: str | None = None) -> dic
     told = recipe.same_pipeline(Path(), commit, folder, made["revision"]) if commit else made["revision"]
     part = measure.read_test_part(folder / "data")
     size = pack(model, out)
-    keras = use_backend("tensorflow")
-    given = {tta: measure.probabilities(keras, out, part, tta) for tta in measure.VIEWS}
+    use_backend("tensorflow")
+    given = {tta: measure.probabilities(out, part, tta) for tta in measure.VIEWS}
     about = {
         "file": out.name,
         "bytes": size,
         "md5": md5(out),
         "classes": card.classes,
         "metrics": {tta: measure.scores(of, part) for tta, of in given.items()},
-        "rounding": measure.rounding(measure.probabilities(keras, model, part), given["none"]),
+        "rounding": measure.rounding(measure.probabilities(model, part), given["none"]),
         "packed_from": md5(model),
         "commit": told,
         "command": command,

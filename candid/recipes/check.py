@@ -16,8 +16,7 @@ from candid.evaluation.params import EvaluateSettings
 from candid.recipes.lines import Settings
 from candid.recipes.nets import nets
 from candid.settings import Section, check
-from candid.splits.class_weights_params import ClassWeightsSettings
-from candid.splits.params import SplitSettings
+from candid.splits.params import ClassWeightsSettings, SplitSettings
 from candid.training.params import ModelSettings, TrainSettings
 
 SECTIONS: dict[str, type[Section]] = {

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from candid.compare.pooled import draw
 from candid.errors import CandidError
 from candid.evaluation import scores
-from candid.evaluation.draw_curves import kept_epoch
 from candid.evaluation.scores import Integers
 from candid.gate.freshness import read_yaml
 from candid.gate.look_up import MISSING, look_up
@@ -67,7 +66,11 @@ class Run:
     def kept_epoch(self) -> int | None:
         """Epoch whose weights were kept, as the settings choose it."""
         monitor = self.setting("train.monitor")
-        return None if self.history is None else kept_epoch(self.history, str(monitor))
+        if self.history is None or monitor not in self.history or self.history[monitor].isna().all():
+            return None
+        values = self.history[monitor]
+        best = values.argmin() if str(monitor).endswith("loss") else values.argmax()
+        return int(self.history["epoch"].iloc[best])
 
     def setting(self, dotted: str) -> Any:
         """A value of params.yaml; None where there is none."""

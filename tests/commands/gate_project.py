@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
-from candid.evaluation.leaks import Leaks
-from candid.evaluation.summary import Predictions, summarise
-from candid.evaluation.table import predictions_table
+from candid.evaluation.predictions import with_predictions
+from candid.evaluation.report import evaluate
 
 CLASSES = ("angry", "happy", "sad")
 PARAMS: dict[str, Any] = {
@@ -139,14 +138,10 @@ class Project:
         numbers = {name: number for number, name in enumerate(classes)}
         predicted = table["predicted"].map(numbers).to_numpy()
         likely = np.where(np.arange(len(classes)) == predicted[:, None], 0.7, 0.3 / (len(classes) - 1))
-        actual = np.asarray(table["actual"].map(numbers), np.int64)
-        found = Predictions(classes, actual, likely, table["group"].to_numpy(np.int64))
-        mask = np.full(len(table), leaky)
-        self.write(
-            "plots/predictions.csv",
-            predictions_table(table.drop(columns="predicted"), found).to_csv(index=False),
-        )
-        self.write("metrics/report.json", json.dumps(summarise(found, Leaks(mask, mask, mask), 200, 0)))
+        masks = dict.fromkeys(("leaked", "copied", "validated"), leaky)
+        made = with_predictions(table.drop(columns="predicted").assign(**masks), classes, likely)
+        self.write("plots/predictions.csv", made.to_csv(index=False))
+        self.write("metrics/report.json", json.dumps(evaluate(made, 200, 0)))
 
     def lock(self) -> None:
         """Write params.yaml and the dvc.lock that DVC would write for the tree as it is."""

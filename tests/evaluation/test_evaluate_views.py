@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from candid.evaluation.views import crop_size, enlarge, views
+from candid.evaluation.predict import crop_size, enlarge, views
 
 FACES = np.random.default_rng(0).integers(0, 256, (3, 48, 48)).astype(np.uint8)
 

@@ -20,8 +20,8 @@ from candid.data.ingest.assemble import assemble
 from candid.data.ingest.readers import READERS
 from candid.data.ingest.records import Wanted
 from candid.errors import CandidError
-from candid.evaluation.draw_curves import read_history
 from candid.evaluation.model_file import read_card
+from candid.evaluation.plots import read_history
 from candid.files import read_json
 from candid.recipes.check import SECTIONS
 from candid.settings import Section, check, read_yaml

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from candid.errors import CandidError
-from candid.evaluation.leaks import find_leaks, met_before
+from candid.evaluation.predictions import find_leaks, seen_before
 from candid.training.lineage import ABOUT, EARLIER, OWN, before, digests, lineage, met
 
 FACES = np.random.default_rng(0).integers(0, 256, (12, 4, 4), dtype=np.uint8)
@@ -84,7 +84,7 @@ def test_test_faces_that_an_earlier_training_met_are_leaks(tmp_path: Path) -> No
     kept = table(id=list(range(7)), group=[-1, -1, -1, -1, 9, -1, 9])
     start = write(tmp_path / "start.keras", *lineage(TOLD, FACES[[3, 6, 0]], None))
     path = model(tmp_path / "model.keras", slice(0, 2), start)
-    earlier = met_before(str(path), FACES)
+    earlier = seen_before(str(path), FACES)
     assert earlier.tolist() == [0, 3, 6]
     leaks = find_leaks(splits, kept, earlier)
     assert leaks.copied.tolist() == [False, True, True, False]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from candid.splits.apportion import apportion, largest_remainder
+from candid.splits.assign import apportion, largest_remainder
 
 COUNTS = st.lists(st.integers(1, 400), min_size=1, max_size=9)
 RATIOS = st.sampled_from([(90, 5, 5), (8, 1, 1), (1, 1, 1), (70, 17, 13), (333, 333, 334), (98, 1, 1)])
