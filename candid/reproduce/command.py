@@ -10,7 +10,7 @@ from pathlib import Path
 
 from candid.compare.table import choose
 from candid.data.catalogue import read_catalogue
-from candid.data.download.obtain import MIRROR, read_mirror
+from candid.data.download import MIRROR, read_mirror
 from candid.recipes import list_recipes, load_recipe
 from candid.reproduce import tell
 from candid.reproduce.needs import Needs, answers

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from candid.compare.settings import flat
 from candid.data.catalogue import OWN, Archive, Dataset, members
-from candid.data.download.obtain import MIRROR
+from candid.data.download import MIRROR
 from candid.recipes.nets import nets
 from candid.recipes.recipe import Overrides
 
