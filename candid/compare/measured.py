@@ -36,7 +36,7 @@ def gather(
     metrics: Sequence[str],
     classes: bool = False,
 ) -> list[Measured]:
-    """Put the experiments of a run and a protocol together: a result a variation, nearest to the recipe first.
+    """Put the experiments of a run and a protocol together: one result a variation, the nearest first.
 
     Args:
         recipe: of the run.
