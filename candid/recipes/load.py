@@ -58,7 +58,11 @@ def load_recipe(key: str, folder: str | Path = FOLDER, params: str | Path = PARA
     shared = flat(file.settings, f"{path}: settings")
     runs = [_run(number, entry, file, shared, path) for number, entry in enumerate(file.runs)]
     recipe = Recipe(key, file.paper, file.claim, file.given, file.interpreted, file.chosen, runs, file.notes)
-    names = [
+    base, catalogue = read_yaml(params), read_catalogue()
+    for run in runs:
+        for overrides in _variants(run):
+            check_settings(base, overrides, catalogue, f"{path}: run {run.name!r}")
+    names = [run.name for run in runs] + [
         recipe.experiment(run, free, member)
         for run in runs
         for free in (False, True)
@@ -66,12 +70,8 @@ def load_recipe(key: str, folder: str | Path = FOLDER, params: str | Path = PARA
     ]
     for name in names:
         if names.count(name) > 1:
-            raise CandidError(f"{path}: two experiments would have the name {name}; expected different names")
+            raise CandidError(f"{path}: two runs or experiments of the name {name}; expected different names")
     _check_origins(recipe, file, path)
-    base, catalogue = read_yaml(params), read_catalogue()
-    for run in runs:
-        for overrides in _variants(run):
-            check_settings(base, overrides, catalogue, f"{path}: run {run.name!r}")
     return recipe
 
 
@@ -118,12 +118,13 @@ def _over(values: Mapping[str, Any], where: str) -> dict[str, list[Any]]:
     over: dict[str, list[Any]] = {}
     for key, value in values.items():
         listed = list(range(value)) if type(value) is int else value
-        if not isinstance(listed, list) or not listed or any(listed.count(one) > 1 for one in listed):
+        names = [suffix(key, one) for one in listed] if isinstance(listed, list) else []
+        if not names or len(set(names)) < len(names):
             raise CandidError(
                 f"{where}: over {key} = {value!r}: expected different values, or how many from 0"
             )
-        for one in listed:
-            if not SUFFIX.fullmatch(suffix(key, one)):
+        for name, one in zip(names, listed, strict=True):
+            if not SUFFIX.fullmatch(name):
                 raise CandidError(
                     f"{where}: over {key} = {one!r}: part of a name; expected a number or a word"
                 )
