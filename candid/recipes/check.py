@@ -18,7 +18,7 @@ from candid.recipes.nets import nets
 from candid.settings import Section, check
 from candid.splits.class_weights_params import ClassWeightsSettings
 from candid.splits.params import SplitSettings
-from candid.training.params import ModelSettings, TrainSettings
+from candid.training.settings import ModelSettings, TrainSettings
 
 SECTIONS: dict[str, type[Section]] = {
     "data": DataSettings,
