@@ -15,7 +15,7 @@ from candid.recipes.nets import nets
 from candid.recipes.recipe import Overrides
 from candid.settings import Section, check
 from candid.splits.params import ClassWeightsSettings, SplitSettings
-from candid.training.params import ModelSettings, TrainSettings
+from candid.training.settings import ModelSettings, TrainSettings
 
 SECTIONS: dict[str, type[Section]] = {
     "data": DataSettings,
