@@ -14,7 +14,7 @@ from ruamel.yaml.error import YAMLError
 
 from candid.compare.settings import flat
 from candid.errors import CandidError
-from candid.gate.revisions import EXPERIMENTS, NOT_NAMES, git
+from candid.gate.results import EXPERIMENTS, NOT_NAMES, git
 from candid.recipes import Recipe
 from candid.recipes.names import Name, Names
 from candid.recipes.recipe import Overrides

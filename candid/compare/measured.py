@@ -12,8 +12,7 @@ from candid.compare import pooled
 from candid.compare.found import Experiment
 from candid.compare.pooled import Bounds
 from candid.compare.settings import Deviation, deviation
-from candid.gate.look_up import MISSING, look_up
-from candid.gate.results import Results
+from candid.gate.results import MISSING, Results, look_up
 from candid.recipes import Run
 from candid.recipes.recipe import Overrides
 

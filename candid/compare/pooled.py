@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,31 +17,26 @@ from candid.errors import CandidError
 from candid.evaluation import scores
 from candid.evaluation.bootstrap import counts_by_group, interval, resample
 from candid.evaluation.scores import Floats, Integers
-from candid.gate.results import Results, read_results
+from candid.gate.results import Results, Revision, read_results
 
 RESAMPLES = 2000
 Bounds = tuple[float, float]
 
 
-class Kept:
+class Kept(Revision):
     """What an experiment left behind, as the gate reads a revision."""
+
+    content: dict[str, bytes | None]
 
     def __init__(self, of: Experiment) -> None:
         """Take an experiment with its predictions."""
-        self.name = of.called
-        self._files = {METRICS: json.dumps(of.metrics).encode(), PREDICTIONS: of.predictions}
+        super().__init__(Path(), of.called)
+        content = {METRICS: json.dumps(of.metrics).encode(), PREDICTIONS: of.predictions}
+        object.__setattr__(self, "content", content)
 
     def read(self, path: str) -> bytes | None:
         """Content of a file; None where there is none."""
-        return self._files.get(path)
-
-    def files(self, folder: str) -> list[str]:
-        """Paths of all files below a folder."""
-        return [path.removeprefix(f"{folder}/") for path in self._files if path.startswith(f"{folder}/")]
-
-    def md5(self, path: str) -> str | None:
-        """Nobody asks."""
-        raise NotImplementedError(path)
+        return self.content.get(path)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from candid.compare.found import experiment_refs
 from candid.compare.settings import differences, flat
 from candid.errors import CandidError
-from candid.gate.revisions import EXPERIMENTS, git
+from candid.gate.results import EXPERIMENTS, git
 from candid.reproduce.overrides import hydra
 from candid.reproduce.plan import Planned
 from candid.reproduce.queue import Queue

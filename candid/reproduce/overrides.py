@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 from candid.compare.settings import differences, flat
 from candid.data.catalogue import Dataset
 from candid.errors import CandidError
-from candid.gate.look_up import MISSING, look_up
+from candid.gate.results import MISSING, look_up
 from candid.recipes.check import SECTIONS, Checker
 from candid.recipes.lines import Settings
 from candid.recipes.recipe import Overrides

@@ -8,7 +8,7 @@ from typing import Any
 
 from candid.compare.settings import flat
 from candid.data.catalogue import Dataset
-from candid.gate.look_up import MISSING, look_up
+from candid.gate.results import MISSING, look_up
 from candid.recipes import Recipe, Run
 from candid.reproduce.cost import core_hours
 from candid.reproduce.needs import Needs

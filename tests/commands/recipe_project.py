@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 from candid.compare.settings import merged
 from candid.recipes import Recipe, load_recipe
 from candid.settings import read_yaml
-from tests.commands.gate_project import Project, faces
 from tests.conftest import REPOSITORY
+from tests.gate.project import Project, faces
 
 RECIPE = """\
 paper:

@@ -13,9 +13,9 @@ from candid.compare.rows import Table
 from candid.compare.seconds import note_attempt
 from candid.compare.tell import as_markdown
 from candid.errors import CandidError
-from tests.commands.gate_project import faces
 from tests.commands.recipe_project import RecipeProject, made
 from tests.conftest import REPOSITORY
+from tests.gate.project import faces
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from candid.compare.words import in_short
 from candid.errors import CandidError
 from candid.evaluation.bootstrap import intervals
 from candid.recipes.names import Name
-from tests.commands.gate_project import CLASSES, faces
 from tests.commands.recipe_project import RECIPE, RecipeProject, made
+from tests.gate.project import CLASSES, faces
 
 
 @pytest.fixture

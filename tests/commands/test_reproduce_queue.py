@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.commands.gate_project import GIT
 from tests.commands.recipe_project import RecipeProject
 from tests.conftest import REPOSITORY
+from tests.gate.project import GIT
 
 DVC_YAML = """\
 stages:
