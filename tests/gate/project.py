@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,31 +17,15 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from candid.evaluation.predictions import with_predictions
-from candid.evaluation.report import evaluate
+from candid.evaluation.report import evaluate, headline
+from candid.gate.verdict import STAGES
 
 CLASSES = ("angry", "happy", "sad")
 PARAMS: dict[str, Any] = {
     "data": {"dataset": "sample"},
     "model": {"arch": "basic_cnn"},
     "evaluate": {"bootstrap": 200, "seed": 0},
-    "gate": {"margin": 0.005, "resamples": 2000},
-}
-PIPELINE: dict[str, Any] = {
-    "stages": {
-        "train": {
-            "cmd": "python -m stages.train",
-            "deps": ["stages/train", "data/faces.npy"],
-            "params": ["model"],
-            "outs": ["models/model.keras"],
-        },
-        "evaluate": {
-            "cmd": "python -m stages.evaluate",
-            "deps": ["stages/evaluate.py", "models/model.keras"],
-            "params": ["evaluate"],
-            "metrics": [{"metrics/report.json": {"cache": False}}],
-            "plots": [{"plots/predictions.csv": {"cache": False}}],
-        },
-    }
+    "gate": {"margin": 0.005},
 }
 GIT = {
     "GIT_AUTHOR_NAME": "Test",
@@ -83,33 +69,64 @@ def worse(table: pd.DataFrame, lost: int, only: str | None = None) -> pd.DataFra
     return changed
 
 
+def pipeline() -> dict[str, Any]:
+    """A pipeline of the seven stages; a stage is a file that says it ran."""
+    stages: dict[str, Any] = {}
+    for name in STAGES:
+        stages[name] = {
+            "cmd": f"python -m stages.{name}",
+            "deps": [f"stages/{name}.py"],
+            "outs": [f"data/{name}"],
+        }
+    stages["train"] |= {"params": ["model"], "deps": ["stages/train.py", "data/split"]}
+    outputs = ("metrics/report.json", "metrics/metrics.json", "plots/predictions.csv")
+    stages["evaluate"] |= {
+        "params": ["evaluate"],
+        "deps": ["stages/evaluate.py", "data/train"],
+        "outs": [{path: {"cache": False, "persist": True}} for path in outputs],
+    }
+    return {"stages": stages}
+
+
 @dataclass
 class Project:
     """A project's folder; what is written stays uncommitted until `commit`."""
 
     root: Path
-    params: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(PARAMS)))
+    params: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(PARAMS))
 
     def git(self, *arguments: str) -> str:
         """Run git and give what it prints."""
-        done = subprocess.run(
-            ["git", "-C", str(self.root), *arguments],
-            env={**os.environ, **GIT},
+        return self.run("git", *arguments).stdout.strip()
+
+    def dvc(self, *arguments: str) -> None:
+        """Run DVC."""
+        self.run(sys.executable, "-m", "dvc", *arguments)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project; it must succeed."""
+        path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": "."}
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env={**os.environ, **GIT, **path},
             check=True,
             capture_output=True,
             text=True,
         )
-        return done.stdout.strip()
 
     def start(self) -> Project:
         """Make the repository with its code and its pipeline."""
         self.git("init", "-q", "-b", "main")
-        self.write("stages/train/net.py", "size = 1\n")
-        self.write("stages/train/__pycache__/net.pyc", "not part of it\n")
-        self.write("stages/evaluate.py", "bins = 15\n")
+        self.write(".dvc/config", "[core]\n    analytics = false\n")
+        self.write(".dvc/.gitignore", "/tmp\n/cache\n")
+        for name in STAGES:
+            made = "" if name == "evaluate" else f"Path('data/{name}').write_text('made')"
+            self.write(f"stages/{name}.py", f"from pathlib import Path\n{made}\n")
         self.write(".dvcignore", "__pycache__\n")
-        self.write(".gitignore", "__pycache__\n/data/*\n/models/*\n/report/\n")
-        self.write_yaml("dvc.yaml", PIPELINE)
+        self.write(".gitignore", "__pycache__\n/data/*\n/report/\n/plots/*.png\n/plots/history.csv\n")
+        self.write("data/.keep", "")
+        self.write_yaml("dvc.yaml", pipeline())
         return self
 
     def write(self, path: str, text: str) -> None:
@@ -123,63 +140,35 @@ class Project:
         with (self.root / path).open("w", encoding="utf-8") as file:
             YAML().dump(value, file)
 
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace the first `old` of a file; it must be there."""
+        text = (self.root / path).read_text(encoding="utf-8")
+        assert old in text
+        self.write(path, text.replace(old, new, 1))
+
     def results(
         self, table: pd.DataFrame, classes: tuple[str, ...] = CLASSES, leaky: bool = False
     ) -> Project:
-        """Write predictions and metrics as evaluate does, and a dvc.lock that matches the tree."""
+        """Write settings, predictions and scores."""
+        self.write_yaml("params.yaml", self.params)
         self.predictions(table, classes, leaky)
-        self.lock()
         return self
 
     def predictions(
         self, table: pd.DataFrame, classes: tuple[str, ...] = CLASSES, leaky: bool = False
     ) -> None:
-        """Write plots/predictions.csv and metrics/report.json."""
+        """Write predictions and scores, as evaluate does."""
         numbers = {name: number for number, name in enumerate(classes)}
         predicted = table["predicted"].map(numbers).to_numpy()
         likely = np.where(np.arange(len(classes)) == predicted[:, None], 0.7, 0.3 / (len(classes) - 1))
         masks = dict.fromkeys(("leaked", "copied", "validated"), leaky)
         made = with_predictions(table.drop(columns="predicted").assign(**masks), classes, likely)
+        for name in masks:
+            made[name] = made[name].map({True: "true", False: "false"})
+        report = evaluate(made, 200, 0)
         self.write("plots/predictions.csv", made.to_csv(index=False))
-        self.write("metrics/report.json", json.dumps(evaluate(made, 200, 0)))
-
-    def lock(self) -> None:
-        """Write params.yaml and the dvc.lock that DVC would write for the tree as it is."""
-        self.write_yaml("params.yaml", self.params)
-        net = self.md5("stages/train/net.py")
-        folder = hashlib.md5(json.dumps([{"md5": net, "relpath": "net.py"}]).encode()).hexdigest() + ".dir"
-        entries = {
-            "train": {
-                "cmd": "python -m stages.train",
-                "deps": [
-                    {"path": "data/faces.npy", "md5": "1" * 32},
-                    {"path": "stages/train", "md5": folder},
-                ],
-                "params": {"params.yaml": {"model": self.params["model"]}},
-                "outs": [{"path": "models/model.keras", "md5": "2" * 32}],
-            },
-            "evaluate": {
-                "cmd": "python -m stages.evaluate",
-                "deps": [
-                    {"path": "models/model.keras", "md5": "2" * 32},
-                    {"path": "stages/evaluate.py", "md5": self.md5("stages/evaluate.py")},
-                ],
-                "params": {"params.yaml": {"evaluate": self.params["evaluate"]}},
-                "outs": [
-                    {"path": path, "md5": self.md5(path)}
-                    for path in ("metrics/report.json", "plots/predictions.csv")
-                ],
-            },
-        }
-        ingest = {
-            "cmd": "python -m stages.ingest",
-            "outs": [{"path": "data/faces.npy", "md5": "1" * 32}],
-        }
-        self.write_yaml("dvc.lock", {"schema": "2.0", "stages": {"ingest": ingest, **entries}})
-
-    def md5(self, path: str) -> str:
-        """Fingerprint of a file of the project."""
-        return hashlib.md5((self.root / path).read_bytes()).hexdigest()
+        self.write("metrics/report.json", json.dumps(report))
+        self.write("metrics/metrics.json", json.dumps(headline(report)))
 
     def commit(self, message: str = "results") -> str:
         """Commit everything and give the commit."""

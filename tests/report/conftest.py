@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from tests.commands.gate_project import CLASSES, Project, faces
+from candid.report.run import PICTURES
+from tests.gate.project import CLASSES, Project, faces
 
 SETTINGS: dict[str, Any] = {
     "data": {"dataset": "sample", "path": "data/own", "parts": None, "classes": None, "image_size": 48}
@@ -51,8 +52,14 @@ def reported(root: Path) -> Project:
     }.items():
         project.write(f"metrics/{name}.json", json.dumps(value))
     project.write("plots/history.csv", HISTORY)
-    sheet = io.BytesIO()
-    Image.fromarray(np.arange(4000, dtype=np.uint8).reshape(50, 80)).save(sheet, "png")
-    (root / "plots/mistakes.png").write_bytes(sheet.getvalue())
+    for name in PICTURES:
+        Image.fromarray(np.full((50, 80), len(name), np.uint8)).save(root / f"plots/{name}.png")
     project.commit()
     return project
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("candid.gate.verdict.refuse_stale", lambda tree: None)
+    return reported(tmp_path)
