@@ -22,9 +22,9 @@ from scipy.sparse.csgraph import connected_components
 
 from candid.data.faces import class_order
 from candid.errors import CandidError
-from candid.evaluation.leaks import Leaks
+from candid.evaluation.predictions import Leaks
+from candid.evaluation.report import evaluate, headline
 from candid.evaluation.scores import Integers
-from candid.evaluation.summary import Predictions, headline, summarise
 from candid.gate.statistics import Pairs, label_numbers
 
 if TYPE_CHECKING:
@@ -214,14 +214,17 @@ def _equal(stated: Any, value: float) -> bool:
 
 def recompute(results: Results, table: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
     """What metrics/report.json and metrics/metrics.json must say, but for the bounds of intervals."""
-    probabilities = table[[f"p_{name}" for name in results.classes]].to_numpy(np.float64)
     known = [name in table for name in Leaks._fields]
-    leaks = [
-        table[name].eq("true").to_numpy() if name in table else np.zeros(len(table), np.bool_)
-        for name in Leaks._fields
-    ]
-    predictions = Predictions(results.classes, results.actual, probabilities, pd.factorize(table["group"])[0])
-    scores = summarise(predictions, Leaks(*leaks), resamples=1, seed=0)
+    columns = [f"p_{name}" for name in results.classes]
+    typed = pd.DataFrame(
+        {
+            "actual": table["actual"],
+            "group": pd.factorize(table["group"])[0],
+            **{name: table[name].eq("true") for name in Leaks._fields if name in table},
+            **{name: table[name].astype(float) for name in columns},
+        }
+    )
+    scores = evaluate(typed, resamples=1, seed=0)
     headlines = headline(scores)
     if not all(known):
         for values in (scores, headlines):
