@@ -9,11 +9,11 @@ from candid.backend import use_backend
 from candid.errors import CandidError
 from candid.evaluation.model_file import read_card
 from candid.files import md5, write_json, write_text
-from candid.gate.revisions import WorkingTree
+from candid.gate.results import Revision
 from candid.pretrained import measure, recipe
 from candid.pretrained.pack import pack
 from candid.pretrained.page import page, shipped
-from candid.report.runs import read_run
+from candid.report.run import read_run
 
 MODEL = "models/model.keras"
 
@@ -31,8 +31,8 @@ def make(model: Path, folder: Path, out: Path, commit: str | None = None) -> dic
         CandidError: no model, metrics of another one, or a packed file that is too large.
     """
     card = read_card(model)
-    run = read_run(WorkingTree(folder, str(folder)))
-    made = run.provenance or {}
+    run = read_run(Revision(folder, str(folder)))
+    made = run.counts.get("provenance", {})
     if (made.get("md5") or {}).get(MODEL) != md5(model):
         raise CandidError(f"{model}: {folder}/metrics are of another model; expected a run that has ended")
     command = recipe.command(folder, run.params, made.get("revision"))

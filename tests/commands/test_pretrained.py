@@ -27,8 +27,8 @@ from candid.pretrained import command, recipe
 from candid.pretrained import pack as packing
 from candid.pretrained.pack import MOST_BYTES, half, pack
 from candid.settings import read_yaml
-from tests.commands.gate_project import Project, faces
 from tests.commands.tiny_model import CLASSES, SIZE, write_data, write_tiny
+from tests.gate.project import Project, faces
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 ROOT = Path(__file__).resolve().parents[2]
