@@ -16,7 +16,7 @@ from candid.evaluation.model_file import check_classes, load_model_file, read_ca
 from candid.evaluation.params import EvaluateSettings, SplitSeen, TrainSeen
 from candid.evaluation.plots import read_history, write_plots
 from candid.evaluation.predict import check_input, predict
-from candid.evaluation.predictions import seen_before, test_faces, with_predictions
+from candid.evaluation.predictions import seen_before, tabulate_test_set, with_predictions
 from candid.evaluation.provenance import provenance
 from candid.evaluation.report import evaluate, headline
 from candid.files import write_csv, write_json
@@ -34,7 +34,7 @@ def main() -> None:
     images, splits = load_images(), read_splits()
     classes, card = class_order(splits["label"]), read_card(MODEL)
     check_classes(card, classes, MODEL)
-    test = test_faces(splits, read_faces(), read_kept(), images, seen_before(MODEL, images))
+    test = tabulate_test_set(splits, read_faces(), read_kept(), images, seen_before(MODEL, images))
     history = read_history("plots/history.csv")
 
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")  # the same probabilities on every run of one GPU too
@@ -57,7 +57,7 @@ def main() -> None:
                 "what faces it was trained on: their leaks are not counted",
                 file=sys.stderr,
             )
-    write_plots(table, report, images, history, card.best_epoch)
+    write_plots(table, report, images, history, card.best_epoch, splits)
     write_csv("plots/predictions.csv", table)
     # No output of DVC's: it names the git revision, and a hash in dvc.lock that changed with every commit
     # could not show that a run gave the same bits.

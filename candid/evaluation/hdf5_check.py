@@ -21,32 +21,34 @@ def check(content: bytes) -> None:
     """Raise ValueError, or whatever h5py stumbles over, unless the file is as Keras writes it."""
     objects = 0
 
-    def check_link(name: str, link: Any) -> None:
-        if not isinstance(link, h5py.HardLink):
-            raise ValueError(f"{name!r} is a link to another place")
+    def wrong_link(name: str, link: Any) -> str | None:
+        return None if isinstance(link, h5py.HardLink) else f"{name!r} is a link to another place"
 
-    def check_object(name: str, item: Any) -> None:
+    def wrong_object(name: str, item: Any) -> str | None:
         nonlocal objects
         objects += 1
         if objects > MAX_OBJECTS:
-            raise ValueError(f"more than {MAX_OBJECTS:,} entries")
+            return f"more than {MAX_OBJECTS:,} entries"
         dict(item.attrs)
         if isinstance(item, h5py.Group):
-            return
+            return None
         if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiu":
-            raise ValueError(f"{name!r} is no array of numbers")
+            return f"{name!r} is no array of numbers"
         layout = item.id.get_create_plist()
         plain = layout.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
         if not plain or layout.get_external_count() or layout.get_nfilters():
-            raise ValueError(f"{name!r} is chunked, packed, virtual or in another file")
+            return f"{name!r} is chunked, packed, virtual or in another file"
         if item.nbytes > len(content) or item.id.get_storage_size() != item.nbytes:
-            raise ValueError(f"{name!r} is of {item.nbytes:,} bytes, which the file does not hold")
+            return f"{name!r} is of {item.nbytes:,} bytes, which the file does not hold"
         item[()]
+        return None
 
     with h5py.File(io.BytesIO(content), "r") as file:
-        file.visititems_links(check_link)
-        check_object("/", file)
-        file.visititems(check_object)
+        problem = (
+            file.visititems_links(wrong_link) or wrong_object("/", file) or file.visititems(wrong_object)
+        )
+        if problem:
+            raise ValueError(problem)
 
 
 def limit(size: int) -> None:

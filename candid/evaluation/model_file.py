@@ -230,9 +230,9 @@ def _check_object(value: dict[str, Any], path: str | Path) -> None:
     ):
         _refuse(value, path)
     activation = value.get("activation")
-    if activation is not None and activation not in ACTIVATIONS:
+    if isinstance(activation, str) and activation not in ACTIVATIONS:
         raise CandidError(
-            f"{path}: activation {str(activation)[:100]!r}; expected one of {', '.join(ACTIVATIONS)}"
+            f"{path}: activation {activation[:100]!r}; expected one of {', '.join(ACTIVATIONS)}"
         )
     for key in ("lora_rank", "quantization_config", "function", "fn", "custom_objects"):
         if value.get(key) is not None:

@@ -13,6 +13,7 @@ import pandas as pd
 from PIL import Image
 from sklearn import metrics
 
+from candid.data.faces import PARTS, class_order
 from candid.errors import CandidError
 from candid.evaluation import scores
 from candid.evaluation.predictions import PREFIX, Images, Predictions, as_predictions
@@ -64,6 +65,7 @@ def write_plots(
     images: Images,
     history: pd.DataFrame,
     best_epoch: int | None,
+    splits: pd.DataFrame,
     folder: str | Path = "plots",
 ) -> None:
     """Draw the pictures and write roc.csv and calibration.csv.
@@ -74,6 +76,7 @@ def write_plots(
         images: all faces; the table's `id` are rows of it.
         history: plots/history.csv.
         best_epoch: whose weights the model has, as `history` counts; None: unknown.
+        splits: data/splits.csv.
         folder: where to write.
     """
     predictions, folder = as_predictions(table), Path(folder)
@@ -85,6 +88,7 @@ def write_plots(
         "roc": roc_picture(predictions, report),
         "reliability": reliability_picture(predictions, report),
         "curves": curves_picture(history, best_epoch),
+        "classes": classes_picture(splits),
     }.items():
         save_picture(folder / f"{name}.png", *picture)
     save_picture(folder / "mistakes.png", *mistakes_picture(predictions, faces, wrong), colors=None)
@@ -168,9 +172,7 @@ def confusion_picture(
 ) -> Picture:
     """Draw the confusion matrix: shares of the rows (recall), or of the columns (precision), with counts."""
     classes = predictions.classes
-    counts = metrics.confusion_matrix(
-        predictions.actual, predictions.predicted, labels=list(range(len(classes)))
-    )
+    counts = scores.confusion_matrix(predictions.actual, predictions.predicted, len(classes))
     totals = counts.sum(axis=0 if by_predicted else 1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
     side = min(max(5.2, 0.82 * len(classes) + 1.0), 18.0)
@@ -403,6 +405,36 @@ def _curves(axes: Axes, history: pd.DataFrame, name: str, best: pd.DataFrame) ->
     axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("epoch", color=MUTED)
     axes.legend(loc="best")
+
+
+def classes_picture(splits: pd.DataFrame) -> Picture:
+    """Draw the share of each class in the training, validation and test set, with the faces."""
+    classes = class_order(splits["label"])
+    faces = pd.crosstab(splits["label"], splits["part"]).reindex(classes, columns=list(PARTS), fill_value=0)
+    shares = (100 * faces / faces.sum().clip(lower=1)).to_numpy()
+    below = np.arange(len(classes)) * (len(PARTS) + 1)
+
+    def draw(figure: Figure) -> None:
+        title(
+            figure,
+            f"{len(splits):,} faces by class and set",
+            "Bars: share of the set's faces, with the count",
+        )
+        axes = figure.add_subplot()
+        for number, part in enumerate(PARTS):
+            label = f"{part}  {faces[part].sum():,}"
+            bars = axes.barh(below + number, shares[:, number], height=0.9, color=COLORS[number], label=label)
+            axes.bar_label(
+                bars, [f"{count:,}" for count in faces[part]], padding=3, fontsize=8.5, color=MUTED
+            )
+        axes.set_yticks(below + 1, [short(name) for name in classes])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.margins(x=0.08)
+        axes.set_xlabel("% of the set", color=MUTED)
+        axes.legend(loc="best")
+
+    return (7.4, 1.6 + 0.62 * len(classes)), draw
 
 
 def worst(predictions: Predictions) -> Integers:

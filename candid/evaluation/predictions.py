@@ -89,7 +89,7 @@ def as_predictions(table: pd.DataFrame) -> Predictions:
     classes = [name.removeprefix(PREFIX) for name in columns]
     if not classes or "actual" not in table or table.empty:
         raise CandidError(f"predictions: expected columns actual and {PREFIX}<class>, and at least one face")
-    actual = pd.Categorical(table["actual"], categories=classes).codes.astype(np.int64)
+    actual = pd.Index(classes).get_indexer(pd.Index(table["actual"])).astype(np.int64)
     if (actual < 0).any():
         name = table["actual"].iloc[int((actual < 0).argmax())]
         raise CandidError(f"predictions: class {name!r} has no column; expected one of {', '.join(columns)}")
@@ -97,6 +97,8 @@ def as_predictions(table: pd.DataFrame) -> Predictions:
         probabilities = table[columns].to_numpy(np.float64)
     except ValueError as error:
         raise CandidError(f"predictions: {error}; expected probabilities") from None
+    if not np.isfinite(probabilities).all():
+        raise CandidError("predictions: expected probabilities, each a number")
     nothing = np.zeros(len(table), bool)
     groups = table["group"].to_numpy(np.int64) if "group" in table else np.arange(len(table))
     masks = [
@@ -114,7 +116,7 @@ def as_predictions(table: pd.DataFrame) -> Predictions:
     return predictions
 
 
-def test_faces(
+def tabulate_test_set(
     splits: pd.DataFrame,
     faces: pd.DataFrame,
     kept: pd.DataFrame,

@@ -135,8 +135,9 @@ def _scores(predictions: Predictions, **options: Any) -> dict[str, Any]:
 def _log_loss(predictions: Predictions) -> float:
     with warnings.catch_warnings():  # written with 6 digits, they sum to 1 within 1e-5
         warnings.filterwarnings("ignore", "The y_prob values do not sum to one", UserWarning)
-        classes = range(len(predictions.classes))
-        return float(metrics.log_loss(predictions.actual, predictions.probabilities, labels=list(classes)))
+        classes, shares = range(max(2, len(predictions.classes))), predictions.probabilities
+        shares = np.pad(shares, ((0, 0), (0, len(classes) - shares.shape[1])))  # two at least are expected
+        return float(metrics.log_loss(predictions.actual, shares, labels=list(classes)))
 
 
 def _areas(predictions: Predictions) -> dict[str, float]:

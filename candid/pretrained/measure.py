@@ -12,7 +12,7 @@ import pandas as pd
 from candid.data.faces import class_order, load_images, read_faces, read_kept, read_splits
 from candid.evaluation.model_file import check_classes, load_model_file
 from candid.evaluation.predict import Images, check_input, predict
-from candid.evaluation.predictions import test_faces, with_predictions
+from candid.evaluation.predictions import tabulate_test_set, with_predictions
 from candid.evaluation.report import evaluate
 from candid.evaluation.scores import Floats
 
@@ -28,7 +28,7 @@ class TestPart:
     images: Images
     """All faces of the run."""
     faces: pd.DataFrame
-    """N rows, as test_faces gives them."""
+    """N rows, as tabulate_test_set gives them."""
     classes: list[str]
 
 
@@ -36,7 +36,7 @@ def read_test_part(data: Path) -> TestPart:
     """Read a run's folder `data`; CandidError where something is missing or doesn't belong together."""
     images, splits = load_images(data / "faces.npy"), read_splits(data / "splits.csv")
     kept = read_kept(data / "kept.csv")
-    faces = test_faces(splits, read_faces(data / "faces.csv"), kept, images)
+    faces = tabulate_test_set(splits, read_faces(data / "faces.csv"), kept, images)
     return TestPart(images, faces, class_order(splits["label"]))
 
 

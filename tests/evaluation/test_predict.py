@@ -1,4 +1,4 @@
-"""Test-time augmentation: which views there are, and that enlarging is bilinear to the last bit."""
+"""Views of a face, exact to the last bit, and outputs that are no probabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from candid.evaluation.predict import crop_size, enlarge, views
+from candid.errors import CandidError
+from candid.evaluation.predict import check_probabilities, crop_size, enlarge, predict, views
 
 FACES = np.random.default_rng(0).integers(0, 256, (3, 48, 48)).astype(np.uint8)
 
@@ -75,3 +76,24 @@ def test_enlarging_agrees_with_pillow_within_its_rounding():
     small = FACES[:, :40, :40]
     pillow = [np.asarray(Image.fromarray(face).resize((48, 48), Image.Resampling.BILINEAR)) for face in small]
     assert np.abs(enlarge(small, 48).astype(int) - np.array(pillow)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [[0.5, 0.4], [2.0, -1.0], [np.nan, 0.5], [np.inf, 0.0], [7.0, 3.0]],
+    ids=["sum", "negative", "nan", "inf", "raw"],
+)
+def test_outputs_that_are_no_probabilities_name_the_face(row):
+    with pytest.raises(CandidError, match="for face 9"):
+        check_probabilities(np.array([[0.5, 0.5], row]), np.array([4, 9]))
+
+
+def test_a_model_that_fails_at_work_ends_in_one_line():
+    class Failing:
+        input_shape = (None, 8, 8)
+
+        def predict_on_batch(self, batch: np.ndarray) -> np.ndarray:
+            raise RuntimeError("OOM when allocating\ntensor")
+
+    with pytest.raises(CandidError, match="a batch of 3 faces: OOM when allocating tensor"):
+        predict(Failing(), np.zeros((3, 8, 8), np.uint8), np.arange(3), "none")
