@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from candid.compare.pooled import draw
+from candid.compare.measured import draw
 from candid.errors import CandidError
 from candid.evaluation import scores
 from candid.evaluation.draw_curves import kept_epoch
@@ -59,7 +59,8 @@ class Run:
     @cached_property
     def f1_bounds(self) -> NDArray[np.float64]:
         """95 % interval of the F1 of each class, as candid.compare has it: K x 2; NaN where there is none."""
-        drawn = draw([self.results])
+        classes = {f"p_{name}": 0 for name in self.results.classes}
+        drawn = draw(self.results.faces.assign(**classes))
         found = (drawn.bounds(f"per_class.{name}.f1") for name in self.results.classes)
         return np.array([(np.nan, np.nan) if bounds is None else bounds for bounds in found])
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from candid.compare.pooled import draw
+from candid.compare.measured import draw
 from candid.errors import CandidError
 from candid.gate.revisions import WorkingTree
 from candid.report.command import main
@@ -116,7 +116,7 @@ def test_intervals_of_the_classes_are_those_that_compare_tells(project: Project)
     table.loc[(table["actual"] != "angry") & (table["predicted"] == "angry"), "predicted"] = "sad"
     project.results(table)
     run = read_run(WorkingTree(Path()))
-    drawn = draw([run.results])
+    drawn = draw(run.results.faces.assign(**{f"p_{name}": 0 for name in CLASSES}))
     assert run.f1_bounds.tolist() == [list(drawn.bounds(f"per_class.{name}.f1") or ()) for name in CLASSES]
     low, high = run.f1_bounds[CLASSES.index("angry")]
     assert low < 0.99
