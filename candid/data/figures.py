@@ -107,8 +107,7 @@ def hash_within(faces: Faces, rows: Window, columns: Window) -> Hashes:
 
     Args:
         faces: uint8, N x SIDE x SIDE.
-        rows, columns: where the part was in the picture, as fractions of its height and width from 0 to 1. What
-            is missing is filled with the part's edge.
+        rows, columns: where the part was in the picture. What is missing is filled with the part's edge.
     """
     return next(hash_within_each(faces, [rows], [columns]))[2]
 

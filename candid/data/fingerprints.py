@@ -1,7 +1,7 @@
 """Fingerprints of known sets: a set is known by its pixels, not by its counts.
 
 A fingerprint holds names, labels, parts and figures of some 1,000 faces of a genuine archive, and no picture.
-candid.data.alterations compares a copy with it. Made by
+candid.data.copies compares a copy with it. Made by
 
     python -m candid.data.fingerprints ARCHIVE --dataset fer2013 --out candid/data/fingerprints/fer2013.csv
 """
@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from candid.data.figures import (
+    MIRROR_BITS,
     PERCENTILES,
     SIDE,
     Faces,
     Figures,
+    Hashes,
     distance_bits,
     hash_images,
     measure,
@@ -49,8 +51,8 @@ MAX_PROBES = 1000
 MIN_PROBES = 8
 """Of each class in each part, where there are as many."""
 SAME_BITS = 10
-"""Hashes of one face, altered in tone or not, differ by at most this many bits as a rule, and no other face of
-the set comes as near to a probe. Harmless re-encodings change up to 4."""
+"""Two hashes of a face, altered in tone or not, differ by at most this many bits as a rule (re-encoded: by up
+to 4), and no other face of the set comes as near to a probe."""
 MIN_SPREAD = 8
 """Grey levels between the 5 % and the 95 % quantile of a probe: the hash of a flatter face is noise."""
 COLUMNS = (
@@ -101,7 +103,8 @@ def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = No
 
     The probes are chosen by a hash of their names, as many of each class in each part as its share of the set
     (at least MIN_PROBES). Left out are names that occur twice, flat faces, and, in a set of over MAX_PROBES
-    faces, those of which another face is a near-duplicate: they could be taken for a renamed file.
+    faces, those of which another face is a near-duplicate or its mirror image: that would look like a renamed
+    file.
 
     Args:
         dataset: the name in the catalogue.
@@ -178,7 +181,9 @@ def read_fingerprint(path: str | Path) -> Fingerprint:
         return Fingerprint(
             str(head["dataset"]),
             int(head["faces"]),
-            *(tuple(row[column] for row in rows) for column in ("name", "label", "part")),
+            tuple(row["name"] for row in rows),
+            tuple(row["label"] for row in rows),
+            tuple(row["part"] for row in rows),
             np.array([_size(row["size"] or usual) for row in rows], np.int64).reshape(-1, 2),
             Figures(
                 np.array([int(row["hash"], 16) for row in rows], np.uint64),
@@ -234,9 +239,17 @@ def _choose(images: ImageSet) -> list[int]:
         quota = max(MIN_PROBES, round(share * len(members)))
         candidates = [i for i in members[: 4 * quota] if _spread(images, i) >= MIN_SPREAD]
         if share < 1:
-            candidates = [i for i in candidates if (distance_bits(hashes, hashes[i]) <= SAME_BITS).sum() == 1]
+            candidates = [i for i in candidates if not _has_twin(hashes, i)]
         chosen += candidates[:quota]
     return sorted(chosen, key=lambda i: names[i])
+
+
+def _has_twin(hashes: Hashes, i: int) -> bool:
+    """Has another face the hash of face i, or that of its mirror image, or nearly?"""
+    near = (distance_bits(hashes, hashes[i]) <= SAME_BITS) | (
+        distance_bits(hashes, hashes[i] ^ MIRROR_BITS) <= SAME_BITS
+    )
+    return bool(np.delete(near, i).any())
 
 
 def _spread(images: ImageSet, i: int) -> float:
