@@ -58,8 +58,8 @@ MIN_PILE, MIN_EQUALISED_PILE = 0.08, 0.1
 MAX_SEARCHED = 250
 """Faces on which the window of a cut is searched."""
 MAX_BLURRED, MIN_SHARPENED = 0.4, 1.8
-"""Ratio of fine to coarse gradient energy, by that published. Bilinear enlarging and back leaves 0.5 on average
-and less than 0.4 on 1.5 % of the faces of FER2013, a blur with a standard deviation of 1 pixel 0.36."""
+"""Ratio of fine to coarse gradient energy, by that published. Bilinear enlarging and back leaves 0.5 on
+average and less than 0.4 on 1.5 % of the faces of FER2013, a blur with a standard deviation of 1 pixel 0.36."""
 
 
 @dataclass(frozen=True)

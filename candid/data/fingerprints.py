@@ -13,6 +13,7 @@ import csv
 import hashlib
 import io
 import json
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from candid.data.figures import (
 from stages.catalogue import find_dataset, read_catalogue
 from stages.errors import CandidError, run
 from stages.files import write_text
-from stages.ingest.decode import decode_chunk, open_picture
+from stages.ingest.decode import FORMATS, decode, decode_chunk
 from stages.ingest.readers import READERS
 from stages.ingest.records import Record, Wanted
 
@@ -129,19 +130,24 @@ def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = No
 
 
 def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[np.int64]]:
-    """Some faces as grey of SIDE x SIDE, and width and height of their files (0: not known)."""
-    faces = np.empty((len(chosen), SIDE, SIDE), np.uint8)
+    """Some faces as grey of SIDE x SIDE, and width and height of their files (0: not known).
+
+    Files are decoded only where ingest decoded them to another size or to colour.
+    """
+    decoded = images.images.shape[1:] == (SIDE, SIDE)
+    faces = images.images[list(chosen)] if decoded else np.empty((len(chosen), SIDE, SIDE), np.uint8)
     sizes = np.zeros((len(chosen), 2), np.int64)
-    for row, i in enumerate(chosen):
-        if images.read is None:
-            faces[row] = shrink(images.images, slice(i, i + 1))[0]
-            continue
-        picture = open_picture(images.read(i))
-        sizes[row] = picture.size
-        picture = picture if picture.mode == "L" else picture.convert("L")
-        if picture.size != (SIDE, SIDE):
-            picture = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-        faces[row] = np.asarray(picture)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about odd metadata
+        for row, i in enumerate(chosen):
+            data = images.read(i) if images.read is not None else None
+            if data is not None:
+                with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+                    sizes[row] = picture.size
+            if not decoded and data is not None:
+                faces[row] = decode(data, SIDE, "grey")
+            elif not decoded:
+                faces[row] = shrink(images.images, slice(i, i + 1))[0]
     return faces, sizes
 
 
