@@ -17,7 +17,7 @@ PIPELINE = read_yaml(ROOT / "dvc.yaml")
 PARAMS = read_yaml(ROOT / "params.yaml")
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 HEAVY = {"tensorflow", "keras", "keras_hub", "jax", "torch"}
-WORDING = {"candid/errors.py"}
+WORDING = {"candid/errors.py", "candid/text.py", "candid/html.py"}
 """Modules that decide what is printed, never what is written."""
 BESIDE = {"candid/data/catalogue.py": "candid/data/catalogue.yaml"}
 """Data files that a module reads from its own folder."""
