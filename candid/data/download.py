@@ -26,6 +26,7 @@ from candid.files import writing
 from candid.text import clean
 
 MIRROR = "CANDID_MIRROR"
+SCHEME = "https://"
 TIMEOUT_SECONDS = 30
 MAX_DOWNLOAD_BYTES = 8 << 30
 """Where neither the catalogue nor the server says how long a file is."""
@@ -139,37 +140,35 @@ def contents_digest(files: Files) -> str:
     a zero byte, and the SHA-256 of its bytes.
     """
     digest = hashlib.sha256()
-    for name, full in _published_names(files).items():
-        with files.stream(full) as file:
+    names = _published_names(files)
+    root = sum(len(folder) + 1 for folder in _enclosing_folders(names))
+    for name in names:
+        with files.stream(name) as file:
             inner = hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
-        digest.update(name.encode() + b"\0" + inner)
+        digest.update(name[root:].encode() + b"\0" + inner)
     return digest.hexdigest()
 
 
-def checksums(files: Files) -> dict[str, str]:
-    """CRC-32 in hexadecimal of each file, by its name without the enclosing folder; of EXTRAS none.
-
-    What MEMBERS holds of an archive with known contents, one line `checksum name` a file.
-    """
-    found = {}
-    for name, full in _published_names(files).items():
-        with files.stream(full) as file:
-            crc = 0
-            while block := file.read(1 << 20):
-                crc = zlib.crc32(block, crc)
-        found[name] = f"{crc:08x}"
-    return found
+def checksum(files: Files, name: str) -> str:
+    """CRC-32 of a file in hexadecimal, as MEMBERS has it."""
+    crc = 0
+    with files.stream(name) as file:
+        while block := file.read(1 << 20):
+            crc = zlib.crc32(block, crc)
+    return f"{crc:08x}"
 
 
-def _published_names(files: Files) -> dict[str, str]:
-    """Name without the enclosing folder -> name in the archive, sorted."""
-    names = sorted(name for name in (*files.names, *files.clutter) if not EXTRAS.search(name))
-    root = 0
+def _published_names(files: Files) -> list[str]:
+    return sorted(name for name in (*files.names, *files.clutter) if not EXTRAS.search(name))
+
+
+def _enclosing_folders(names: list[str]) -> list[str]:
+    folders: list[str] = []
     for levels in zip(*(name.split("/")[:-1] for name in names), strict=False):
         if len(set(levels)) > 1:
             break
-        root += len(levels[0]) + 1
-    return {name[root:]: name for name in names}
+        folders.append(levels[0])
+    return folders
 
 
 def _difference(files: Files, archive: Archive) -> str:
@@ -179,11 +178,18 @@ def _difference(files: Files, archive: Archive) -> str:
         return "other files than published"
     lines = gzip.decompress(path.read_bytes()).decode().splitlines()
     published = {name: crc for crc, name in (line.split(" ", 1) for line in lines)}
-    here = checksums(files)
+    whole = _published_names(files)
+    folders = _enclosing_folders([*published])
+    ways = [
+        {"/".join([*folders, *name.split("/")[depth:]]): name for name in whole}
+        for depth in range(len(_enclosing_folders(whole)) + 1)
+    ]
+    here = max(ways, key=lambda way: len(way.keys() & published.keys()))
+    common = here.keys() & published.keys()
     kinds = {
         "missing": published.keys() - here.keys(),
         "extra": here.keys() - published.keys(),
-        "different": {name for name in here.keys() & published.keys() if here[name] != published[name]},
+        "different": {name for name in common if checksum(files, here[name]) != published[name]},
     }
     shown = []
     for kind, names in kinds.items():
@@ -260,7 +266,7 @@ def _from_url(url: str, archive: Archive, raw: Path, mirror: Path | None) -> str
     raw.mkdir(parents=True, exist_ok=True)
     name = f".{archive.name}.part"
     try:
-        if not url.startswith("https://"):
+        if not url.startswith(SCHEME):
             raise CandidError("expected an https address")
         pooch.retrieve(url, None, name, raw, downloader=downloader)
         checked = check(raw / name, archive, url)
@@ -277,12 +283,16 @@ def _from_url(url: str, archive: Archive, raw: Path, mirror: Path | None) -> str
 
 def _keep_to_bounds(response: Any, **_options: Any) -> None:
     """Refuse a redirect out of HTTPS, and more bytes than MAX_DOWNLOAD_BYTES, announced or not."""
-    target = urljoin(response.url, response.headers.get("Location", ""))
-    if response.is_redirect and not target.startswith("https://"):
-        raise CandidError(f"redirects to {clean(target)}; expected an https address")
     announced = response.headers.get("Content-Length", "0")
-    if announced.isdecimal() and int(announced) > MAX_DOWNLOAD_BYTES:
-        raise CandidError(f"{int(announced):,} bytes; at most {MAX_DOWNLOAD_BYTES:,} are fetched")
+    fault = ""
+    if response.is_redirect and not _is_allowed(response.url, response.headers["Location"]):
+        fault = f"redirects to {clean(response.headers['Location'])}; expected an https address"
+    elif announced.isdecimal() and int(announced) > MAX_DOWNLOAD_BYTES:
+        fault = f"{int(announced):,} bytes; at most {MAX_DOWNLOAD_BYTES:,} are fetched"
+    if fault or response.status_code >= 400:
+        response.close()
+    if fault:
+        raise CandidError(fault)
     blocks = response.iter_content
 
     def bounded(chunk_size: int) -> Iterator[bytes]:
@@ -290,10 +300,18 @@ def _keep_to_bounds(response: Any, **_options: Any) -> None:
         for block in blocks(chunk_size=chunk_size):
             received += len(block)
             if received > MAX_DOWNLOAD_BYTES:
+                response.close()
                 raise CandidError(f"more than {MAX_DOWNLOAD_BYTES:,} bytes, and no end in sight")
             yield block
 
     response.iter_content = bounded
+
+
+def _is_allowed(url: str, location: str) -> bool:
+    try:
+        return urljoin(url, location).startswith(SCHEME)
+    except ValueError:  # no address at all
+        return False
 
 
 def _by_hand(archive: Archive, mirror: Path | None) -> str:

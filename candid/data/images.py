@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -132,9 +133,11 @@ def open_picture(data: bytes, budget: PixelBudget | None = None) -> Image.Image:
 def opened(data: bytes) -> Iterator[Image.Image]:
     """Open a picture whose header keeps to the bounds; what decoding raises becomes an UnreadableError."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_header(image, data)
-            yield image
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, about odd metadata
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _check_header(image, data)
+                yield image
     except (UnreadableError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -178,9 +181,9 @@ def content_digest(data: bytes) -> bytes:
         turn = _turn(image)
         while True:
             room -= image.width * image.height
+            whole = room >= 0 and not _has_deep_colors(image)
             try:
                 image.load()
-                whole = room >= 0 and not _has_deep_colors(image)
             except Exception:
                 if number == 0:
                     raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -122,24 +121,22 @@ def assemble(
     rejected: list[tuple[str, Rejected]] = []
     skipped: list[tuple[str, Skipped]] = []
     budget = PixelBudget(file_bytes)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, about odd metadata
-        for dataset, item in items:
-            if isinstance(item, Rejected):
-                rejected.append((dataset, item))
-            elif isinstance(item, Skipped):
-                skipped.append((dataset, item))
-            else:
-                try:
-                    if isinstance(item.data, bytes):
-                        images.append(decode(item.data, size, color, budget))
-                    else:
-                        images.append(decode_row(item.data, size, color))
-                except UnreadableError as error:
-                    rejected.append((dataset, Rejected(item.source, str(error), item.label)))
-                    continue
-                rows.append(Row(item.label, item.source, dataset, item.part, item.subject, item.sequence))
-                votes.append(item.votes)
+    for dataset, item in items:
+        if isinstance(item, Rejected):
+            rejected.append((dataset, item))
+        elif isinstance(item, Skipped):
+            skipped.append((dataset, item))
+        else:
+            try:
+                if isinstance(item.data, bytes):
+                    images.append(decode(item.data, size, color, budget))
+                else:
+                    images.append(decode_row(item.data, size, color))
+            except UnreadableError as error:
+                rejected.append((dataset, Rejected(item.source, str(error), item.label)))
+                continue
+            rows.append(Row(item.label, item.source, dataset, item.part, item.subject, item.sequence))
+            votes.append(item.votes)
     shape = (0, size, size) if color == "grey" else (0, size, size, 3)
     return Ingested(np.stack(images) if images else np.empty(shape, np.uint8), rows, votes, rejected, skipped)
 

@@ -236,7 +236,7 @@ class Augment(Section):
     saturation: Jitter
     """Has no effect on grey faces."""
     erasing: Erasing
-    crop: Annotated[Crop, ByName] | None
+    crop: Crop | None
     """Last of the geometric changes; the net then takes faces of its size."""
 
 

@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 
 from candid.data.faces import load_images, read_faces
-from candid.data.ingest.faces_file import FacesFile
 from candid.errors import run
 from stages.ingest import main
 from tests.data.made import encoded, face, one_line, pixels, write_params, zipped
 
-OUTPUTS = ("data/faces.npy", "data/faces.csv", "data/rejected.csv", "data/planted.csv", "metrics/ingest.json")
+OUTPUTS = [
+    *("data/faces.npy", "data/faces.csv", "data/rejected.csv", "data/planted.csv", "data/votes.csv"),
+    "metrics/ingest.json",
+]
 
 
 def ck48(folder, extra=None):
@@ -24,13 +26,12 @@ def ck48(folder, extra=None):
 
 
 def test_the_stage_writes_its_outputs_and_again_the_same(run_stage, tmp_path):
-    ck48(
-        tmp_path,
-        {"CK+48/notes/S002_001_00000001.txt": b"text", "CK+48/sadness/S002_002_00000001.png": b"x"},
-    )
+    extra = {"CK+48/notes/S002_001_00000001.txt": b"text", "CK+48/happy/S002_002_00000001.png": b"x"}
+    ck48(tmp_path, extra)
     write_params(tmp_path, dataset="ck48", max_rejected_share=0.25)
     first = run_stage("stages.ingest", PYTHONHASHSEED="1", TZ="Asia/Tokyo", LC_ALL="C")
     assert (first.returncode, first.stderr) == (0, "")
+    assert "classes: happy 3" in first.stdout
     before = {name: (tmp_path / name).read_bytes() for name in OUTPUTS}
     run_stage("stages.ingest", PYTHONHASHSEED="2", TZ="America/Lima", LC_ALL="C.UTF-8")
     assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == before
@@ -38,21 +39,17 @@ def test_the_stage_writes_its_outputs_and_again_the_same(run_stage, tmp_path):
     assert table["subject"].tolist() == ["ck48:S001"] * 3
     assert np.array_equal(load_images(tmp_path / "data/faces.npy")[1], pixels(1))
     rejected = pd.read_csv(tmp_path / "data/rejected.csv")
-    assert rejected.values.tolist() == [
-        ["CK+48/sadness/S002_002_00000001.png", "no picture in a known format"]
-    ]
-    told = json.loads((tmp_path / "metrics/ingest.json").read_text())
-    assert (told["faces"], told["rejected"], told["skipped"]) == (3, 1, 1)
+    assert rejected.values.tolist() == [["CK+48/happy/S002_002_00000001.png", "no picture in a known format"]]
+    counted = json.loads((tmp_path / "metrics/ingest.json").read_text())
+    assert (counted["faces"], counted["rejected"], counted["skipped"]) == (3, 1, 1)
 
 
 def test_a_union_is_read_in_the_order_of_the_catalogue(run_stage, tmp_path):
     zipped(tmp_path / "data/raw/fer2013.zip", {"train/sad/Training_1.jpg": face(1)})
     colour = encoded(pixels(2, 100, 90, 3), "JPEG")
-    legend = b"user.id,image,emotion\n1,a.jpg,HAPPINESS\n1,b.jpg,contempt\n"
-    zipped(
-        tmp_path / "data/raw/muxspace.zip",
-        {"images/a.jpg": colour, "images/b.jpg": colour, "data/legend.csv": legend},
-    )
+    legend = b"user.id,image,emotion\n1,a.jpg,HAPPINESS\n1,b.jpg,contempt\n1,c.jpg,sadness\n"
+    pictures = dict.fromkeys(["images/a.jpg", "images/b.jpg", "images/c.jpg"], colour)
+    zipped(tmp_path / "data/raw/muxspace.zip", {**pictures, "data/legend.csv": legend})
     write_params(tmp_path, dataset="fergit", image_size=32, color="rgb")
     assert run_stage("stages.ingest").returncode == 0
     table = read_faces(tmp_path / "data/faces.csv")
@@ -67,8 +64,8 @@ def test_a_table_with_bad_rows_is_read_and_they_are_counted(run_stage, tmp_path)
     good = " ".join(map(str, pixels(1).ravel().tolist()))
     rows = [
         f"3,{good},Training",
-        "4,1 2 3,Training",
-        f"5,{good[:-4]} 300,PublicTest",
+        "3,1 2 3,Training",
+        f"6,{good[:-4]} 300,PublicTest",
         f"6,{good},PrivateTest",
     ]
     (tmp_path / "data/raw").mkdir(parents=True)
@@ -87,23 +84,16 @@ def test_a_table_with_bad_rows_is_read_and_they_are_counted(run_stage, tmp_path)
         ({"CK+48/happy/bad.png": b"x"}, ["1 of 4 files (25.00%)", "data/rejected.csv lists them"]),
     ],
 )
-def test_bad_input_ends_in_one_line_that_says_how_results_come_back(run_stage, tmp_path, extra, words):
-    ck48(tmp_path, extra)
-    write_params(tmp_path, dataset="ck48")
-    one_line(run_stage("stages.ingest"), "candid ingest: ", "dvc checkout", *words)
-    assert not (tmp_path / "data/faces.npy").exists()
-    assert not list((tmp_path / "data").glob(".faces*"))
-    assert not (tmp_path.parent / "out.png").exists()
-
-
-def test_a_failed_run_leaves_the_earlier_array(run_stage, tmp_path):
+def test_bad_input_ends_in_one_line_and_leaves_what_was_there(run_stage, tmp_path, extra, words):
     ck48(tmp_path)
     write_params(tmp_path, dataset="ck48")
     run_stage("stages.ingest")
     before = (tmp_path / "data/faces.npy").read_bytes()
-    ck48(tmp_path, {"CK+48/happy/bad.png": b"x"})
-    one_line(run_stage("stages.ingest"), "bad.png")
+    ck48(tmp_path, extra)
+    one_line(run_stage("stages.ingest"), "candid ingest: ", "dvc checkout", *words)
     assert (tmp_path / "data/faces.npy").read_bytes() == before
+    assert not list((tmp_path / "data").glob(".faces*"))
+    assert not (tmp_path.parent / "out.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -146,14 +136,14 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, monke
     ck48(tmp_path)
     write_params(tmp_path, dataset="ck48")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(FacesFile, "append", full)
+    monkeypatch.setattr("stages.ingest.np.save", full)
     with pytest.raises(SystemExit) as ended:
         run("ingest", main)
     assert ended.value.code == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "No space left on device" in line
     assert "dvc checkout" in line
-    assert list((tmp_path / "data").iterdir()) == [tmp_path / "data/raw"]
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"raw", "rejected.csv"}
 
 
 def full(*_):
