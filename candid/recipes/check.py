@@ -14,9 +14,8 @@ from candid.evaluation.params import EvaluateSettings
 from candid.recipes.nets import nets
 from candid.recipes.recipe import Overrides
 from candid.settings import Section, check
-from candid.splits.class_weights_params import ClassWeightsSettings
-from candid.splits.params import SplitSettings
-from candid.training.params import ModelSettings, TrainSettings
+from candid.splits.params import ClassWeightsSettings, SplitSettings
+from candid.training.settings import ModelSettings, TrainSettings
 
 SECTIONS: dict[str, type[Section]] = {
     "data": DataSettings,

@@ -1,16 +1,20 @@
-"""Writing a trained net as a .keras file whose bytes follow from its weights alone."""
+"""Writing a net as a .keras file whose bytes follow from its weights alone, and starting from such a file."""
 
 from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import keras
+
+from candid.errors import CandidError
 from candid.files import writing
-from candid.training.lineage import ABOUT
+from candid.training.lineage import ABOUT, read_about
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip entry can carry
 
@@ -65,3 +69,77 @@ def _entry(name: str) -> zipfile.ZipInfo:
     entry.external_attr = 0o644 << 16
     entry.create_system = 3  # as on Unix, whatever this machine is
     return entry
+
+
+class InitialWeights(NamedTuple):
+    """Where the weights come from that a training starts with."""
+
+    preset: str | None
+    """imagenet, or a folder with a keras-hub preset: weights of the body."""
+    model: Path | None
+    """An earlier model of train."""
+    files: list[Path]
+    """All files that are read for it."""
+
+
+def initial_weights(weights: str | None) -> InitialWeights:
+    """Say what `model.weights` names. CandidError: nothing is there."""
+    if weights is None or weights == "imagenet":
+        return InitialWeights(weights, None, [])
+    path = Path(weights)
+    if path.is_dir():
+        return InitialWeights(weights, None, sorted(file for file in path.rglob("*") if file.is_file()))
+    if path.is_file():
+        return InitialWeights(None, path, [path])
+    raise CandidError(
+        f"params.yaml: model.weights = {weights!r}: no such file; expected null, imagenet, a .keras file "
+        "or a folder with a keras-hub preset"
+    )
+
+
+def start_from(net: Any, path: str | Path, classes: list[str]) -> None:
+    """Copy the weights of a .keras file into `net`; with other classes, all but those of the last layer.
+
+    Args:
+        net: freshly built.
+        path: a file written by train, of the same net and settings.
+        classes: the outputs of `net`, in order.
+
+    Raises:
+        CandidError: the file is missing, is no model, or a weight has another shape.
+    """
+    earlier, earlier_classes = _load(path)
+    head = [id(weight) for weight in _last_layer(net).weights] if earlier_classes != classes else []
+    if len(earlier.weights) != len(net.weights):
+        raise CandidError(
+            f"{path}: {len(earlier.weights)} weights, but the net has {len(net.weights)}: "
+            "expected a model of the same model.arch"
+        )
+    for old, new in zip(earlier.weights, net.weights, strict=True):
+        if id(new) in head:
+            continue
+        if tuple(old.shape) != tuple(new.shape):
+            raise CandidError(
+                f"{path}: {old.path} has shape {tuple(old.shape)}, the net's is {tuple(new.shape)}: "
+                "expected a model of the same model.arch and data.image_size"
+            )
+        new.assign(old)
+
+
+def _load(path: str | Path) -> tuple[Any, list[str]]:
+    try:
+        classes = list(read_about(path)["classes"])
+    except (KeyError, TypeError):
+        raise CandidError(f"{path}: no candid.json in it; expected a model.keras written by train") from None
+    except Exception as error:  # zipfile has a dozen kinds for what is no zip archive, cut, or encrypted
+        raise CandidError(f"{path}: not a Keras model: {error}") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns where weights stay as drawn
+            return keras.saving.load_model(path, compile=False, safe_mode=True), classes
+    except Exception as error:  # Keras raises whatever the layer at fault does
+        raise CandidError(f"{path}: not a Keras model: {str(error)[:200]}") from None
+
+
+def _last_layer(net: Any) -> Any:
+    return next(layer for layer in reversed(net.layers) if layer.weights)

@@ -18,8 +18,7 @@ from candid.data.catalogue import find_dataset, read_catalogue
 from candid.recipes import Published, Recipe, Run, list_recipes, load_recipe
 from candid.recipes.check import flat
 from candid.settings import check, read_yaml
-from candid.splits.params import SplitSettings
-from candid.splits.protocols import split_faces
+from candid.splits.params import SplitSettings, split_faces
 from tests.conftest import REPOSITORY as ROOT
 
 PARAMS = read_yaml(ROOT / "params.yaml")

@@ -9,8 +9,8 @@ from candid.data.faces import load_images, read_splits
 from candid.data.ingest import pool
 from candid.files import read_json
 from candid.settings import read_section
-from candid.training.inputs import training_set
-from candid.training.params import ModelSettings, TrainSettings
+from candid.training.data import training_set
+from candid.training.settings import ModelSettings, TrainSettings
 from stages.ingest import main as ingest
 
 
