@@ -414,6 +414,8 @@ def behind(of: Measured, quote: Quote = clean) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_value(inner)}" for key, inner in value.items()) + "}"
     return "null" if value is None else str(value)
 
 

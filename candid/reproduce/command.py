@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 
 from candid.compare.results import read_experiments
 from candid.compare.table import choose
-from candid.data.catalogue import read_catalogue
 from candid.errors import CandidError
 from candid.recipes import Recipe, list_recipes, load_recipe
 from candid.reproduce.plan import Planned, Request, plan, read_changes
@@ -44,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.scratch,
     )
     experiments = read_experiments(PARAMS.parent, recipe, [run.name for run in request.runs])
-    planned = plan(recipe, request, read_yaml(PARAMS), read_catalogue(), experiments)
+    planned = plan(recipe, request, read_yaml(PARAMS), experiments)
     for one in planned:
         if one.done:
             print(f"done      {one.name} ({one.done[:7]})")

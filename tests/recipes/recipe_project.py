@@ -78,8 +78,8 @@ runs:
     about: ImageNet weights, frozen first
     settings:
       model: {arch: resnet18, weights: imagenet}
-      train: {epochs: 10, freeze_epochs: 5}
-    without_imagenet: {model.weights: null, train.freeze_epochs: 0}
+      train: {epochs: 10, freeze: {epochs: 5, thaw_learning_rate: 0.0001}}
+    without_imagenet: {model.weights: null, train.freeze: null}
     published:
       - {source: Table 5, metric: accuracy, value: 0.86}
 notes:
