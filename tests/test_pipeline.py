@@ -18,7 +18,7 @@ PARAMS = read_yaml(ROOT / "params.yaml")
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 HEAVY = {"tensorflow", "keras", "keras_hub", "jax", "torch"}
 WORDING = {"candid/errors.py", "candid/text.py", "candid/html.py", "candid/sections.py"}
-"""Modules that decide what is printed or refused, not what is written; what they alone import does not count."""
+"""Modules that decide what is printed or refused, not what is written; what they import counts no more."""
 BESIDE = {"candid/data/catalogue.py": "candid/data/catalogue.yaml"}
 """Data files that a module reads from its own folder."""
 

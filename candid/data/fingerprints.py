@@ -22,6 +22,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from stages.catalogue import find_dataset, read_catalogue
+from stages.errors import CandidError, run
+from stages.files import write_text
+from stages.ingest.decode import FORMATS, decode, decode_chunk
+from stages.ingest.readers import READERS
+from stages.ingest.records import Record, Wanted
 
 from candid.data.figures import (
     MIRROR_BITS,
@@ -35,12 +41,6 @@ from candid.data.figures import (
     measure,
     shrink,
 )
-from stages.catalogue import find_dataset, read_catalogue
-from stages.errors import CandidError, run
-from stages.files import write_text
-from stages.ingest.decode import FORMATS, decode, decode_chunk
-from stages.ingest.readers import READERS
-from stages.ingest.records import Record, Wanted
 
 FOLDER = Path(__file__).with_suffix("")
 """Holds <dataset>.csv of each known set."""

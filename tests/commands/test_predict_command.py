@@ -15,11 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from candid.audit.sources import open_source
+from candid.data.ingest.decode import decode
 from PIL import Image
 
-from candid.audit.sources import open_source
 from candid.backend import use_backend
-from candid.data.ingest.decode import decode
 from candid.errors import CandidError, run
 from candid.evaluation.model_file import load_model_file
 from candid.evaluation.predict import predict

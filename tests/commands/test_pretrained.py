@@ -11,14 +11,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from candid.data.ingest.decode import decode_chunk
+from candid.data.ingest.folders import read_folders
+from candid.data.ingest.records import Record, Wanted
 from sklearn.metrics import f1_score
 
 from candid.backend import use_backend
 from candid.data.catalogue import read_catalogue
 from candid.data.faces import LABELS
-from candid.data.ingest.decode import decode_chunk
-from candid.data.ingest.folders import read_folders
-from candid.data.ingest.records import Record, Wanted
 from candid.errors import CandidError
 from candid.evaluation.model_file import load_model_file, read_card
 from candid.evaluation.predict import Images, predict
