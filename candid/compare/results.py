@@ -137,7 +137,7 @@ class Measured:
     faces: int
     """Test faces of the experiments that count."""
     leaked: int
-    """Those of them with a related image in training or validation."""
+    """Those of them with a related image in training."""
     scores: dict[str, Score]
     confusion: dict[str, Any] | None
     """`classes` and `counts` (rows actual), summed over folds and repetitions; None: unknown."""

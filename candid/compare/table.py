@@ -115,8 +115,8 @@ def compare(
 
     Returns:
         Columns run, metric, published, source, then for measured (the paper's protocol) and leak_free: the
-        value, _low and _high (95 %), _faces (test faces) and _leaked (those with a related image in training
-        or validation). Shares are fractions; NaN where there is no number.
+        value, _low and _high (95 %), _faces (test faces) and _leaked (with a related image in training).
+        Shares are fractions; NaN where there is no number.
 
     Raises:
         CandidError: no such recipe or folder, or no git repository.

@@ -131,7 +131,14 @@ def report(table: pd.DataFrame) -> dict[str, Any]:
     macro = {"f1": scores["macro avg"]["f1-score"], "auc": 0.875}
     accuracy = scores["accuracy"]
     interval = {"accuracy_low": accuracy - 0.0411, "accuracy_high": accuracy + 0.0411}
-    return {"accuracy": accuracy, **interval, "faces": len(table), "macro": macro, "per_class": named}
+    return {
+        "accuracy": accuracy,
+        **interval,
+        "faces": len(table),
+        "leaked_test_faces": int((table["leaked"] == "true").sum()),
+        "macro": macro,
+        "per_class": named,
+    }
 
 
 @dataclass
