@@ -191,8 +191,8 @@ def _pack(bits: NDArray[np.bool_]) -> Hashes:
 
 def _histograms(faces: Faces) -> NDArray[np.int64]:
     """How often each of the 256 grey levels is in each face."""
-    cells = faces.reshape(len(faces), -1) + 256 * np.arange(len(faces))[:, None]
-    return np.bincount(cells.ravel(), minlength=256 * len(faces)).reshape(-1, 256)
+    cells = faces.reshape(len(faces), SIDE * SIDE) + 256 * np.arange(len(faces))[:, None]
+    return np.bincount(cells.ravel(), minlength=256 * len(faces)).reshape(len(faces), 256)
 
 
 def _gradient_energy(faces: NDArray[Any]) -> NDArray[np.float64]:
