@@ -92,8 +92,9 @@ def count_alterations(masks: Mapping[str, Mask]) -> dict[str, int]:
     for family in (TONE, GEOMETRY):
         most = max(counts[kind] for kind in family)
         counts |= {kind: 0 for kind in family if counts[kind] < MIN_FAMILY_SHARE * most}
-    # a cut face that passes for entire has other levels because a part is missing
-    counts |= {kind: 0 for kind in (*TONE, *SHARPNESS) if counts[kind] < MIN_FAMILY_SHARE * counts[CUT]}
+    # a cut face that passes for entire has other levels and fewer pixels because a part is missing
+    for kind in (*TONE, *SHARPNESS, "reduced"):
+        counts[kind] *= counts[kind] >= MIN_FAMILY_SHARE * counts[CUT]
     return {kind: count if count >= least else 0 for kind, count in counts.items()}
 
 
@@ -229,9 +230,9 @@ def _least(compared: int) -> int:
 
 
 def _strips() -> list[Window]:
-    """The parts of a side that are tried: all of it, and shares from its start, its middle and its end."""
-    starts = [(share, at) for share in (0.96, 0.9, 0.8, 0.7, 0.6, 0.5) for at in (0.0, 0.5, 1.0)]
-    return [(0.0, 1.0), *((at * (1 - share), at * (1 - share) + share) for share, at in starts)]
+    """The parts of a side that are tried: all of it, and shares at five positions."""
+    places = [(0.96, 0.5), *((share, at / 4) for share in (0.9, 0.8, 0.7, 0.6, 0.5) for at in range(5))]
+    return [(0.0, 1.0), *((at * (1 - share), at * (1 - share) + share) for share, at in places)]
 
 
 STRIPS = _strips()
