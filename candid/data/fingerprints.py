@@ -142,13 +142,20 @@ def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[
         for row, i in enumerate(chosen):
             data = images.read(i) if images.read is not None else None
             if data is not None:
-                with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                    sizes[row] = picture.size
+                sizes[row] = _size_of(data)
             if not decoded and data is not None:
                 faces[row] = decode(data, SIDE, "grey")
             elif not decoded:
                 faces[row] = shrink(images.images, slice(i, i + 1))[0]
     return faces, sizes
+
+
+def _size_of(data: bytes) -> tuple[int, int]:
+    """Width and height in the head of a picture file; a PNG's without Pillow, which takes far longer."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        return picture.size
 
 
 def write_fingerprint(path: str | Path, fingerprint: Fingerprint) -> None:
