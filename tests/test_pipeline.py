@@ -17,8 +17,8 @@ PIPELINE = read_yaml(ROOT / "dvc.yaml")
 PARAMS = read_yaml(ROOT / "params.yaml")
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 HEAVY = {"tensorflow", "keras", "keras_hub", "jax", "torch"}
-WORDING = {"candid/errors.py", "candid/text.py", "candid/html.py"}
-"""Modules that decide what is printed, never what is written."""
+WORDING = {"candid/errors.py", "candid/text.py", "candid/html.py", "candid/sections.py"}
+"""Modules that decide what is printed or refused, never what is written: no dependency, nor what they import."""
 BESIDE = {"candid/data/catalogue.py": "candid/data/catalogue.yaml"}
 """Data files that a module reads from its own folder."""
 
@@ -35,7 +35,11 @@ def imports(path: Path) -> set[str]:
 
 @cache
 def modules(path: Path) -> frozenset[Path]:
-    """The modules of candid/ that a file imports, those that they import in turn, and no empty package."""
+    """The modules of candid/ that a file imports, those that they import in turn, and no empty package.
+
+    What only WORDING imports is left out: sections.py knows the settings of all areas, and an edit of those of
+    train must not make download stale.
+    """
     reached: set[Path] = set()
     queue = [path]
     while queue:
@@ -44,7 +48,8 @@ def modules(path: Path) -> frozenset[Path]:
             for module in (base.with_suffix(".py"), base / "__init__.py"):
                 if name.startswith("candid") and module.is_file() and module not in reached:
                     reached.add(module)
-                    queue.append(module)
+                    if str(module.relative_to(ROOT)) not in WORDING:
+                        queue.append(module)
     return frozenset(module for module in reached if imports(module) or module.name != "__init__.py")
 
 
