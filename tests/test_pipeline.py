@@ -18,7 +18,7 @@ PARAMS = read_yaml(ROOT / "params.yaml")
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 HEAVY = {"tensorflow", "keras", "keras_hub", "jax", "torch"}
 WORDING = {"candid/errors.py", "candid/text.py", "candid/html.py", "candid/sections.py"}
-"""Modules that decide what is printed or refused, never what is written: no dependency, nor what they import."""
+"""Modules that decide what is printed or refused, never what is written; what they import is no dependency."""
 BESIDE = {"candid/data/catalogue.py": "candid/data/catalogue.yaml"}
 """Data files that a module reads from its own folder."""
 
@@ -35,7 +35,7 @@ def imports(path: Path) -> set[str]:
 
 @cache
 def modules(path: Path) -> frozenset[Path]:
-    """The modules of candid/ that a file imports, those that they import in turn, and no empty package.
+    """The modules of candid/ that a file imports, those that they import, and no empty package.
 
     What only WORDING imports is left out: sections.py knows the settings of all areas, and an edit of those of
     train must not make download stale.
