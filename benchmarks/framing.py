@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from candid.audit.sources import open_source
-from candid.data.ingest.decode import decode
+from candid.data.archives import open_files
+from candid.data.images import decode
 from candid.evaluation.scores import Floats
 from candid.predict.classifier import DEFAULT, Classifier, load_classifier
 from candid.predict.crops import Box, as_trained, cut, square
@@ -32,10 +32,10 @@ ALIASES = {"surprised": "surprise", "fearful": "fear", "disgusted": "disgust"}
 
 def read_faces(path: Path, wanted: int) -> tuple[NDArray[np.uint8], list[str]]:
     """Every n-th face of PublicTest, N x 48 x 48, and its folder's name, the label."""
-    with open_source(path, Path("nowhere")) as source:
-        names = [name for name in source.names() if "PublicTest" in name]
+    with open_files(path, Path("nowhere")) as source:
+        names = [name for name in source.names if "PublicTest" in name]
         chosen = names[:: max(1, len(names) // wanted)][:wanted]
-        read = dict(source.read(chosen))
+        read = dict(source.read_all(chosen))
         faces = [
             decode(data, SIDE, "grey") for data in map(read.__getitem__, chosen) if isinstance(data, bytes)
         ]

@@ -1,4 +1,4 @@
-"""Labelled faces for the tools that need some: a run's, or the sample, drawn on the spot."""
+"""Labelled faces for the tools that need some: a run's, or the sample."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from candid.data.download.sample import draw_sample
+from candid.data.catalogue import read_catalogue
 from candid.data.faces import load_images, read_faces, read_splits
+from candid.data.ingest import assemble, faces_table, read_all
+from candid.data.readers import Wanted
 from candid.errors import CandidError
+from candid.evaluation.predict import Images, views
 from candid.evaluation.scores import Integers
-from candid.evaluation.views import Images, views
 from candid.files import read_json
 
+SAMPLE = Path("data")
+"""Folder of sample.zip."""
 TEST_SHARE = 0.2
-"""Of the people in the drawn sample."""
+"""Of the subjects of the sample."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Parts:
 
 
 def read_parts(folder: Path) -> Parts:
-    """Read the faces and the split of a run's folder `data`; where it has none, draw the sample.
+    """Read the faces and the split of a run's folder `data`; where it has none, the sample.
 
     Raises:
         CandidError: a file of the folder is missing or wrong, or there is no face in the test part.
@@ -62,7 +66,7 @@ def read_parts(folder: Path) -> Parts:
     if not (folder / "faces.npy").is_file():
         if folder != Path("data"):
             raise CandidError(f"{folder}: no faces.npy; expected the folder data of a run")
-        return drawn()
+        return read_sample()
     images, splits = load_images(folder / "faces.npy"), read_splits(folder / "splits.csv")
     named = read_faces(folder / "faces.csv")["dataset"]
     if len(named) != len(images) or not splits["id"].isin(range(len(images))).all():
@@ -76,17 +80,19 @@ def read_parts(folder: Path) -> Parts:
     return Parts(found["train"], found["test"], datasets, f"{folder} ({', '.join(datasets)})")
 
 
-def drawn() -> Parts:
-    """The embedded sample, split by person."""
-    images, table, _ = draw_sample()
-    people, person = np.unique(table["person"], return_inverse=True)
-    splits = pd.DataFrame({"id": np.arange(len(images)), "label": table["label"], "group": person})
+def read_sample() -> Parts:
+    """Read the embedded sample, split by subject; CandidError outside a checkout, which holds it."""
+    items = read_all({"sample": read_catalogue()["sample"]}, SAMPLE, Wanted())
+    ingested = assemble(items, 48, "grey")
+    images, table = ingested.images, faces_table(ingested)
+    people, person = np.unique(table["subject"], return_inverse=True)
+    splits = pd.DataFrame({"id": table["id"], "label": table["label"], "group": person})
     test = person >= round((1 - TEST_SHARE) * len(people))
     return Parts(
         _part(images, splits[~test]),
         _part(images, splits[test]),
         ("sample",),
-        "the sample, drawn on the spot",
+        "the sample",
     )
 
 

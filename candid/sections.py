@@ -15,8 +15,7 @@ from candid.duplicates.params import DedupSettings
 from candid.evaluation.params import EvaluateSettings
 from candid.gate.params import GateSettings
 from candid.settings import PARAMS, Section, SettingError, check
-from candid.splits.class_weights_params import ClassWeightsSettings
-from candid.splits.params import SplitSettings
+from candid.splits.params import ClassWeightsSettings, SplitSettings
 from candid.training.settings import NETS, ModelSettings, TrainSettings
 
 SECTIONS: dict[str, type[Section]] = {

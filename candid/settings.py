@@ -72,7 +72,7 @@ class _Loader(yaml.SafeLoader):
     PyYAML's own schema is that of 1.1: 1e-05, as DVC writes it, is text there, and `off` is false.
     """
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a second value for a key."""

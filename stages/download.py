@@ -1,8 +1,8 @@
 """Stage download: python -m stages.download
 
 Makes data/raw/: the archives of data.dataset as published, checked against size and sha256 where they are
-known. They come from the folder that CANDID_MIRROR names, from Kaggle, or over HTTPS; `sample` is drawn, and
-`folder` is packed.
+known. They come from the folder that CANDID_MIRROR names, from Kaggle, or over HTTPS; `sample` is the file
+data/sample.zip, and `folder` is packed.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import os
 from pathlib import Path
 
 from candid.data.catalogue import OWN, DataSettings, members, read_catalogue
-from candid.data.download.obtain import MIRROR, obtain, read_mirror
-from candid.data.download.own import take_own
-from candid.data.download.sample import write_sample
+from candid.data.download import MIRROR, obtain, read_mirror, take_own
 from candid.errors import run
 from candid.settings import read_section
 
 RAW = Path("data/raw")
+WATCHED = Path("data/own")
+"""The folder whose changes DVC notices: a dependency of this stage in dvc.yaml."""
+SAMPLE = Path("data")
+"""Folder of sample.zip, which is in git."""
 
 
 def main() -> None:
@@ -26,12 +28,13 @@ def main() -> None:
     datasets = members(settings.dataset, read_catalogue())
     for name, dataset in datasets.items():
         for archive in dataset.archives:
-            target = RAW / archive.name
-            if name == "sample":
-                write_sample(target)
-                print(f"{target.name}: drawn")
-            elif name == OWN:
-                print(take_own(Path(settings.path), target))
+            if name == OWN:
+                assert settings.path is not None
+                print(take_own(Path(settings.path), RAW / archive.name))
+                if not Path(settings.path).resolve().is_relative_to(WATCHED.resolve()):
+                    print(f"(outside {WATCHED}: when the pictures change, dvc repro --force -s download)")
+            elif name == "sample":
+                print(obtain(archive, RAW, SAMPLE))
             else:
                 print(obtain(archive, RAW, read_mirror(os.environ.get(MIRROR))))
 

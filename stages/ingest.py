@@ -1,21 +1,31 @@
 """Stage ingest: python -m stages.ingest
 
 Reads the archives in data/raw and makes data/faces.npy and data/faces.csv (one row a face), data/rejected.csv
-(what can't be read, and why), data/planted.csv (the planted near-duplicates of `sample`) and
-metrics/ingest.json (counts).
+(what can't be read, and why), data/planted.csv (the planted near-duplicates of `sample`), data/votes.csv (the
+raters' votes of FER+) and metrics/ingest.json (counts).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
-from candid.data.catalogue import DataSettings, asked_for, find_dataset, read_catalogue
-from candid.data.ingest.assemble import assemble
-from candid.data.ingest.readers import find, read_all
-from candid.data.ingest.records import Wanted
-from candid.data.ingest.report import counts, faces_table, planted_table, refuse, rejected_table, summary
+from candid.data.catalogue import DataSettings, find_dataset, read_catalogue, selected_datasets
+from candid.data.ingest import (
+    assemble,
+    counts,
+    faces_table,
+    find,
+    planted_table,
+    read_all,
+    refuse,
+    rejected_table,
+    summary,
+    votes_table,
+)
+from candid.data.readers import Wanted
 from candid.errors import run
 from candid.files import write_csv, write_json, writing
 from candid.settings import read_section
@@ -27,20 +37,22 @@ def main() -> None:
     """Read, decode, write."""
     settings = read_section("data", DataSettings)
     catalogue = read_catalogue()
-    datasets = asked_for(settings, catalogue)
+    datasets = selected_datasets(settings, catalogue)
     wanted = Wanted.of(settings, find_dataset(settings.dataset, catalogue))
+    archives = [find(RAW, archive) for entry in datasets.values() for archive in entry.archives]
     items = tqdm(read_all(datasets, RAW, wanted), desc="ingest", unit=" files", disable=None)
+    file_bytes = sum(path.stat().st_size for path in archives)
+    ingested = assemble(items, settings.image_size, settings.color, file_bytes)
+    write_csv("data/rejected.csv", rejected_table(ingested))
+    refuse(ingested, settings.max_rejected_share, settings.classes)
+    faces = faces_table(ingested)
     with writing("data/faces.npy") as aside:
-        found = assemble(items, aside, settings.image_size, settings.color)
-        write_csv("data/rejected.csv", rejected_table(found))
-        refuse(found, settings.max_rejected_share, settings.classes)
-        faces = faces_table(found)
-        first = next(iter(datasets.values()))
-        planted = planted_table(find(RAW, first.archives[0]), first.planted, faces)
+        np.save(aside, ingested.images)
     write_csv("data/faces.csv", faces)
-    write_csv("data/planted.csv", planted)
-    write_json("metrics/ingest.json", counts(found, datasets))
-    print(*summary(found, datasets), sep="\n")
+    write_csv("data/planted.csv", planted_table(archives[0], next(iter(datasets.values())).planted, faces))
+    write_csv("data/votes.csv", votes_table(ingested))
+    write_json("metrics/ingest.json", counts(ingested, datasets))
+    print(*summary(ingested, datasets), sep="\n")
 
 
 if __name__ == "__main__":

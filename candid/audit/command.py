@@ -12,8 +12,8 @@ from candid.audit.images import read_images
 from candid.audit.options import in_words, read_options, threshold
 from candid.audit.page import Facts
 from candid.audit.report import choose, pictures, writers
-from candid.audit.sources import open_source
 from candid.audit.summary import summary
+from candid.data.archives import open_files
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = read_options(arguments)
     check_folder(options.out)
     facts = Facts(options.path.resolve().name, in_words(options.search), threshold(options.search))
-    with open_source(options.path, options.out) as source:
+    with open_files(options.path, options.out) as source:
         read = read_images(source, options.labels)
         found = find(read, options.search)
         shown = choose(found, facts.threshold, options.pairs)

@@ -17,9 +17,8 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from candid.audit.layout import read_layout
-from candid.audit.sources import Source
-from candid.data.ingest.archives import is_not_picture
-from candid.data.ingest.decode import FORMATS, MAX_PIXELS, UnreadableError, decode, open_picture
+from candid.data.archives import Files, UnreadableError, is_not_picture
+from candid.data.images import FORMATS, MAX_PIXELS, decode, open_picture
 from candid.duplicates.hashes import to_grey
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError
@@ -57,19 +56,19 @@ class ImageSet(NamedTuple):
     """Files that are no images."""
 
 
-def read_images(source: Source, use_labels: bool = True) -> ImageSet:
+def read_images(source: Files, use_labels: bool = True) -> ImageSet:
     """Decode all images of a set, straight to the working size.
 
     Raises:
         CandidError: there is no image in it.
     """
-    names = source.names()
+    names = source.names
     tried = [name for name in names if not is_not_picture(name)]
     kept: dict[str, Decoded] = {}
     faults: dict[str, str] = {}
     bar = tqdm(total=len(tried), desc="reading", unit=" images", disable=None, leave=False)
     with bar:
-        for name, found in _in_threads(source.read(tried), _decoded):
+        for name, found in _in_threads(source.read_all(tried), _decoded):
             bar.update()
             if isinstance(found, Decoded):
                 kept[name] = found
@@ -90,21 +89,23 @@ def read_images(source: Source, use_labels: bool = True) -> ImageSet:
     )
 
 
-def thumbnails(source: Source, names: Iterable[str]) -> dict[str, NDArray[np.uint8]]:
+def thumbnails(source: Files, names: Iterable[str]) -> dict[str, NDArray[np.uint8]]:
     """Read some images once more for the eye: grey or RGB, THUMBNAIL pixels a side at most, not stretched."""
     return {
-        name: _thumbnail(data) for name, data in source.read(sorted(set(names))) if isinstance(data, bytes)
+        name: _thumbnail(data)
+        for name, data in source.read_all(sorted(set(names)))
+        if isinstance(data, bytes)
     }
 
 
-def _full_digests(source: Source, kept: dict[str, Decoded]) -> dict[str, bytes]:
+def _full_digests(source: Files, kept: dict[str, Decoded]) -> dict[str, bytes]:
     """Digests of all pixels, of the images that look equal once reduced: a retouched copy is no exact one.
 
     These are read a second time, since a large JPEG is never decoded at its full size the first time.
     """
     times = Counter(one.digest for one in kept.values())
     alike = [name for name, one in kept.items() if times[one.digest] > 1]
-    return dict(_in_threads(source.read(alike), _full_digest))
+    return dict(_in_threads(source.read_all(alike), _full_digest))
 
 
 def _in_threads(

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-PART_NAMES = {
-    "train": ("train", "training", "trainset", "train_set", "publictrain"),
-    "validation": ("val", "valid", "validation", "dev", "publictest"),
-    "test": ("test", "testing", "testset", "test_set", "privatetest"),
-}
-"""Top-level folder, lower case, by the part it means."""
+from candid.data.labels import label_key, part_of
 
 
 @dataclass(frozen=True)
@@ -35,14 +30,14 @@ def read_layout(files: Sequence[str], use_labels: bool = True) -> Layout:
     """
     folders = [list(PurePosixPath(file).parent.parts) for file in files]
     folders = _without_shared(folders)
-    parts = [_part(path[0]) if path else "" for path in folders]
+    parts = [part_of(path[0]) if path else "" for path in folders]
     if parts and all(parts):
         folders = _without_shared([path[1:] for path in folders])
     elif len({part for part in parts if part}) > 1 and sum(map(bool, parts)) > len(parts) // 2:
         folders = [path[1:] if part else path for path, part in zip(folders, parts, strict=True)]
     else:
         parts = [""] * len(files)
-    labels = [path[0].strip().lower() if path and use_labels else "" for path in folders]
+    labels = [label_key(path[0]) if path and use_labels else "" for path in folders]
     if len(set(labels)) < 2:
         labels = [""] * len(files)
     return Layout(labels, parts)
@@ -50,11 +45,7 @@ def read_layout(files: Sequence[str], use_labels: bool = True) -> Layout:
 
 def _without_shared(folders: list[list[str]]) -> list[list[str]]:
     while folders and all(folders) and len({path[0] for path in folders}) == 1:
-        if _part(folders[0][0]):
+        if part_of(folders[0][0]):
             break
         folders = [path[1:] for path in folders]
     return folders
-
-
-def _part(folder: str) -> str:
-    return next((part for part, names in PART_NAMES.items() if folder.strip().lower() in names), "")

@@ -15,7 +15,7 @@ from candid.audit.findings import Findings, tables
 from candid.audit.images import ImageSet, thumbnails
 from candid.audit.page import Facts, page
 from candid.audit.sheets import band_sheet
-from candid.audit.sources import Source
+from candid.data.archives import Files
 from candid.files import write_csv, write_text
 
 Pictures = Mapping[int, NDArray[np.uint8]]
@@ -29,7 +29,7 @@ def choose(found: Findings, threshold: float, most: int) -> list[Band]:
     return [conflicts] * bool(conflicts.total) + bands(found.pairs, found.rejected, threshold, most)
 
 
-def pictures(source: Source, read: ImageSet, shown: Sequence[Band]) -> Pictures:
+def pictures(source: Files, read: ImageSet, shown: Sequence[Band]) -> Pictures:
     """Read the shown images again, larger; one that can't be read any more is shown as the search saw it."""
     rows = sorted({row for band in shown for pair in band.pairs for row in (pair.a, pair.b)})
     names = read.images["file"].tolist()

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from candid.data.faces import LABELS, PARTS
+from candid.data.faces import LABELS
 from candid.errors import CandidError
 from candid.settings import Section, check, read_yaml
 
@@ -21,7 +21,8 @@ class DataSettings(Section):
     """Section `data` of params.yaml."""
 
     dataset: str
-    path: str = Field(min_length=1)
+    path: str | None
+    """Of the dataset `folder`: a folder, zip or tar of one folder a class."""
     subject_pattern: str | None
     """Of the dataset `folder`: Dataset.subject_pattern; None: persons are unknown."""
     parts: list[Literal["train", "validation", "test"]] | None = Field(min_length=1)
@@ -29,6 +30,8 @@ class DataSettings(Section):
     image_size: int = Field(ge=8, le=1024)
     color: Literal["grey", "rgb"]
     max_rejected_share: float = Field(ge=0, le=1)
+    altered: Literal["warn", "stop"]
+    """What to do about a known set that is not as published."""
 
     @field_validator("subject_pattern")
     @classmethod
@@ -39,6 +42,11 @@ class DataSettings(Section):
 
     @model_validator(mode="after")
     def _own_pictures(self) -> Self:
+        if self.dataset == OWN and not self.path:
+            shown = "null" if self.path is None else repr(self.path)
+            raise ValueError(
+                f"path = {shown}: expected a folder, zip or tar of one folder a class, since dataset is {OWN}"
+            )
         if self.subject_pattern is not None and self.dataset != OWN:
             raise ValueError(
                 f"subject_pattern is for dataset: {OWN}; {self.dataset} has its own; expected null"
@@ -66,8 +74,9 @@ class Archive(Section):
     size: int | None = None
     """Bytes of the file that has `sha256`."""
     sha256: str | None = None
-    contents: str | None = None
-    """Digest of the published files, whatever they are wrapped in (stages/download/verify.py)."""
+    contents: list[str] = []
+    """Digests of the published files, whatever they are wrapped in (download.contents_digest); more than one
+    where a reduced copy is known, too."""
     get: str | None = None
     """What a person has to do to get it, when neither of the above serves (a form to sign, say)."""
 
@@ -82,23 +91,23 @@ class Dataset(Section):
     archives: list[Archive] = []
     union: list[str] = []
     """Datasets that this one is made of, in order; it then has no archives of its own."""
-    reader: Literal["folders", "fer2013_csv", "muxspace", "rafdb"] = "folders"
+    reader: Literal["folders", "fer2013_csv", "ferplus", "muxspace", "rafdb"] = "folders"
     labels: dict[str, str] = {}
-    """Published label, lower case -> one of LABELS; the words of LABELS stand for themselves."""
+    """Published label, lower case -> one of LABELS; these and labels.SYNONYMS need no entry."""
     other_labels: bool = False
     """Labels not known here become classes of their own (a user's folder); otherwise they stop the run."""
-    parts: dict[str, Literal["train", "validation", "test"]] = {}
-    """Published part, lower case -> ours."""
     part_pattern: str | None = None
-    """Regular expression whose group 1 is the published part, matched at the start of a file's name."""
+    """Regular expression; group 1 is the published part (labels.part_of), at the start of a file's name."""
     subject_pattern: str | None = None
-    """The same for the person shown; also matched at the start of the path below the class's folder."""
+    """The same for the person shown; also matched at the start of the folders below and above the class's."""
     sequence_pattern: str | None = None
     """The same for the film that the picture is a frame of."""
     planted: str | None = None
     """File in the archive that lists near-duplicates planted on purpose (columns a, b, kind)."""
     drop: list[str] = []
-    """Labels of LABELS left out unless data.classes asks for them."""
+    """Labels left out unless data.classes names them; dataset:label where one set of a union lacks it."""
+    every_row: bool = False
+    """A picture with two rows alike in its legend counts twice, as where papers count rows."""
     dedup: Literal["remove", "group", "off"] = "remove"
     """What dedup.policy: auto means here."""
     faces: int | None = None
@@ -109,12 +118,10 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Dataset]:
     """Read the catalogue; the keys are the names that data.dataset takes."""
     entries = {name: check(name, Dataset, value, path) for name, value in read_yaml(path).items()}
     for name, entry in entries.items():
-        unknown = (set(entry.labels.values()) - set(LABELS)) | (set(entry.parts.values()) - set(PARTS))
-        unknown |= set(entry.union) - set(entries)
+        dropped = {label.rpartition(":")[2] for label in entry.drop}
+        unknown = ({*entry.labels.values(), *dropped} - set(LABELS)) | (set(entry.union) - set(entries))
         if unknown:
-            raise CandidError(
-                f"{path}: {name}: {sorted(unknown)[0]!r} is no label, part or dataset known here"
-            )
+            raise CandidError(f"{path}: {name}: {sorted(unknown)[0]!r} is no label or dataset known here")
         _check_patterns(f"{path}: {name}", entry)
     return entries
 
@@ -135,17 +142,17 @@ def _fault(pattern: str | None) -> str:
 
 
 def members(name: str, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
-    """The datasets with archives that `name` stands for: those of its union, in order, or itself."""
+    """Return the datasets with archives that `name` stands for: those of its union, in order, or itself."""
     entry = find_dataset(name, catalogue)
     return {part: catalogue[part] for part in entry.union} if entry.union else {name: entry}
 
 
-def asked_for(settings: DataSettings, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
-    """The datasets that the settings name, as `members` gives them, with what the settings tell of them."""
-    found = members(settings.dataset, catalogue)
+def selected_datasets(settings: DataSettings, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
+    """Return the datasets of the settings, as `members` gives them, with data.subject_pattern."""
+    datasets = members(settings.dataset, catalogue)
     if settings.subject_pattern is None:
-        return found
-    return {OWN: found[OWN].model_copy(update={"subject_pattern": settings.subject_pattern})}
+        return datasets
+    return {OWN: datasets[OWN].model_copy(update={"subject_pattern": settings.subject_pattern})}
 
 
 def find_dataset(name: str, catalogue: dict[str, Dataset]) -> Dataset:

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from candid.data.ingest.decode import UnreadableError
+from candid.data.archives import UnreadableError
 from candid.errors import CandidError
 from candid.predict.classifier import Classifier, load_classifier
 from candid.predict.detectors import DEFAULT, DETECTORS, Detector, make_detector

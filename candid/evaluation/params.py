@@ -30,8 +30,6 @@ class TrainSeen(Seen):
     """Of section `train`: the model is run by the backend that trained it; the seed is recorded."""
 
     backend: Literal["tensorflow", "jax", "torch"]
-    monitor: str
-    """Column of plots/history.csv by which the kept epoch was chosen."""
     seed: int
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from candid.data.ingest.decode import Color, decode
+from candid.data.images import Color, decode
 
 
 class Box(NamedTuple):

@@ -6,8 +6,8 @@ import warnings
 
 from PIL import Image
 
-from candid.data.ingest import decode
-from candid.data.ingest.decode import UnreadableError
+from candid.data import images
+from candid.data.archives import UnreadableError
 
 
 def open_picture(data: bytes) -> Image.Image:
@@ -23,7 +23,7 @@ def open_picture(data: bytes) -> Image.Image:
         raise UnreadableError("0 bytes")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about odd metadata
-        return decode.open_picture(data)
+        return images.open_picture(data)
 
 
 def reduced(image: Image.Image, longest: int, shortest: int = 0) -> Image.Image:

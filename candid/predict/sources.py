@@ -9,9 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from candid.audit.sources import open_source, printable
-from candid.data.ingest.archives import MAX_FILE_BYTES, is_not_picture
-from candid.data.ingest.decode import UnreadableError
+from candid.data.archives import MAX_FILE_BYTES, UnreadableError, is_not_picture, one_line, open_files
 from candid.errors import CandidError
 from candid.predict.pictures import open_picture
 from candid.predict.video import frames, is_video
@@ -68,7 +66,7 @@ def _all(paths: Sequence[Path], leave_out: Path, every: float) -> Iterator[Pictu
         if path.is_dir() or path.name.lower().endswith(ARCHIVES):
             yield from _inside(path, leave_out, every)
         else:
-            yield from _file(path, printable(str(path)), path.name, every)
+            yield from _file(path, one_line(str(path)), path.name, every)
 
 
 def _file(path: Path, name: str, inside: str, every: float) -> Iterator[Picture | Skipped]:
@@ -88,15 +86,15 @@ def _file(path: Path, name: str, inside: str, every: float) -> Iterator[Picture 
 
 def _inside(path: Path, leave_out: Path, every: float) -> Iterator[Picture | Skipped]:
     """Pictures and videos of a folder; in an archive a video is passed over. Other files don't count."""
-    with open_source(path, leave_out) as source:
-        where = printable(str(path))
-        videos = [name for name in source.names() if is_video(Path(name))]
-        others = (name for name in source.names() if not is_video(Path(name)) and not is_not_picture(name))
-        for name, data in source.read(others):  # at once: else a compressed tar is unpacked anew for each
+    with open_files(path, leave_out) as source:
+        where = one_line(str(path))
+        videos = [name for name in source.names if is_video(Path(name))]
+        others = (name for name in source.names if not is_video(Path(name)) and not is_not_picture(name))
+        for name, data in source.read_all(others):  # at once: else a compressed tar is unpacked anew for each
             yield from _one(f"{where}/{name}", name, data)
         for name in videos:
-            if path.is_dir():
-                yield from _file(path / name, f"{where}/{name}", name, every)
+            if (file := source.location(name)) is not None:
+                yield from _file(file, f"{where}/{name}", name, every)
             else:
                 yield Skipped(f"{where}/{name}", "a video in an archive; expected it in a folder")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from candid.data.catalogue import Dataset, DataSettings, read_catalogue
-from candid.data.ingest.readers import READERS
-from candid.data.ingest.records import Wanted
+from candid.data.ingest import READERS
+from candid.data.readers import Record, Rejected, Skipped, Wanted
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = read_catalogue()
@@ -28,8 +29,9 @@ SETTINGS = DataSettings(
     image_size=48,
     color="grey",
     max_rejected_share=0.5,
+    altered="warn",
 )
-EVERYTHING = Wanted(None, None)
+EVERYTHING = Wanted()
 
 
 def pixels(seed: int, *shape: int) -> NDArray[np.uint8]:
@@ -57,6 +59,44 @@ def zipped(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_S
         for name, data in files.items():
             archive.writestr(name, data)
     return path
+
+
+def tarred(path: Path, files: dict[str, Any], mode: str = "w:gz") -> Path:
+    """Write a tar archive of these files; (type, link name) instead of bytes makes a link or a device."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            if isinstance(data, bytes):
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+            else:
+                info.type, info.linkname = data
+                archive.addfile(info)
+    return path
+
+
+def folder(path: Path, files: dict[str, bytes]) -> Path:
+    """Write these files below a folder."""
+    for name, data in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return path
+
+
+def records(items: list[Any]) -> list[Record]:
+    """The faces among what a reader gave."""
+    return [item for item in items if isinstance(item, Record)]
+
+
+def rejected(items: list[Any]) -> dict[str, str]:
+    """File -> reason of those that were rejected."""
+    return {item.file: item.reason for item in items if isinstance(item, Rejected)}
+
+
+def skipped(items: list[Any]) -> dict[str, str]:
+    """File -> reason of those that were skipped."""
+    return {item.file: item.reason for item in items if isinstance(item, Skipped)}
 
 
 def read(name: str, paths: list[Path], wanted: Wanted = EVERYTHING, **changes: Any) -> list[Any]:

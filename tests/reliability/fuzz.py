@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
-
-from candid.data.catalogue import read_catalogue
 from candid.data.download.own import take_own
-from candid.data.faces import load_images, read_faces, read_kept, read_splits
 from candid.data.ingest.assemble import assemble
 from candid.data.ingest.readers import READERS
 from candid.data.ingest.records import Wanted
+from hypothesis import strategies as st
+
+from candid.data.catalogue import read_catalogue
+from candid.data.faces import load_images, read_faces, read_kept, read_splits
 from candid.errors import CandidError
-from candid.evaluation.draw_curves import read_history
 from candid.evaluation.model_file import read_card
+from candid.evaluation.plots import read_history
 from candid.files import read_json
 from candid.recipes.check import SECTIONS
 from candid.settings import Section, check, read_yaml

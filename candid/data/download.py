@@ -1,0 +1,321 @@
+"""Where each archive comes from (mirror, Kaggle, the publisher's address, a person) and whether it is right.
+
+Nothing stands under its final name before it has been checked.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import os
+import re
+import shutil
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urljoin
+
+from candid.data.archives import Files, open_files, pack
+from candid.data.catalogue import Archive
+from candid.errors import CandidError, cannot_write
+from candid.files import writing
+from candid.text import clean
+
+MIRROR = "CANDID_MIRROR"
+SCHEME = "https://"
+TIMEOUT_SECONDS = 30
+MAX_DOWNLOAD_BYTES = 8 << 30
+"""Where neither the catalogue nor the server says how long a file is."""
+
+SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_KEY")
+KEY_FILES = ("kaggle.json", "access_token")
+KEY_LIKE = re.compile(r"(?=[\w+=%-]*\d)(?=[\w+=%-]*[A-Za-z])[\w+=%-]{20,}")
+"""What could be a key, or a key in another writing."""
+
+MEMBERS = Path(__file__).with_name("members")
+"""Holds <archive>.txt.gz where the contents of an archive are known: the checksum and name of each file."""
+
+EXTRAS = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$|Icon\\r$)", re.IGNORECASE)
+"""What macOS and Windows add when somebody packs an archive again."""
+
+MAX_REASON, MAX_NAMED = 240, 3
+"""Characters of another program's message, and files that a message names."""
+
+
+def read_mirror(value: str | None) -> Path | None:
+    """Return the folder that CANDID_MIRROR names; None where it is unset; CandidError for no folder."""
+    if not value:
+        return None
+    if not Path(value).is_absolute():
+        raise CandidError(f"{MIRROR} = {value!r}: expected an absolute path, for queued runs too")
+    if not Path(value).is_dir():
+        raise CandidError(f"{MIRROR} = {value!r}: no such folder")
+    return Path(value)
+
+
+def obtain(archive: Archive, raw: Path, mirror: Path | None) -> str:
+    """Put an archive into `raw`, checked; gives one line on where it came from.
+
+    Raises:
+        CandidError: it can't be had, or is not what the catalogue means.
+    """
+    if mirror:
+        for name in (archive.name, *archive.also):
+            if (mirror / name).is_file():
+                return _copy(mirror / name, raw / name, archive)
+    if archive.kaggle:
+        return _from_kaggle(archive.kaggle, archive, raw, mirror)
+    if archive.url:
+        return _from_url(archive.url, archive, raw, mirror)
+    raise CandidError(
+        f"{archive.name} can't be fetched by a program: {archive.get}; {_by_hand(archive, mirror)}"
+    )
+
+
+def take_own(path: Path, target: Path) -> str:
+    """Make one zip of the user's folder or tar, or copy a zip; gives one line on what was done.
+
+    Raises:
+        CandidError: there is nothing at `path`, nothing in it, or an archive that is not whole.
+    """
+    expected = "one folder a class"
+    try:
+        if path.is_file() and zipfile.is_zipfile(path):
+            with writing(target) as aside:
+                shutil.copyfile(path, aside)
+            return f"{target.name}: copied from {clean(str(path))}"
+        if pack(path, target):
+            return f"{target.name}: packed from {clean(str(path))}"
+    except (CandidError, ValueError) as error:
+        here = "" if path.is_absolute() or path.exists() else "; a queued run needs an absolute path"
+        raise CandidError(f"data.path = '{clean(str(path))[:200]}': {error}, {expected}{here}") from None
+    raise CandidError(f"data.path = '{clean(str(path))}': no picture in it; expected {expected}")
+
+
+def check(path: Path, archive: Archive, origin: str) -> str:
+    """Compare a file with the catalogue; gives what was checked, in a few words.
+
+    Args:
+        path: the file, under whatever name it has for now.
+        archive: what it should be.
+        origin: where it came from, for the message.
+
+    Raises:
+        CandidError: it is empty, or neither its hash nor that of its contents is the known one.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise CandidError(f"{origin}: 0 bytes; expected {archive.name} with data in it")
+    if archive.sha256 is None and not archive.contents:
+        return "no checksum is published"
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 == archive.sha256 and archive.size in (None, size):
+        return "sha256 as known"
+    whole = zipfile.is_zipfile(path)
+    difference = "truncated or no zip archive" if archive.name.endswith(".zip") and not whole else ""
+    if whole and archive.contents:
+        try:
+            with open_files(path) as files:
+                if contents_digest(files) in archive.contents:
+                    return "contents as published"
+                difference = _difference(files, archive)
+        except CandidError as error:
+            difference = str(error).removeprefix(f"{path}: ")
+    expected = f"{archive.size:,} bytes, " if archive.size else ""
+    raise CandidError(
+        f"{origin}: {size:,} bytes, sha256 {sha256}{', ' * bool(difference)}{difference}; expected"
+        f" {archive.name} with {expected}sha256 {archive.sha256}, or one with the same files in it"
+    )
+
+
+def contents_digest(files: Files) -> str:
+    """SHA-256 over the files of a set, whatever their order, dates, compression and enclosing folder.
+
+    For each file but EXTRAS, sorted by name without the folder that encloses all of them: the name in UTF-8,
+    a zero byte, and the SHA-256 of its bytes.
+    """
+    digest = hashlib.sha256()
+    names = _published_names(files)
+    root = sum(len(folder) + 1 for folder in _enclosing_folders(names))
+    for name in names:
+        with files.stream(name) as file:
+            inner = hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
+        digest.update(name[root:].encode() + b"\0" + inner)
+    return digest.hexdigest()
+
+
+def checksum(files: Files, name: str) -> str:
+    """CRC-32 of a file in hexadecimal, as MEMBERS has it."""
+    crc = 0
+    with files.stream(name) as file:
+        while block := file.read(1 << 20):
+            crc = zlib.crc32(block, crc)
+    return f"{crc:08x}"
+
+
+def _published_names(files: Files) -> list[str]:
+    return sorted(name for name in (*files.names, *files.clutter) if not EXTRAS.search(name))
+
+
+def _enclosing_folders(names: list[str]) -> list[str]:
+    folders: list[str] = []
+    for levels in zip(*(name.split("/")[:-1] for name in names), strict=False):
+        if len(set(levels)) > 1:
+            break
+        folders.append(levels[0])
+    return folders
+
+
+def _difference(files: Files, archive: Archive) -> str:
+    """Say which files an archive lacks, has beyond the published ones, or has with other content."""
+    path = MEMBERS / f"{archive.name}.txt.gz"
+    if not path.is_file():
+        return "other files than published"
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    published = {name: crc for crc, name in (line.split(" ", 1) for line in lines)}
+    whole = _published_names(files)
+    folders = _enclosing_folders([*published])
+    ways = [
+        {"/".join([*folders, *name.split("/")[depth:]]): name for name in whole}
+        for depth in range(len(_enclosing_folders(whole)) + 1)
+    ]
+    here = max(ways, key=lambda way: len(way.keys() & published.keys()))
+    common = here.keys() & published.keys()
+    kinds = {
+        "missing": published.keys() - here.keys(),
+        "extra": here.keys() - published.keys(),
+        "different": {name for name in common if checksum(files, here[name]) != published[name]},
+    }
+    shown = []
+    for kind, names in kinds.items():
+        if names:
+            rest = ", ..." if len(names) > MAX_NAMED else ""
+            shown.append(f"{len(names):,} {kind} ({', '.join(sorted(names)[:MAX_NAMED])}{rest})")
+    return ", ".join(shown) or "the same files in other folders"
+
+
+def _copy(source: Path, target: Path, archive: Archive) -> str:
+    with writing(target) as aside:
+        shutil.copyfile(source, aside)
+        checked = check(aside, archive, str(source))
+    return f"{target.name}: from {source} ({checked})"
+
+
+def _from_kaggle(handle: str, archive: Archive, raw: Path, mirror: Path | None) -> str:
+    """Fetch a dataset (owner/name[/versions/N]) or a contest's data (competitions/name) by Kaggle's client.
+
+    kagglehub resumes, checks the MD5 that the server gives, keeps what it fetched in its own cache
+    (KAGGLEHUB_CACHE) and unpacks archives: what comes back is a folder, or one file.
+    """
+    import kagglehub  # type: ignore[import-untyped]  # half a second, and only needed here
+
+    contest = handle.startswith("competitions/")
+    fetch = kagglehub.competition_download if contest else kagglehub.dataset_download
+    try:
+        fetched = Path(fetch(handle.removeprefix("competitions/"), path=archive.kaggle_file))
+    except Exception as error:  # the client has a dozen kinds of its own
+        if isinstance(error, OSError) and error.filename is not None and cannot_write(error):
+            raise
+        reason = without_secrets(f"{type(error).__name__}: {error}")[:MAX_REASON]
+        raise CandidError(
+            f"Kaggle's client can't fetch {handle}: {reason}; see docs/datasets.md, or"
+            f" {_by_hand(archive, mirror)}"
+        ) from None
+    if fetched.is_file():
+        return _copy(fetched, raw / fetched.name, archive)
+    target = raw / archive.name
+    if pack(fetched, target) == 0:
+        raise CandidError(f"{fetched}: no file in it; remove the folder and run again to fetch {handle} anew")
+    try:
+        checked = check(target, archive, f"Kaggle, {handle}")
+    except CandidError as error:
+        # The client has checked the transfer; what differs is what the publisher offers. Say so, and go on:
+        # ingest reports the counts.
+        checked = f"other files than those this catalogue was checked with: {error}"
+    return f"{target.name}: from Kaggle, {handle} ({checked})"
+
+
+def without_secrets(text: str) -> str:
+    """Cut out of a message what the environment or Kaggle's files hold, and whatever could be a key."""
+    secrets = [os.environ.get(name, "") for name in SECRETS]
+    for file in KEY_FILES:
+        path = Path(os.environ.get("KAGGLE_CONFIG_DIR") or Path.home() / ".kaggle") / file
+        if path.is_file():
+            secrets += re.findall(r"[\w.+/=-]{6,}", path.read_text(errors="replace"))
+    user = os.environ.get("KAGGLE_USERNAME", "")
+    secrets += [base64.b64encode(f"{user}:{secret}".encode()).decode() for secret in secrets if secret]
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        for written in (secret, quote(secret, safe="")):
+            text = text.replace(written, "<secret>")
+    return clean(KEY_LIKE.sub("<...>", text))
+
+
+def _from_url(url: str, archive: Archive, raw: Path, mirror: Path | None) -> str:
+    import pooch  # type: ignore[import-untyped]
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")
+    downloader = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(), timeout=TIMEOUT_SECONDS, hooks={"response": _keep_to_bounds}
+    )
+    raw.mkdir(parents=True, exist_ok=True)
+    name = f".{archive.name}.part"
+    try:
+        if not url.startswith(SCHEME):
+            raise CandidError("expected an https address")
+        pooch.retrieve(url, None, name, raw, downloader=downloader)
+        checked = check(raw / name, archive, url)
+        (raw / name).replace(raw / archive.name)
+    except (CandidError, requests.RequestException, ValueError, OSError) as error:
+        if isinstance(error, OSError) and cannot_write(error):
+            raise
+        reason = clean(str(error).removeprefix(f"{url}: "))[:MAX_REASON] or type(error).__name__
+        raise CandidError(f"{url}: {reason}; run again, or {_by_hand(archive, mirror)}") from None
+    finally:
+        (raw / name).unlink(missing_ok=True)
+    return f"{archive.name}: from {url} ({checked})"
+
+
+def _keep_to_bounds(response: Any, **_options: Any) -> None:
+    """Refuse a redirect out of HTTPS, and more bytes than MAX_DOWNLOAD_BYTES, announced or not."""
+    announced = response.headers.get("Content-Length", "0")
+    fault = ""
+    if response.is_redirect and not _is_allowed(response.url, response.headers["Location"]):
+        fault = f"redirects to {clean(response.headers['Location'])}; expected an https address"
+    elif announced.isdecimal() and int(announced) > MAX_DOWNLOAD_BYTES:
+        fault = f"{int(announced):,} bytes; at most {MAX_DOWNLOAD_BYTES:,} are fetched"
+    if fault or response.status_code >= 400:
+        response.close()
+    if fault:
+        raise CandidError(fault)
+    blocks = response.iter_content
+
+    def bounded(chunk_size: int) -> Iterator[bytes]:
+        received = 0
+        for block in blocks(chunk_size=chunk_size):
+            received += len(block)
+            if received > MAX_DOWNLOAD_BYTES:
+                response.close()
+                raise CandidError(f"more than {MAX_DOWNLOAD_BYTES:,} bytes, and no end in sight")
+            yield block
+
+    response.iter_content = bounded
+
+
+def _is_allowed(url: str, location: str) -> bool:
+    try:
+        return urljoin(url, location).startswith(SCHEME)
+    except ValueError:  # no address at all
+        return False
+
+
+def _by_hand(archive: Archive, mirror: Path | None) -> str:
+    names = " or ".join([archive.name, *archive.also[:1]])
+    if mirror:
+        return f"put {names} into {mirror}, the folder that {MIRROR} names"
+    return f"put {names} into a folder and set {MIRROR} to its absolute path"

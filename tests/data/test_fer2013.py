@@ -1,0 +1,200 @@
+"""The contest's table of pixels, alone or wrapped, what may be wrong with it, and FER+'s votes."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+
+from candid.data.fer2013 import VOTES, majority
+from candid.data.images import decode_row
+from candid.data.readers import Record, Rejected, Wanted
+from candid.errors import CandidError
+from tests.data.made import face, pixels, read, records, rejected, skipped, tarred, zipped
+
+PARTS = ("Training", "PublicTest", "PrivateTest")
+
+
+def row(i):
+    return " ".join(map(str, pixels(i).ravel().tolist()))
+
+
+def table(rows=6, header="emotion,pixels,Usage"):
+    lines = [f"{i % 7},{row(i)},{PARTS[i % 3]}" for i in range(rows)]
+    return "\n".join([header, *lines, ""]).encode()
+
+
+def written(path, data):
+    path.write_bytes(data)
+    return path
+
+
+def wrapped(tmp_path, kind, data, name="fer2013.csv"):
+    """The table by itself, or in an archive beside other files."""
+    if kind == "plain":
+        return written(tmp_path / name, data)
+    if kind == "zip":
+        return zipped(tmp_path / "fer2013.csv.zip", {f"x/{name}": data, "fer2013.bib": b"-"})
+    mode = "w" if kind == "tar" else "w:gz"
+    return tarred(tmp_path / f"fer2013.{kind}", {"fer2013/README": b"text", f"fer2013/{name}": data}, mode)
+
+
+@pytest.mark.parametrize("kind", ["plain", "zip", "tar.gz", "tar"])
+def test_the_table_is_read_in_any_wrapping(tmp_path, kind):
+    items = read("fer2013_csv", [wrapped(tmp_path, kind, table())])
+    assert [item.label for item in items] == ["angry", "disgust", "fear", "happy", "sad", "surprise"]
+    assert [item.part for item in items] == ["train", "validation", "test"] * 2
+    assert [item.source.rpartition("/")[2] for item in items] == [f"fer2013.csv:{i + 2}" for i in range(6)]
+    for i, item in enumerate(items):
+        assert np.array_equal(decode_row(item.data, 48, "grey"), pixels(i))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbf" + table(),
+        table().replace(b"\n", b"\r\n"),
+        table().replace(b"\n", b"\n\n"),
+        table(header=" Emotion , PIXELS,usage"),
+        b"\n".join(b'"%s","%s","%s"' % tuple(line.split(b",")) for line in table().splitlines()),
+    ],
+    ids=["byte-order mark", "CRLF", "empty lines", "other case and spaces", "quotes"],
+)
+def test_other_ways_to_write_the_same_table(tmp_path, data):
+    plain = read("fer2013_csv", [written(tmp_path / "a.csv", table())])
+    items = read("fer2013_csv", [written(tmp_path / "b.csv", data)])
+    assert [item[:2] + item[3:] for item in items] == [item[:2] + item[3:] for item in plain]
+
+
+def test_columns_may_be_reordered_and_more_or_fewer(tmp_path):
+    data = f"x, Usage, pixels,emotion\n-,PublicTest,{row(1)},3\n".encode()
+    (item,) = read("fer2013_csv", [written(tmp_path / "icml_face_data.csv", data)])
+    assert (item.label, item.part) == ("happy", "validation")
+    (item,) = read("fer2013_csv", [written(tmp_path / "train.csv", f"emotion,pixels\n3,{row(1)}\n".encode())])
+    assert (item.label, item.part) == ("happy", "")
+
+
+def test_rows_of_another_length_are_rejected_and_classes_and_parts_chosen_unseen(tmp_path):
+    wide = b"3," + b"1," * 1_000_000 + b"Training\n"
+    data = table(2) + b"3,1 2 3\n" + wide + b"3,1 2,Training\n"
+    items = read("fer2013_csv", [written(tmp_path / "a.csv", data)])
+    assert [type(item) for item in items] == [Record, Record, Rejected, Rejected, Record]
+    assert rejected(items) == {"a.csv:4": "2 cells; expected 3", "a.csv:5": "1,000,002 cells; expected 3"}
+    wanted = Wanted({"disgust": "disgust"}, frozenset({"validation"}))
+    items = read("fer2013_csv", [written(tmp_path / "a.csv", table())], wanted)
+    assert list(skipped(items).values()) == ["class"] * 5
+    assert [item.label for item in records(items)] == ["disgust"]
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"", "expected emotion,pixels,Usage"),
+        (b"emotion,Usage\n0,Training\n", "columns 'emotion,usage'; expected emotion,pixels,Usage"),
+        (b"emotion,pixels,Usage\n7,1 2,Training\n", "line 2: label '7' is unknown"),
+        (b"emotion,pixels,Usage\nNaN,1 2,Training\n", "line 2: label 'NaN' is unknown"),
+        (b"emotion,pixels,Usage\n-1,1 2,Training\n", "line 2: label '-1' is unknown"),
+        (b"emotion,pixels,Usage\n1,1 2,Test\n", "line 2: Usage 'Test'"),
+        (b"emotion,pixels,Usage\n1,\xff\xff,Training\n", "not UTF-8"),
+        (b'emotion,pixels,Usage\n1,"' + b"1 " * 100_000, "line 2: not CSV"),
+        (bytes(range(256)) * 20, "not UTF-8"),
+    ],
+)
+def test_a_table_that_is_wrong_as_a_whole_stops_the_run(tmp_path, data, match):
+    with pytest.raises(CandidError, match=match) as caught:
+        read("fer2013_csv", [written(tmp_path / "a.csv", data)])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_a_wrapped_table_that_is_cut_damaged_or_missing_stops_the_run(tmp_path, kind):
+    path = wrapped(tmp_path, kind, table(40))
+    whole = path.read_bytes()
+    for share in (0.05, 0.98):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(CandidError, match=r"fer2013\..*(cut short|not a whole tar archive)"):
+            read("fer2013_csv", [path])
+    path.write_bytes(whole[:20_000] + bytes([whole[20_000] ^ 1]) + whole[20_001:])
+    with pytest.raises(CandidError, match=r"damaged|not a whole tar archive"):
+        read("fer2013_csv", [path])
+    with pytest.raises(CandidError, match=r"holds neither fer2013\.csv nor"):
+        read("fer2013_csv", [wrapped(tmp_path, kind, b"x", "other.csv")])
+    with pytest.raises(CandidError, match="neither a zip nor a tar archive"):
+        read("fer2013_csv", [written(tmp_path / "b.tar.gz", gzip.compress(b"text"))])
+
+
+@pytest.mark.parametrize(
+    ("votes", "label"),
+    [
+        ((0, 8, 1, 0, 1, 0, 0, 0, 0, 0), "happy"),
+        ((5, 5, 0, 0, 0, 0, 0, 0, 0, 0), ""),
+        ((5, 4, 1, 0, 0, 0, 0, 0, 0, 0), "neutral"),  # the single vote doesn't count
+        ((4, 3, 3, 0, 0, 0, 0, 0, 0, 0), ""),
+        ((0, 0, 0, 0, 0, 0, 0, 2, 8, 0), ""),
+        ((0, 0, 0, 0, 0, 0, 0, 0, 0, 10), ""),
+        ((1,) * 10, ""),
+        ((0, 0, 0, 0, 0, 0, 0, 6, 2, 1), "contempt"),
+        ((), ""),
+    ],
+)
+def test_the_majority_is_that_of_ferplus(votes, label):
+    assert majority(votes) == label
+
+
+CHOICES = {"happy": (0, 9, 1, 0, 0, 0, 0, 0, 0, 0), "nobody": (5, 5, 0, 0, 0, 0, 0, 0, 0, 0)}
+
+
+def votes_csv(*rows, first=("Usage", "Image name")):
+    lines = [",".join([*first, *VOTES]), *(",".join([*start, *map(str, votes)]) for *start, votes in rows)]
+    return "\n".join([*lines, ""]).encode()
+
+
+def test_votes_by_row_are_the_labels_of_the_contest_s_table(tmp_path):
+    votes = votes_csv(
+        ("Training", "fer0000000.png", CHOICES["happy"]),
+        ("PublicTest", "", CHOICES["nobody"]),
+        ("PrivateTest", "fer0000002.png", CHOICES["happy"]),
+    )
+    paths = [written(tmp_path / "fer2013.csv", table(4)), written(tmp_path / "fer2013new.csv", votes)]
+    items = read("ferplus_csv", paths)
+    assert [(record.label, record.part, record.votes) for record in records(items)] == [
+        ("happy", "train", CHOICES["happy"]),
+        ("happy", "test", CHOICES["happy"]),
+    ]
+    assert skipped(items) == {"fer2013.csv:3": "no_majority", "fer2013.csv:5": "no_majority"}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_votes_by_file_are_the_labels_of_the_folders(tmp_path, packed):
+    names = ["train/sad/Training_1.jpg", "test/sad/PublicTest_2.jpg", "test/fear/PrivateTest_3.jpg"]
+    path = zipped(tmp_path / "fer2013.zip", {name: face(i) for i, name in enumerate(names)})
+    votes = votes_csv(
+        (names[0].replace("jpg", "png"), "0", CHOICES["happy"]),
+        (names[1], "1", CHOICES["nobody"]),
+        first=("file", "fer2013_row"),
+    )
+    table_path = written(tmp_path / "fer2013plus.csv.gz", gzip.compress(votes) if packed else votes)
+    items = read("ferplus", [path, table_path])
+    assert [(r.label, r.part, r.source) for r in records(items)] == [("happy", "train", names[0])]
+    assert skipped(items) == dict.fromkeys(names[1:], "no_majority")
+    assert not records(read("ferplus", [path, table_path], Wanted({"sad": "sad"})))
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"file,neutral\na,1\n", "expected file,neutral,happiness"),
+        (
+            votes_csv(("a", "0", ("x",) * 10), first=("file", "fer2013_row")),
+            "line 2: 'x,x.*votes of ten raters",
+        ),
+        (votes_csv(("a", "0", (99,) * 10), first=("file", "fer2013_row")), "votes of ten raters"),
+        (gzip.compress(b"file,")[:-6], "cut short or damaged"),
+        (b"\xff\xfe", "not UTF-8"),
+    ],
+)
+def test_a_table_of_votes_that_is_wrong_stops_the_run(tmp_path, data, match):
+    path = zipped(tmp_path / "fer2013.zip", {"train/sad/Training_1.jpg": face()})
+    with pytest.raises(CandidError, match=match):
+        read("ferplus", [path, written(tmp_path / "fer2013plus.csv.gz", data)])
