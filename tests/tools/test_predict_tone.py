@@ -13,9 +13,8 @@ from PIL import Image, ImageOps
 from stages.evaluate.model_file import Card
 from stages.ingest.decode import decode
 from tests.tools.predict_pictures import FACE, astronaut, encoded, noise
-from tools.predict import faces
 from tools.predict.classifier import Classifier
-from tools.predict.crops import Box, square
+from tools.predict.crops import Box, as_trained, square
 from tools.predict.detectors import Found
 from tools.predict.faces import find_faces, label, whole_picture
 from tools.predict.pictures import open_picture
@@ -109,7 +108,7 @@ def stretched(face: Pixels) -> Pixels:
 
 
 def brightened(face: Pixels) -> Pixels:
-    return np.minimum(np.rint(1.2 * face), 255).astype(np.uint8)
+    return np.asarray(np.minimum(np.rint(1.2 * face), 255), np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +116,9 @@ def brightened(face: Pixels) -> Pixels:
     [(equalised, "as taken"), (equalised, "dark"), (stretched, "pale"), (brightened, "as taken")],
 )
 def test_a_change_of_tone_on_the_way_would_be_seen(change: Change, exposure, monkeypatch):
-    face, as_trained = training_face(exposure), faces.as_trained
+    face = training_face(exposure)
     trained = decode(encoded(face), 48, "grey")
-    monkeypatch.setattr(faces, "as_trained", lambda *arguments: change(as_trained(*arguments)))
+    monkeypatch.setattr("tools.predict.faces.as_trained", lambda *given: change(as_trained(*given)))
     assert tone_gap(trained, at_the_net(photograph(face), cropped=False)) > 4 * TOLERANCE
 
 
