@@ -75,8 +75,7 @@ def at_the_net(data: bytes, cropped: bool) -> Pixels:
     found = [whole_picture(image, CARD)] if cropped else find_faces(image, KnownBox(), CARD)
     label(found, Classifier(Path("model.keras"), CARD, net))
     (batch,) = net.shown
-    assert batch.shape == (1, 48, 48)
-    return batch[0]
+    return batch.reshape(48, 48)
 
 
 def tone_gap(one: Pixels, other: Pixels) -> float:
