@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from stages.catalogue import find_dataset, read_catalogue
-from stages.errors import CandidError, run
-from stages.files import write_text
-from stages.ingest.decode import FORMATS, decode, decode_chunk
-from stages.ingest.readers import READERS
-from stages.ingest.records import Record, Wanted
+from candid.data.catalogue import find_dataset, read_catalogue
+from candid.errors import CandidError, run
+from candid.files import write_text
+from candid.data.ingest.decode import FORMATS, decode, decode_chunk
+from candid.data.ingest.readers import READERS
+from candid.data.ingest.records import Record, Wanted
 
 from candid.data.figures import (
     MIRROR_BITS,
