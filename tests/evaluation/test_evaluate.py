@@ -104,19 +104,6 @@ def test_faces_that_an_earlier_model_was_trained_on_are_leaks(make_project, no_p
     assert "old.keras, which doesn't say what faces it was trained on" in capsys.readouterr().err
 
 
-def test_leaks_have_their_price_in_the_metrics(make_project, no_pictures):
-    make_project()
-    main()
-    found = summary()
-    assert (found["leaky"], found["leaked_test_faces"], found["copied_test_faces"]) == (True, 2, 1)
-    table = pd.read_csv("plots/predictions.csv").query("id not in [50, 60]")
-    assert found["clean"]["faces"] == 43
-    assert found["clean"]["accuracy"] == pytest.approx(
-        (table["actual"] == table["predicted"]).mean(), abs=1e-6
-    )
-    assert (found["groups"], found["clean"]["groups"]) == (42, 40), "four copies of one face count once"
-
-
 def test_views_are_averaged(make_project, no_pictures):
     def probabilities() -> np.ndarray:
         main()
