@@ -430,16 +430,14 @@ def summary(comparison: Comparison) -> list[str]:
         sentences.append(
             f"Published numbers within the 95 % interval of the measured one: {sum(judged)} of {len(judged)}."
         )
-    gaps = {
-        "published": [_gap(row.leak_free, row.published) for row in rows],
-        "measured": [
-            _gap(row.leak_free, row.measured)
-            for row, pair in zip(rows, pairs, strict=True)
-            if pair.measured and pair.leak_free and pair.measured.variation == pair.leak_free.variation
-        ],
-    }
-    for name, found in gaps.items():
-        known = [one for one in found if one is not None]
+    gaps: dict[str, list[float]] = {"published": [], "measured": []}
+    for pair, row in zip(pairs, rows, strict=True):
+        if row.leak_free is not None and row.published is not None:
+            gaps["published"].append(row.leak_free.value - row.published.value)
+        alike = pair.measured and pair.leak_free and pair.measured.variation == pair.leak_free.variation
+        if alike and row.leak_free is not None and row.measured is not None:
+            gaps["measured"].append(row.leak_free.value - row.measured.value)
+    for name, known in gaps.items():
         if known:
             span = points(known[0]) if len(known) == 1 else f"{points(min(known))} to {points(max(known))}"
             runs = "1 run" if len(known) == 1 else f"{len(known)} runs"
@@ -450,7 +448,3 @@ def summary(comparison: Comparison) -> list[str]:
             f"Results that are not as the recipe has them, or incomplete: {changed}; how, is below."
         )
     return sentences
-
-
-def _gap(score: Score | None, reference: Score | Published | None) -> float | None:
-    return None if score is None or reference is None else score.value - reference.value
