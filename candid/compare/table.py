@@ -232,7 +232,7 @@ def as_text(comparison: Comparison, full: bool) -> str:
     """For a terminal of 120 columns."""
     lines: list[str] = []
     for kind, content in _page(comparison, full, clean):
-        lines += [""] if kind in ("title", "head", "table") and lines else []
+        lines += [""] if kind != "item" and lines else []
         if kind == "table":
             header, rows = content
             lines += [*table(header, rows, _left(header)), ""]
@@ -256,7 +256,7 @@ def as_markdown(comparison: Comparison, full: bool) -> str:
             header, rows = content
             lines += ["", *markdown_table(header, rows, _left(header)), ""]
         else:
-            start = {"title": "## ", "head": "### ", "item": "- ", "text": ""}[kind]
+            start = {"title": "## ", "head": "\n### ", "item": "- ", "text": "\n"}[kind]
             lines += [f"{start}{content}", *([] if kind == "item" else [""])]
     return "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
 
