@@ -164,7 +164,7 @@ def test_faces_of_the_test_part_are_drawn_by_class(project):
     [
         (["--faces", "nowhere"], "nowhere: no such file; expected a picture of a face"),
         (["--faces", "."], "no picture; expected pictures of faces"),
-        (["--model", "notes.txt"], "notes.txt: not a .keras file"),
+        (["--model", "notes.txt"], "notes.txt: expected a model of train, whose name ends in .keras"),
         (["--model", "missing.keras"], "missing.keras: no such file"),
     ],
 )

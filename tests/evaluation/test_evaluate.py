@@ -129,9 +129,9 @@ def test_views_are_averaged(make_project, no_pictures):
     mirrored = probabilities()
     np.save("data/faces.npy", faces)
     text = Path("params.yaml").read_text()
-    Path("params.yaml").write_text(text.replace("tta: none", "tta: flip"))
+    Path("params.yaml").write_text(text.replace('"tta": "none"', '"tta": "flip"'))
     np.testing.assert_allclose(probabilities(), (plain + mirrored) / 2, rtol=1e-5)
-    Path("params.yaml").write_text(text.replace("tta: none", "tta: ten_crop"))
+    Path("params.yaml").write_text(text.replace('"tta": "none"', '"tta": "ten_crop"'))
     assert np.abs(probabilities() - plain).max() > 0.01
 
 
@@ -163,10 +163,10 @@ def spoil(path: str, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("path", "old", "new", "words"),
     [
-        ("params.yaml", "tta: none", "tta: many", "evaluate.tta = 'many'"),
-        ("params.yaml", "bootstrap: 200", "bootstrap: 0", "evaluate.bootstrap = 0"),
-        ("params.yaml", "seed: 0", "seed: 0, sed: 1", "unknown key evaluate.sed"),
-        ("params.yaml", "backend: tensorflow", "backend: theano", "train.backend = 'theano'"),
+        ("params.yaml", '"tta": "none"', '"tta": "many"', "evaluate.tta = 'many'"),
+        ("params.yaml", '"bootstrap": 200', '"bootstrap": 0', "evaluate.bootstrap = 0"),
+        ("params.yaml", '"bootstrap": 200', '"bootstrap": 200, "sed": 1', "unknown key evaluate.sed"),
+        ("params.yaml", '"backend": "tensorflow"', '"backend": "theano"', "train.backend = 'theano'"),
         ("data/splits.csv", "test", "train", "no face in the test part"),
         ("data/splits.csv", "sad", "surprise", "has angry, happy, surprise"),
         ("data/splits.csv", "group", "grope", "no column 'group'"),
