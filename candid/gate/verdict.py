@@ -239,7 +239,9 @@ def _names(entries: list[Any] | None) -> set[str]:
 
 def _changed(root: Path) -> list[str]:
     command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     stages = re.findall(r"^Running stage '(.+)':$", done.stdout, re.M)
     stages += re.findall(r"failed to reproduce '(.+?)'", done.stderr)
     if done.returncode and not stages:

@@ -11,7 +11,7 @@ from candid.errors import CandidError
 from candid.gate.results import Revision, resolve
 from candid.gate.verdict import STAGES, refuse_stale
 from tests.gate.conftest import Call
-from tests.gate.project import Project, faces
+from tests.gate.project import Project, faces, worse
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,30 @@ def test_what_is_no_pipeline_is_one_line(clone: Project, path: str, text: str, w
     clone.write(path, text)
     with pytest.raises(CandidError, match=words):
         refuse_stale(Revision(clone.root))
+
+
+HONEST = "import shutil\nshutil.copytree('honest', '.', dirs_exist_ok=True)\n"
+
+
+def test_results_that_are_better_than_the_code_gives_pass_until_they_are_made_anew(
+    made: Project, tmp_path: Path, candid: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What CI does: the forged files and their hashes agree, and only an evaluation shows it."""
+    shutil.copytree(made.root, tmp_path / "copy")
+    project = Project(tmp_path / "copy")
+    monkeypatch.chdir(project.root)
+    Project(project.root / "honest").predictions(worse(faces(), 60))
+    project.write("stages/evaluate.py", HONEST)
+    project.dvc("repro", "-q")
+    project.commit()
+    project.results(faces())
+    project.dvc("commit", "-q", "-f")
+    project.commit()
+    assert candid("gate", "--baseline", "HEAD").status == 0
+    project.dvc("repro", "-q", "--force", "--single-item", "evaluate")
+    status, out, _ = candid("gate", "--baseline", "HEAD")
+    assert status == 1
+    assert "accuracy fell by 15.0 points" in out
 
 
 def test_the_command_says_it_and_an_experiment_is_read_by_its_name(
