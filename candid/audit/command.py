@@ -12,8 +12,8 @@ from candid.audit.images import read_images
 from candid.audit.options import in_words, read_options, threshold
 from candid.audit.page import Facts
 from candid.audit.report import choose, pictures, writers
-from candid.data.archives import open_files
 from candid.audit.summary import summary
+from candid.data.archives import open_files
 
 
 def main(arguments: list[str] | None = None) -> None:

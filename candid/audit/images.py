@@ -92,7 +92,9 @@ def read_images(source: Files, use_labels: bool = True) -> ImageSet:
 def thumbnails(source: Files, names: Iterable[str]) -> dict[str, NDArray[np.uint8]]:
     """Read some images once more for the eye: grey or RGB, THUMBNAIL pixels a side at most, not stretched."""
     return {
-        name: _thumbnail(data) for name, data in source.read_all(sorted(set(names))) if isinstance(data, bytes)
+        name: _thumbnail(data)
+        for name, data in source.read_all(sorted(set(names)))
+        if isinstance(data, bytes)
     }
 
 

@@ -39,9 +39,7 @@ def test_the_stage_writes_its_outputs_and_again_the_same(run_stage, tmp_path):
     assert table["subject"].tolist() == ["ck48:S001"] * 3
     assert np.array_equal(load_images(tmp_path / "data/faces.npy")[1], pixels(1))
     rejected = pd.read_csv(tmp_path / "data/rejected.csv")
-    assert rejected.values.tolist() == [
-        ["CK+48/happy/S002_002_00000001.png", "no picture in a known format"]
-    ]
+    assert rejected.values.tolist() == [["CK+48/happy/S002_002_00000001.png", "no picture in a known format"]]
     counted = json.loads((tmp_path / "metrics/ingest.json").read_text())
     assert (counted["faces"], counted["rejected"], counted["skipped"]) == (3, 1, 1)
 
@@ -64,7 +62,12 @@ def test_a_union_is_read_in_the_order_of_the_catalogue(run_stage, tmp_path):
 
 def test_a_table_with_bad_rows_is_read_and_they_are_counted(run_stage, tmp_path):
     good = " ".join(map(str, pixels(1).ravel().tolist()))
-    rows = [f"3,{good},Training", "3,1 2 3,Training", f"6,{good[:-4]} 300,PublicTest", f"6,{good},PrivateTest"]
+    rows = [
+        f"3,{good},Training",
+        "3,1 2 3,Training",
+        f"6,{good[:-4]} 300,PublicTest",
+        f"6,{good},PrivateTest",
+    ]
     (tmp_path / "data/raw").mkdir(parents=True)
     (tmp_path / "data/raw/fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
     write_params(tmp_path, dataset="fer2013_csv", max_rejected_share=0.5)
