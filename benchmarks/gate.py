@@ -18,9 +18,7 @@ from scipy.stats import binomtest
 from tqdm import tqdm
 
 from candid.evaluation import scores
-from candid.gate.decide import Comparison, compare
-from candid.gate.pairs import Pairs
-from candid.gate.params import GateSettings
+from candid.gate.statistics import Comparison, Pairs, compare_pairs
 
 SIZES = (99, 2_465, 3_589, 3_677, 7_178)  # CK+, FERGIT, PrivateTest, three classes, Public and PrivateTest
 NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -92,13 +90,13 @@ def true_change(joint: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def simulate(
-    scene: Scene, settings: GateSettings, repeats: int, seed: int
+    scene: Scene, resamples: int, repeats: int, seed: int
 ) -> Iterator[tuple[Comparison, NDArray[np.bool_]]]:
     """Compare `repeats` drawn pairs; beside each, whether its two 95 % bounds hold the true change."""
     generator = np.random.default_rng(seed)
     for _ in range(repeats):
         joint = truth(scene, generator)
-        found = compare(draw(scene, joint, generator), settings)
+        found = compare_pairs(draw(scene, joint, generator), resamples=resamples)
         bounds = np.array([check.upper95 for check in found.headline])
         yield found, bounds >= true_change(joint)
 
@@ -146,7 +144,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", metavar="TEXT", help="rows that hold this text")
     options = parser.parse_args()
-    settings = GateSettings(resamples=options.resamples)
     print("| | faces | the two models | should | did (95 % interval) | bounds hold |")
     print("|---|---:|---|---|---:|---:|")
     for title, (wanted, list_of_scenes) in scenes().items():
@@ -155,7 +152,7 @@ def main() -> None:
                 continue
             runs = list(
                 tqdm(
-                    simulate(scene, settings, options.repeats, options.seed),
+                    simulate(scene, options.resamples, options.repeats, options.seed),
                     total=options.repeats,
                     desc=f"{title}, {scene.n}",
                     disable=None,

@@ -105,16 +105,18 @@ def worth_compiling() -> bool:
     return bool(keras.backend.backend() == "jax")
 
 
-def steps_per_call(wanted: int) -> int:
-    """Return how many steps one compiled call takes: `wanted`, or 1 where more can't be or don't pay.
-
-    On PyTorch Keras's trainer can only do one. On JAX on a CPU a step in a loop is tens of times slower, for
-    its convolutions (jax-ml/jax#12868), and a call costs less than a millisecond.
-    """
+def fuses_batch_norm() -> bool:
+    """Say whether batch norm pays as one operation: on TensorFlow where XLA fuses nothing."""
     import keras
 
-    backend = keras.backend.backend()
-    return 1 if backend == "torch" or (backend == "jax" and devices()[0].startswith("cpu")) else wanted
+    return bool(keras.backend.backend() == "tensorflow") and not worth_compiling()
+
+
+def steps_per_call(wanted: int) -> int:
+    """Return how many steps one call takes: `wanted` on TensorFlow; Keras compiles single steps elsewhere."""
+    import keras
+
+    return wanted if keras.backend.backend() == "tensorflow" else 1
 
 
 def feed(rows: NDArray[np.int32], batch_size: int) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def feed(rows: NDArray[np.int32], batch_size: int) -> dict[str, Any]:
 
     options = tf.data.Options()
     options.autotune.enabled = False
-    # Where devices share a batch: cut the batches, there are no files to share out.
+    # Where devices share a batch: divide the batches, there are no files.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return {"x": tf.data.Dataset.from_tensor_slices(rows.reshape(-1, batch_size)).with_options(options)}
 

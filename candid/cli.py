@@ -2,37 +2,78 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import importlib.metadata
 import sys
 from functools import partial
+from typing import NoReturn
 
 from candid.errors import run
 
 COMMANDS = {
     "audit": "near-duplicates and conflicting labels of any image set",
-    "gate": "fail on a regression against another revision",
+    "gate": "fail on a regression against a revision, or a CSV file",
     "compare": "published, measured and leak-free accuracy of a paper",
     "reproduce": "run a paper's experiments",
-    "predict": "faces in pictures and videos, labelled",
+    "predict": "find faces in pictures and videos and label them",
     "explain": "where the model looks",
     "export": "ONNX and LiteRT, checked against Keras",
-    "report": "one HTML page of a run",
+    "report": "one HTML page of a run, its model card, or what CI comments",
     "demo": "a local page with the camera",
 }
+EXAMPLES = """examples:
+  candid audit pictures.zip
+  candid gate --baseline main
+  candid compare li2021
+  candid COMMAND --help"""
+FAILURE = {"gate": 2}
+"""Status of a fault, where 1 has another meaning: a regression."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, with status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and exit."""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; `{self.prog} --help` shows the usage\n")
+
+
+def parser() -> Parser:
+    """The arguments before those of a command."""
+    top = Parser(
+        prog="candid",
+        description="Classifiers of facial expressions, and honest numbers about them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"candid {version()}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text, add_help=False)
+    return top
+
+
+def version() -> str:
+    """The installed version; `unknown` in a checkout that was not installed."""
+    try:
+        return importlib.metadata.version("candid-fer")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command that the first argument names; its status is the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
-    if not given or given[0] in ("-h", "--help"):
-        print("usage: candid COMMAND [options]\n\ncommands:")
-        print(*(f"  {name:<10} {what}" for name, what in COMMANDS.items()), sep="\n")
-        sys.exit(0 if given else 2)
-    name, rest = given[0], given[1:]
-    if name not in COMMANDS:
-        print(f"candid: no command {name!r}; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
-        sys.exit(2)
-    command = importlib.import_module(f"candid.{name}.command")
-    if name == "gate":  # its statuses 1 and 2 mean something else than those of the others
-        sys.exit(command.main(rest))
-    run(name, partial(command.main, rest), hint="")
+    name = given[0] if given and given[0] in COMMANDS else ""
+    run(name, partial(_call, name, given), hint="", failure=FAILURE.get(name, 1))
+
+
+def _call(name: str, given: list[str]) -> int | None:
+    if not name:
+        top = parser()
+        top.parse_args(given[:1])
+        top.print_help()
+        return 2
+    status: int | None = importlib.import_module(f"candid.{name}.command").main(given[1:])
+    return status

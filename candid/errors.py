@@ -1,102 +1,194 @@
-"""How a stage or a tool ends when something is wrong: one line on stderr and a non-zero status."""
+"""How a stage or a command ends: its output is written or the failure is said, in one line, with a status."""
 
 from __future__ import annotations
 
+import codecs
 import errno
-import fcntl
 import os
 import sys
+import traceback
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import TextIO
+
+from candid.text import clean
 
 RECOVER = "earlier results are kept: `dvc checkout` brings them back, git or the next run the metrics"
+LOCK = Path(".dvc/tmp/candid.lock")
+LOOK_ALIKE = str.maketrans("\u2212\u2013\u2014\u201c\u201d\u2018\u2019\u00a0", "---\"\"'' ")
 
 
 class CandidError(Exception):
-    """A fault in what was given (setting, file, row), told in one line: what, where, what was expected."""
+    """A fault in the input (setting, file, row), in one line: what, where, what was expected."""
 
 
 class BusyError(Exception):
     """Another stage runs in the same folder."""
 
 
-def run(name: str, main: Callable[[], int | None], hint: str = RECOVER, alone: bool = True) -> None:
-    """Call `main` and exit; a fault of the input ends in one line `candid NAME: ...; HINT` and status 1.
+def run(
+    name: str, main: Callable[[], int | None], hint: str = RECOVER, alone: bool = True, failure: int = 1
+) -> None:
+    """Call `main` and exit; a fault of the input ends in one line `candid NAME: ...; HINT` on stderr.
 
     Args:
-        name: the stage or tool, as its user calls it.
+        name: the stage or command, as its user calls it.
         main: does the work; what it returns is the exit status (None is 0).
         hint: how results of earlier runs come back; empty where nothing was touched.
         alone: let no two runs that touch results be at work in one folder: the second ends at once.
+        failure: exit status of every fault; an interrupt is 130.
 
-    Faults of the program itself are not caught: their traceback is for a bug report.
+    Whatever is printed is guarded here. Text that the terminal can't encode is replaced, a reader that leaves
+    early (`| head`) changes nothing, and output that can't be written (a full disk) is a fault like others.
+    Faults of the program itself keep their traceback, for a bug report.
     """
+    _guard_output()
     try:
         with _alone_here() if alone and hint else nullcontext():
-            sys.exit(main() or 0)
+            try:
+                status = main()
+            except SystemExit as end:
+                status = end.code  # type: ignore[assignment]
+        sys.stdout.flush()
+        _finish(sys.stderr)
+        sys.exit(status)
     except BusyError:
-        print(
-            f"candid {name}: another stage is at work in this folder: wait until it is done, or stop it",
-            file=sys.stderr,
-        )
-        sys.exit(1)
+        message, hint = "another stage is at work in this folder: wait until it is done, or stop it", ""
     except CandidError as error:
-        message, status = str(error), 1
+        message = str(error)
     except KeyboardInterrupt:
-        message, status = "interrupted", 130
+        message, failure = "interrupted", 130
     except MemoryError:
-        message, status = "out of memory: expected enough for the whole set, try a smaller data.image_size", 1
-    except OSError as error:
-        if not cannot_write(error):
-            raise
+        message = "out of memory: expected enough for the whole set, try a smaller data.image_size"
+    except Exception as error:
+        if not (isinstance(error, OSError) and cannot_write(error)):
+            if failure == 1:  # the status that Python gives to an exception
+                raise
+            traceback.print_exc()
+            sys.exit(failure)
         where = f" at {error.filename}" if error.filename else ""
-        what = f"{error.strerror or error}{where}"
-        message, status = f"{what}: expected a folder with room that can be written to", 1
-    one_line = " ".join(message.split())
-    print(f"candid {name}: {one_line}" + (f"; {hint}" if hint else ""), file=sys.stderr)
-    sys.exit(status)
+        message = f"{error.strerror or error}{where}: expected a folder with room that can be written to"
+    with suppress(OSError):  # standard error may be full, too
+        print(_line(name, message, hint), file=sys.stderr)
+    _finish(sys.stderr)
+    _finish(sys.stdout)
+    sys.exit(failure)
+
+
+def _line(name: str, message: str, hint: str) -> str:
+    text = clean(" ".join(message.split()))
+    return f"{f'candid {name}'.rstrip()}: {text}" + (f"; {hint}" if hint else "")
+
+
+class _Output:
+    """A stream whose reader may leave: from then on what is written is discarded, and the work goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            _discard_output(self._stream)
+            return len(text)
+        except OSError as error:  # remembered: argparse passes over it
+            self._failure = error
+            raise
+
+    def flush(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure:
+            raise failure
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            _discard_output(self._stream)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+def _guard_output() -> None:
+    """Open what is closed, replace what can't be encoded, and silence libraries that would warn first."""
+    codecs.register_error("candid", _replaced)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: the next file opened would get its number, and our text
+            os.open(os.devnull, os.O_WRONLY)
+        stream = getattr(sys, name)
+        if stream is None:
+            stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as we run
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="candid")
+        if not isinstance(stream, _Output):
+            setattr(sys, name, _Output(stream))
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    for variable, level in (("OPENCV_LOG_LEVEL", "SILENT"), ("OPENCV_FFMPEG_LOGLEVEL", "-8")):
+        os.environ.setdefault(variable, level)
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    """Nearest ASCII of what an encoding lacks; `?` where there is none."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end].translate(LOOK_ALIKE)
+    return "".join(letter if letter.isascii() else "?" for letter in text), error.end
+
+
+def _finish(stream: TextIO) -> None:
+    """Flush; what can't be written goes nowhere, else Python tries again at its end and takes the status."""
+    try:
+        stream.flush()
+    except OSError:
+        _discard_output(stream)
+
+
+def _discard_output(stream: object) -> None:
+    """Point a stream at nothing."""
+    try:
+        target = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(target, stream.fileno())  # type: ignore[attr-defined]
+        os.close(target)
+    except (OSError, AttributeError, ValueError):  # a stream without a file, as in tests
+        pass
 
 
 @contextmanager
 def _alone_here() -> Iterator[None]:
-    """Hold the working folder against other stages; the kernel lets go of it however this process ends.
+    """Hold the project against other stages; the kernel lets go of it however this process ends."""
+    if not LOCK.parent.parent.is_dir():  # no project of DVC's, so no pipeline that another stage could run
+        yield
+        return
+    from filelock import FileLock, Timeout
 
-    The folder itself is locked: that leaves nothing behind, and works where nothing can be written. File
-    systems without such locks (some network mounts) are taken as they are.
-    """
-    folder = os.open(".", os.O_RDONLY)
+    lock = FileLock(LOCK, timeout=0)
     try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError from None
-        except OSError:
-            pass
+        LOCK.parent.mkdir(exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise BusyError from None
+    except OSError:  # a folder that can't be written to, or a file system without locks: taken as it is
+        pass
+    try:
         yield
     finally:
-        os.close(folder)
+        lock.release()
 
 
 def is_disk_fault(error: BaseException) -> bool:
-    """Tell a fault of the disk from one of a file's content, over which libraries raise OSError too.
+    """Distinguish a fault of the disk from one of a file's content, over which libraries raise OSError too.
 
-    Theirs have no errno, or EINVAL: a damaged header points to a place before the file's beginning.
+    Theirs have no errno, or EINVAL: a damaged header points to a position before the file's beginning.
     """
     return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
 
 def cannot_write(error: OSError) -> bool:
-    """Recognise a full disk or a folder that is closed to us, also as NumPy and HDF5 tell it (no errno)."""
-    if error.errno in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EFBIG,
-        errno.EROFS,
-        errno.EACCES,
-        errno.EPERM,
-    ):
-        return True
-    text = str(error)
-    return " requested and " in text or any(
-        f"errno = {code}," in text for code in (errno.ENOSPC, errno.EFBIG)
-    )
+    """Recognise a full disk or a folder that is closed to us, also as NumPy and HDF5 report it (no errno)."""
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+    hdf5 = any(f"errno = {code}," in str(error) for code in (errno.ENOSPC, errno.EFBIG))
+    return error.errno in codes or " requested and " in str(error) or hdf5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import glob
+import csv
 import hashlib
 import json
 import os
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from candid.errors import CandidError
 
@@ -26,14 +25,11 @@ def writing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, flush it to disk and rename it.
 
     The temporary name keeps the suffix, since some writers choose the format by it. If the block
-    fails, the temporary file is removed and what stood under `path` stays. What a killed process left
-    aside is removed by the next that writes the same file.
+    fails, the temporary file is removed and what stood under `path` stays.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_aside(path)
-    prefix = f".{path.stem}-{os.getpid()}-"
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     aside = Path(name)
     try:
@@ -44,25 +40,6 @@ def writing(path: str | Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _remove_left_aside(path: Path) -> None:
-    """Remove temporary files of `path` whose process, which their name tells, is gone."""
-    start = f".{path.stem}-"
-    for left in path.parent.glob(f"{glob.escape(start)}*-????????{glob.escape(path.suffix)}"):
-        number = left.name.removeprefix(start).partition("-")[0]
-        if number.isdecimal() and not _is_running(int(number)):
-            left.unlink(missing_ok=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
 
 
 def md5(path: str | Path) -> str:
@@ -86,13 +63,10 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table with a header, without the index; booleans as true and false."""
     flags = [name for name in table if table[name].dtype == bool]
     table = table.assign(**{str(name): np.where(table[name], "true", "false") for name in flags})
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
-
-
-def write_array(path: str | Path, array: NDArray[Any]) -> None:
-    """Write one array as .npy (no pickle)."""
-    with writing(path) as aside, aside.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+    text = table.to_csv(index=False, lineterminator="\n")
+    if "\r" in text:  # Python's csv quotes no other line end than the one that it writes
+        text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    write_text(path, text)
 
 
 def read_json(path: str | Path) -> Any:

@@ -13,8 +13,8 @@ from candid.data.faces import load_images, read_faces, read_splits
 from candid.data.ingest import assemble, faces_table, read_all
 from candid.data.readers import Wanted
 from candid.errors import CandidError
+from candid.evaluation.predict import Images, views
 from candid.evaluation.scores import Integers
-from candid.evaluation.views import Images, views
 from candid.files import read_json
 
 SAMPLE = Path("data")

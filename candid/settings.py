@@ -1,15 +1,14 @@
-"""Reading one section of params.yaml into its typed class."""
+"""params.yaml: read as YAML 1.2, and each section turned into its typed class."""
 
 from __future__ import annotations
 
+import re
 import reprlib
-import warnings
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from candid.errors import CandidError
 
@@ -24,54 +23,198 @@ class Section(BaseModel):
 
 SectionT = TypeVar("SectionT", bound=Section)
 
+CHOICES = (
+    "dedup.method",
+    "train.optimizer",
+    "train.schedule",
+    "train.early_stopping",
+    "train.freeze",
+    "train.augment.crop",
+)
+"""Settings that are one value though it may be a mapping: null, a name (`train.schedule: cosine`), or a
+mapping
+of what that choice takes (`{name: cosine, warmup_epochs: 2}`). Beside these `archs.<net>.scaling`."""
 
-def read_yaml(path: str | Path) -> Any:
-    """Read a YAML 1.2 file (there 1e-05 is a number, which DVC writes and PyYAML reads as text).
 
-    Safe loader: tags that name Python objects are refused. CandidError for anything unreadable.
+def is_choice(key: str) -> bool:
+    """Say whether a mapping at this dotted key is one value, which another replaces whole."""
+    return key in CHOICES or (key.startswith("archs.") and key.endswith(".scaling"))
+
+
+def named(value: Any) -> Any:
+    """Write a choice in full: `cosine` is {name: cosine}."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+ByName = BeforeValidator(named)
+"""In the annotation of a union of sections that differ in their `name`."""
+
+
+class SettingError(CandidError):
+    """A wrong value, with the dotted key that it belongs to."""
+
+    def __init__(self, path: str | Path, key: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.key = key
+
+
+class ConflictError(ValueError):
+    """Raised by a rule over several keys of a section: which of them is to blame, its value, and why."""
+
+    def __init__(self, key: str, value: Any, reason: str) -> None:
+        super().__init__(reason)
+        self.key, self.value = key, value
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core schema with 1_000 and merge keys; a key given twice is refused.
+
+    PyYAML's own schema is that of 1.1: 1e-05, as DVC writes it, is text there, and `off` is false.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a second value for a key."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(None, None, f"{key.value} is given twice", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
+    del loader
+    text = node.value.replace("_", "")
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    ("int", r"[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+", [*"-+0123456789"]),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+     [*"-+.0123456789"]),
+    ("merge", "<<", ["<"]),
+):  # fmt: skip
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+
+
+def parse_yaml(text: str, where: str | Path) -> Any:
+    """Turn YAML 1.2 into plain values; tags that name Python objects are refused.
+
+    Raises:
+        CandidError: no YAML; `where` and the fault.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML 1.2 allows it: the last counts
-            return YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+        return yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise CandidError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read a YAML 1.2 file. CandidError for anything unreadable."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise CandidError(f"{path}: no such file; run from the project's folder") from None
     except IsADirectoryError:
         raise CandidError(f"{path}: a folder; expected a YAML file") from None
-    except (YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
         raise CandidError(f"{path}: not YAML: {error}") from None
+    return parse_yaml(text, path)
 
 
 def read_section(name: str, kind: type[SectionT], path: str | Path = PARAMS) -> SectionT:
     """Read section `name` (dotted for a part of one: `archs.resnet50`) of params.yaml as `kind`.
 
+    All other sections of the file are checked too, so that a wrong value in a late one stops the first stage
+    that runs, not the one after hours of training.
+
     Raises:
         CandidError: one line with the key, the value found and what is allowed.
     """
-    value = read_yaml(path)
+    from candid.sections import check_params  # knows the classes of all areas
+
+    params = value = read_yaml(path)
     for key in name.split("."):
         if not isinstance(value, dict) or key not in value:
             raise CandidError(f"{path}: no section {name!r}")
         value = value[key]
-    return check(name, kind, value, path)
+    section = check(name, kind, value, path)
+    check_params(params, path)
+    return section
 
 
 def check(name: str, kind: type[SectionT], value: Any, path: str | Path = PARAMS) -> SectionT:
-    """Turn plain values into the typed section; CandidError names the first key that is wrong."""
+    """Turn plain values into the typed section; SettingError names the first key that is wrong."""
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join([name, *(str(part) for part in first["loc"])])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(_fields_beside(kind, first["loc"]))
-            raise CandidError(f"{path}: unknown key {key}; expected one of {known}") from None
-        if first["type"] == "missing":
-            raise CandidError(f"{path}: {key} is missing") from None
-        reason = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "value_error" and isinstance(first["input"], dict):  # a rule over several keys
-            raise CandidError(f"{path}: {key}: {reason}") from None
-        raise CandidError(f"{path}: {key} = {_short(first['input'])}: {reason}") from None
+        raise _setting_error(name, kind, error.errors(include_url=False), path) from None
+
+
+def _setting_error(name: str, kind: type[Section], errors: Any, path: str | Path) -> SettingError:
+    """One line about the first fault; about a misspelt key rather than the one that is missing for it."""
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
+    parts, holder, choice = _locate(kind, first["loc"])
+    key = ".".join([name, *parts])
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(holder.model_fields) if holder else "none"
+        if choice is None:
+            return SettingError(path, key, f"unknown key {key}; expected one of {known}")
+        above = first["loc"][:-1]
+        extra = [str(error["loc"][-1]) for error in errors
+                 if error["type"] == "extra_forbidden" and error["loc"][:-1] == above]  # fmt: skip
+        text = f"{', '.join(extra)} without effect with {choice}; expected one of {known}"
+        return SettingError(path, key, f"{key.rpartition('.')[0]}: {text}")
+    if first["type"] == "missing":
+        return SettingError(path, key, f"{key} is missing")
+    conflict = first.get("ctx", {}).get("error")
+    if isinstance(conflict, ConflictError):
+        key = f"{key}.{conflict.key}"
+        return SettingError(path, key, f"{key} = {_short(conflict.value)}: {reason}")
+    if first["type"].startswith("union_tag") or first["type"] == "model_attributes_type":
+        value = first["input"]
+        if isinstance(value, dict) and "name" in value:
+            key, value = f"{key}.name", value["name"]
+        names = ", ".join(_names(holder))
+        return SettingError(path, key, f"{key} = {_short(value)}: expected one of {names}")
+    if first["type"] == "value_error" and isinstance(first["input"], dict):  # a rule over several keys
+        return SettingError(path, key, f"{key}: {reason}")
+    return SettingError(path, key, f"{key} = {_short(first['input'])}: {reason}")
+
+
+def _locate(kind: Any, loc: tuple[int | str, ...]) -> tuple[list[str], Any, str | None]:
+    """Follow pydantic's path to a fault: the keys, the class (or union) around it, the choice it is in."""
+    keys: list[str] = []
+    choice: str | None = None
+    for number, part in enumerate(loc):
+        member = next((one for one in _members(kind) if part in _names(one)), None)
+        if member is not None and get_origin(kind) is not None:  # the name of a choice, no key of the file
+            kind, choice = member, str(part)
+            continue
+        keys.append(str(part))
+        holder = next((one for one in _members(kind) if part in one.model_fields), None)
+        if holder is None:
+            return [*keys, *map(str, loc[number + 1 :])], next(iter(_members(kind)), None), choice
+        kind, choice = holder.model_fields[str(part)].annotation, choice if number == len(loc) - 1 else None
+    return keys, kind, choice
+
+
+def _members(kind: Any) -> list[type[Section]]:
+    """The sections of a class or of a union of classes."""
+    return [one for one in get_args(kind) or [kind] if isinstance(one, type) and issubclass(one, Section)]
+
+
+def _names(kind: Any) -> list[str]:
+    """The names by which a section, or one of a union, is chosen."""
+    fields = [one.model_fields["name"] for one in _members(kind) if "name" in one.model_fields]
+    return [name for field in fields for name in get_args(field.annotation)]
 
 
 def _short(value: Any) -> str:
@@ -79,13 +222,3 @@ def _short(value: Any) -> str:
     shown = reprlib.Repr()
     shown.maxlevel, shown.maxstring, shown.maxother = 2, 80, 80
     return shown.repr(value)
-
-
-def _fields_beside(kind: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """Name the keys there are where an unknown one stands: those of the innermost section around it."""
-    for part in place[:-1]:
-        inner = kind.model_fields[str(part)].annotation if str(part) in kind.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            break
-        kind = inner
-    return list(kind.model_fields)

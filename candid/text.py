@@ -30,8 +30,9 @@ def clean(name: str) -> str:
 
 
 def markdown(name: str) -> str:
-    """Return a name that Markdown shows as it is, in a table cell too."""
-    return "".join(f"\\{letter}" if letter in MARKDOWN_SPECIAL else letter for letter in clean(name))
+    """Return a name that Markdown shows as it is, in a table cell too; on GitHub it notifies nobody."""
+    escaped = (f"\\{letter}" if letter in MARKDOWN_SPECIAL else letter for letter in clean(name))
+    return "".join(escaped).replace("@", "@<!-- -->")
 
 
 def csv_cell(name: str) -> str:

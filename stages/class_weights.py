@@ -10,16 +10,16 @@ from candid.errors import run
 from candid.files import write_json
 from candid.settings import read_section
 from candid.splits.class_weights import class_weights
-from candid.splits.class_weights_params import ClassWeightsSettings
+from candid.splits.params import ClassWeightsSettings
 
 
 def main() -> None:
     """Run the stage in the project's folder."""
     settings = read_section("class_weights", ClassWeightsSettings)
     splits = read_splits()
-    train = splits["label"][splits["part"] == "train"]
-    counts = {name: int((train == name).sum()) for name in class_order(splits["label"])}
-    write_json("data/class_weights.json", class_weights(counts, settings.scheme, settings.beta))
+    train = splits["label"][splits["part"] == "train"].tolist()
+    weights = class_weights(train, class_order(splits["label"]), settings.scheme)
+    write_json("data/class_weights.json", weights)
 
 
 if __name__ == "__main__":

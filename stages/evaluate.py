@@ -1,4 +1,8 @@
-"""Write metrics/report.json, plots/predictions.csv and the pictures: python -m stages.evaluate"""
+"""Score the model on the test set: python -m stages.evaluate.
+
+Reads the faces, the split, the model and plots/history.csv; writes plots/predictions.csv, the pictures and
+tables of plots/, metrics/report.json, metrics/metrics.json and metrics/provenance.json.
+"""
 
 from __future__ import annotations
 
@@ -8,49 +12,58 @@ import sys
 from candid.backend import devices, use_backend
 from candid.data.faces import class_order, load_images, read_faces, read_kept, read_splits
 from candid.errors import run
-from candid.evaluation import outputs, predict, table
-from candid.evaluation.draw_curves import kept_epoch, read_history
-from candid.evaluation.leaks import find_leaks, met_before
-from candid.evaluation.model_file import check_classes, read_card
-from candid.evaluation.params import EvaluateSettings, SplitSeen, TrainSeen
+from candid.evaluation.model_file import check_classes, load_model_file, read_card
+from candid.evaluation.params import EvaluateSettings, Seen
+from candid.evaluation.plots import read_history, write_plots
+from candid.evaluation.predict import check_input, predict
+from candid.evaluation.predictions import seen_before, tabulate_test_set, with_predictions
 from candid.evaluation.provenance import provenance
-from candid.evaluation.summary import summarise
+from candid.evaluation.report import evaluate, headline
+from candid.files import write_csv, write_json
 from candid.settings import read_section
+from candid.text import clean
 
 MODEL = "models/model.keras"
-UNKNOWN = "the model started from {}, which doesn't say what faces it had met: their leaks are not counted"
 FINGERPRINTED = ("data/faces.npy", "data/faces.csv", "data/kept.csv", "data/splits.csv", MODEL)
 
 
 def main() -> None:
-    """Read, predict, score, draw, write."""
+    """Run the stage in the project's folder."""
     settings = read_section("evaluate", EvaluateSettings)
-    training, splitting = read_section("train", TrainSeen), read_section("split", SplitSeen)
-    images, splits, kept = load_images(), read_splits(), read_kept()
-    test = table.test_faces(splits, read_faces(), images)
-    classes = class_order(splits["label"])
-    card = read_card(MODEL)
+    training, splitting = read_section("train", Seen), read_section("split", Seen)
+    images, splits = load_images(), read_splits()
+    classes, card = class_order(splits["label"]), read_card(MODEL)
     check_classes(card, classes, MODEL)
-    leaks = find_leaks(splits, kept, met_before(MODEL, images))
+    test = tabulate_test_set(splits, read_faces(), read_kept(), images, seen_before(MODEL, images))
     history = read_history("plots/history.csv")
-    kept_in = card.epoch or kept_epoch(history, training.monitor)
 
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")  # the same probabilities on every run of one GPU too
-    keras = use_backend(training.backend)
-    model = predict.load_model(keras, MODEL, card)
-    predict.check_input(model, card, images, settings.tta, MODEL)
-    probabilities = predict.predict(model, images, test["id"].to_numpy(), settings.tta)
+    use_backend(training.backend)
+    model, card = load_model_file(MODEL)
+    check_input(model, card, images, settings.tta, MODEL)
+    probabilities = predict(model, images, test["id"].to_numpy(), settings.tta)
+    table = with_predictions(test, classes, probabilities)
+    report = evaluate(table, settings.bootstrap, settings.seed)
 
-    found = table.as_predictions(test, classes, probabilities)
-    summary = summarise(found, leaks, settings.bootstrap, settings.seed)
     seeds = {"split": splitting.seed, "train": training.seed, "evaluate": settings.seed}
     made = provenance(training.backend, devices(), seeds, FINGERPRINTED)
+    if card.best_epoch:
+        made["best_epoch"] = card.best_epoch
     if card.started_from:
         made["started_from"] = card.started_from.model_dump()
         if card.started_from.faces == "unknown":
-            print(f"candid evaluate: {UNKNOWN.format(card.started_from.file)}", file=sys.stderr)
-    outputs.write_pictures(found, summary, images, test["id"].to_numpy(), history, kept_in)
-    outputs.write_tables(table.predictions_table(test, found), summary, made)
+            print(
+                f"candid evaluate: the model started from {clean(card.started_from.file)}, which doesn't say "
+                "what faces it was trained on: their leaks are not counted",
+                file=sys.stderr,
+            )
+    write_plots(table, report, images, history, card.best_epoch, splits)
+    write_csv("plots/predictions.csv", table)
+    # No output of DVC's: it names the git revision, and a hash in dvc.lock that changed with every commit
+    # could not show that a run gave the same bits.
+    write_json("metrics/provenance.json", made)
+    write_json("metrics/report.json", report)
+    write_json("metrics/metrics.json", headline(report))
 
 
 if __name__ == "__main__":

@@ -2,52 +2,65 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from candid.backend import use_backend, versions
 from candid.data.faces import load_images, read_splits
-from candid.errors import run
+from candid.errors import CandidError, run
 from candid.files import read_json, write_csv
 from candid.settings import read_section
-from candid.training.checkpoints import Checkpoints, NoCheckpoints
-from candid.training.distribute import OWN, distribution_of
-from candid.training.inputs import training_set
+from candid.training.checkpoints import Checkpoints, History, fingerprint, run_folder, source_files
+from candid.training.data import training_set
+from candid.training.distribution import strategy_of
 from candid.training.lineage import lineage
-from candid.training.params import ModelSettings, TrainSettings
-from candid.training.state import fingerprint, run_folder, source_files
+from candid.training.settings import NETS, ModelSettings, TrainSettings
 
 INPUTS = ("data/faces.npy", "data/splits.csv", "data/class_weights.json")
 
 
 def main() -> None:
-    """Read the settings and the faces, train, write the model and the history."""
+    """Read the settings and the faces, train, write the history after each epoch and the model at the end."""
     settings, model = read_section("train", TrainSettings), read_section("model", ModelSettings)
-    split = distribution_of(settings)
-    use_backend(settings.backend, split.start)
-    from candid.training.build import net_builder  # Keras from here on
-    from candid.training.nets import body_layers
-    from candid.training.save import write_model
-    from candid.training.train import COLUMNS, train
+    own = read_section(f"archs.{model.arch}", NETS[model.arch].settings)
+    strategy = strategy_of(settings)
+    use_backend(settings.backend, strategy.start)
+    from candid.training.fit import COLUMNS, Progress, best_epoch, train  # Keras from here on
+    from candid.training.nets import body_layers, build_model
+    from candid.training.save import initial_weights, write_model
 
     data = training_set(load_images(INPUTS[0]), read_splits(INPUTS[1]), read_json(INPUTS[2]))
-    net = net_builder(model, settings, data)
-    read = [*map(Path, INPUTS), *net.files, *source_files()]
-    name = fingerprint({"train": settings.model_dump(), "net": net.settings}, read, versions())
-    split.check_same(name)
-    with nullcontext() if split.addresses else run_folder(name) as folder:
-        checkpoints = Checkpoints(folder) if folder else NoCheckpoints()
-        tell = say if split.chief else _keep_quiet
-        trained, history = train(
-            net.build, data, settings, checkpoints, body_layers, net.weights, sys.stdout.isatty(), tell, split
+    side, channels = data.faces.shape[2:]
+    crop = settings.augment.crop
+    size = crop.size if crop else side
+    if size > side:
+        raise CandidError(
+            f"params.yaml: train.augment.crop.size = {size}: {INPUTS[0]} has faces of {side} pixels"
         )
-        if split.chief:
-            write_csv("plots/history.csv", pd.DataFrame(history, columns=list(COLUMNS)))
-            write_model("models/model.keras", trained, *lineage(net.about, data.faces, net.weights))
+    start = initial_weights(model.weights)
+    shape = {"classes": len(data.classes), "image_size": size, "channels": channels}
+    build = partial(build_model, model.arch, **shape, weights=start.preset, **own.model_dump())
+
+    def record(history: History) -> None:
+        write_csv("plots/history.csv", pd.DataFrame(history, columns=list(COLUMNS)))
+
+    settings_read = {section: values.model_dump() for section, values in
+                     {"train": settings, "model": model, "arch": own}.items()}  # fmt: skip
+    name = fingerprint(settings_read, [*map(Path, INPUTS), *start.files, *source_files()], versions())
+    with run_folder(name) as folder:
+        checkpoints, progress = Checkpoints(folder), Progress(say, record, sys.stdout.isatty())
+        net, history = train(build, data, settings, checkpoints, body_layers, start.model, progress, strategy)
+        about = {
+            "classes": data.classes,
+            "image_size": side,
+            "color": "grey" if channels == 1 else "rgb",
+            "crop": crop and crop.size,
+            "best_epoch": best_epoch(history, settings.monitor),
+        }
+        write_model("models/model.keras", net, *lineage(about, data.faces, start.model))
         checkpoints.clear()
 
 
@@ -56,10 +69,5 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def _keep_quiet(line: str) -> None:
-    del line
-
-
 if __name__ == "__main__":
-    # Of the processes of one training only the first writes: the others may run in the same folder.
-    run("train", main, alone=os.environ.get(OWN, "0") == "0")
+    run("train", main)

@@ -1,255 +1,329 @@
-"""What was measured for a run: one experiment's numbers, or the mean of several with their spread."""
+"""The numbers of a run: of one experiment, or of several folds, repetitions or seeds together."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from candid.compare import pooled
-from candid.compare.found import Experiment
-from candid.compare.pooled import Bounds
-from candid.compare.settings import Deviation, deviation
-from candid.gate.look_up import MISSING, look_up
-from candid.gate.results import Results
+import numpy as np
+import pandas as pd
+
+from candid.compare.results import Experiment, Measured, Score
+from candid.data.faces import class_order
+from candid.evaluation import scores
+from candid.evaluation.bootstrap import counts_by_group, interval, resample
+from candid.evaluation.scores import Floats, Integers
 from candid.recipes import Run
-from candid.recipes.recipe import Overrides
+from candid.recipes.recipe import Overrides, Recipe
 
+RESAMPLES = 2000
 FOLD, SEEDS = "split.fold", ("split.seed", "train.seed")
+OTHER = ("model.arch", "data.dataset")
+"""With another one of these it is hardly the run any more."""
+CURVES = {"train.accuracy": "accuracy", "train.loss": "loss", "validation.accuracy": "val_accuracy",
+          "validation.loss": "val_loss", "best_epoch": "epoch"}  # fmt: skip
+"""Metric -> column of plots/history.csv, read at the best epoch."""
+Bounds = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A measured number."""
+def gather(
+    recipe: Recipe,
+    run: Run,
+    leak_free: bool,
+    experiments: Sequence[Experiment],
+    metrics: Sequence[str],
+    classes: bool = False,
+) -> list[Measured]:
+    """Put the experiments of a run and a protocol together: one result a variation, the nearest first.
 
-    value: float
-    bounds: Bounds | None = None
-    """95 % interval."""
-    sd: float | None = None
-    """Standard deviation (n - 1) between repeats, seeds or folds."""
-    over: str = ""
-    """What `value` is of and `sd` the spread of: 10 folds, 3 of 5 seeds; empty: one experiment."""
-    together: bool = False
-    """Whether `value` is of all faces of the folds at once, not the mean of their scores."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The experiments of one run, one protocol and one variation."""
-
-    run: Run
-    honest: bool
-    variation: str
-    members: dict[str, Experiment]
-    """By suffix, in the order of the recipe."""
-    stored: dict[str, Bounds] = field(default_factory=dict)
-    """Intervals that were computed when the predictions were there."""
-    together: dict[str, list[float]] = field(default_factory=dict)
-    """By metric what `_together` gave for each of `units` when the predictions were there."""
-    seconds: dict[str, float] = field(default_factory=dict)
-    """By suffix, where known."""
-    recorded: bool = False
-    """Read from a folder, not from an experiment here."""
-
-    @cached_property
-    def wanted(self) -> dict[str, Overrides]:
-        """All members of the run by suffix."""
-        return dict(self.run.members(self.honest))
-
-    @property
-    def whole(self) -> bool:
-        """Whether no member is missing."""
-        return len(self.members) == len(self.wanted)
-
-    @cached_property
-    def deviation(self) -> Deviation:
-        """How the settings differ from the recipe's: of the member that is furthest from them."""
-        told = (deviation(one.params, self.wanted[suffix], self.run) for suffix, one in self.members.items())
-        return max(told, key=lambda one: one.rank())
-
-    @property
-    def rank(self) -> tuple[bool, float, int]:
-        """Smaller is nearer to the run as the recipe has it."""
-        return self.deviation.rank(len(self.members) / len(self.wanted))
-
-    @property
-    def own_metrics(self) -> list[str]:
-        """Accuracy and each class's sensitivity: what is shown of a run of which the paper has no number."""
-        classes = next(iter(self.members.values())).metrics.get("per_class", {})
-        return ["accuracy", *(f"per_class.{name}.recall" for name in classes)]
-
-    @property
-    def newest(self) -> int:
-        """Time of the latest member."""
-        return max(one.when for one in self.members.values())
-
-    @property
-    def leaked(self) -> tuple[int, int]:
-        """Test faces with a relative in the training part, and all of them, over the members."""
-        metrics = [one.metrics for one in self.members.values()]
-        return sum(one.get("leaked_test_faces", 0) for one in metrics), sum(
-            one.get("faces", 0) for one in metrics
+    Args:
+        recipe: of the run.
+        run: the run.
+        leak_free: its protocol.
+        experiments: the newest first; of one name that counts which differs least from the recipe.
+        metrics: to compute, where the experiments have them.
+        classes: compute the recall of each class, too.
+    """
+    members = run.members(leak_free)
+    names = {recipe.experiment(run, leak_free, member): member for member in members}
+    variations: dict[str, dict[str, Experiment]] = {}
+    for one in experiments:
+        base, _, variation = one.name.partition("+")
+        if base in names:
+            had, wanted = variations.setdefault(variation, {}), members[names[base]]
+            before = had.get(names[base])
+            if before is None or len(differences(one.settings, wanted)) < len(
+                differences(before.settings, wanted)
+            ):
+                had[names[base]] = one
+    results = [
+        _measure(
+            run, leak_free, variation, {name: had[name] for name in members if name in had}, metrics, classes
         )
+        for variation, had in variations.items()
+    ]
+    return sorted(results, key=distance)
 
-    def estimate(self, metric: str) -> Estimate | None:
-        """The number, its interval and its spread; None where the experiments don't have it.
 
-        Several members: of the folds of a repeat all faces together, where their confusion matrices give the
-        metric, else the mean; then the mean over the repeats, of those with all their folds alone. Where none
-        has all, of the folds there are.
+def distance(of: Measured) -> tuple[bool, float, int, bool, int]:
+    """How far a result is from the recipe: another net or set, share of the training, other changes; age.
 
-        Args:
-            metric: dotted place in metrics/test.json.
-        """
-        if len(self.wanted) == 1:
-            (only,) = self.members.values()
-            value = number(only.metrics, metric)
-            bounds = None if value is None else bounds_of(only.metrics, metric) or self.bounds(metric)
-            return None if value is None else Estimate(value, bounds)
-        together = self.scores_together(metric)
-        scores: Sequence[float | None] = together or [self._mean(unit, metric) for unit in self.units]
-        known = [one for one in scores if one is not None]
-        if not known or len(known) < len(scores):
-            return None
-        whole = len(self._whole_repeats)
-        spread = known
-        if self._folds > 1 and whole < 2:
-            alone = whole == 1 or len(self._repeats) == 1
-            folds = [number(self.members[one].metrics, metric) for one in self.counted if alone]
-            spread = [score for score in folds if score is not None]
-        sd = statistics.stdev(spread) if len(spread) > 1 else None
-        value = statistics.fmean(known)
-        return Estimate(value, self.bounds(metric), sd, self._called(whole), bool(together) and whole < 2)
+    One seed of five is a fifth of the training, as 20 of 100 epochs of all are: a trial hides no result.
+    """
+    had, wanted = of.changed.get("train.epochs", (1, 1))
+    trained = min(1.0, had / wanted) if isinstance(had, int) else 0.0
+    other = any(key in of.changed for key in OTHER)
+    return other, -trained * of.members / of.wanted, len(of.changed), of.recorded, -of.when
 
-    @cached_property
-    def units(self) -> list[list[str]]:
-        """Suffixes of the members whose faces are scored at once: those of a whole repeat, else all."""
-        if self._folds == 1:
-            return [[suffix] for suffix in self.members]
-        return self._whole_repeats or [list(self.members)]
 
-    def scores_together(self, metric: str) -> list[float]:
-        """Of each unit the metric over all its faces; [] where nothing gives it, or there are no folds."""
-        if metric in self.together or self._folds == 1:
-            return self.together.get(metric, [])
-        found = [pooled.together(one, metric) for one in self._tables]
-        scores = [one for one in found if one is not None]
-        return scores if len(scores) == len(self.units) else []
+def differences(has: Overrides, wanted: Overrides) -> dict[str, list[Any]]:
+    """Wanted keys that have another value: key -> [the value there is, or "not set"; the wanted one].
 
-    @cached_property
-    def _tables(self) -> list[list[Results]]:
-        """Predictions of each unit; [] unless all are there."""
-        found = [pooled.read_tables([self.members[suffix] for suffix in unit]) for unit in self.units]
-        return found if all(found) else []
+    1 and 1.0 are the same, 1 and true are not; of another net that was trained the settings are left out.
+    """
+    trained, asked = has.get("model.arch"), wanted.get("model.arch")
+    return {
+        key: [has.get(key, "not set"), value]
+        for key, value in wanted.items()
+        if (key not in has or isinstance(has[key], bool) != isinstance(value, bool) or has[key] != value)
+        and (trained == asked or not key.startswith(f"archs.{asked}."))
+    }
 
-    def _mean(self, unit: Sequence[str], metric: str) -> float | None:
-        values = [number(self.members[suffix].metrics, metric) for suffix in unit]
-        known = [value for value in values if value is not None]
-        return statistics.fmean(known) if len(known) == len(values) else None
+
+def _measure(
+    run: Run,
+    leak_free: bool,
+    variation: str,
+    members: dict[str, Experiment],
+    metrics: Sequence[str],
+    every_class: bool,
+) -> Measured:
+    protocol, settings = run.protocol(leak_free), run.members(leak_free)
+    units, complete, begun = _units(members, settings, protocol.over)
+    counted = [one for unit in units for one in unit]
+    tables = [one.predictions for one in counted]
+    faces = [one for one in tables if one is not None]
+    known = len(faces) == len(tables)  # a part is not the whole
+    drawn = cache(lambda: draw(pd.concat(faces))) if known else None
+    classes = classes_of(pd.concat(faces)) if known else []
+    found = {}
+    recalls = [f"per_class.{name}.recall" for name in classes] if every_class else []
+    for metric in dict.fromkeys([*metrics, *recalls]):
+        score = _score(metric, units, classes, drawn)
+        if score is not None:
+            found[metric] = score
+    changes = [differences(one.settings, settings[member]) for member, one in members.items()]
+    return Measured(
+        run.name,
+        leak_free,
+        variation,
+        {key: _portable(key, values) for key, values in max(changes, key=len).items()},
+        _over(protocol.over, len(settings), len(members), complete, begun),
+        len(members),
+        len(settings),
+        sum(int(one.report.get("faces", 0)) for one in counted),
+        sum(int(one.report.get("leaked_test_faces", 0)) for one in counted),
+        found,
+        {"classes": classes, "counts": matrix(pd.concat(faces), classes).tolist()} if known else None,
+        {one.name: one.commit for one in members.values()},
+        sorted({one.baseline[:7] for one in members.values()}),
+        max(one.when for one in members.values()),
+    )
+
+
+def _portable(key: str, values: Sequence[Any]) -> list[Any]:
+    """A change as others may read it: of a file outside the project its name alone."""
+    files = key in ("model.weights", "data.path")
+    return [
+        one.rpartition("/")[2] if files and isinstance(one, str) and one.startswith("/") else one
+        for one in values
+    ]
+
+
+def _units(
+    members: Mapping[str, Experiment], settings: Mapping[str, Overrides], over: Mapping[str, Sequence[Any]]
+) -> tuple[list[list[Experiment]], int, int]:
+    """The experiments to score together, and how many repetitions are complete and begun.
+
+    A unit is the folds of a complete repetition; where none is complete, all experiments that there are.
+    """
+    repetitions: dict[str, list[Experiment]] = {}
+    for member, one in members.items():
+        others = {key: settings[member][key] for key in over if key != FOLD}
+        repetitions.setdefault(repr(others), []).append(one)
+    complete = [unit for unit in repetitions.values() if len(unit) == len(over.get(FOLD, [0]))]
+    return complete or [list(members.values())], len(complete), len(repetitions)
+
+
+def _over(over: Mapping[str, Sequence[Any]], wanted: int, members: int, complete: int, begun: int) -> str:
+    """What the scores are of, in words; empty for a run of one experiment."""
+    if wanted == 1:
+        return ""
+    folds = len(over.get(FOLD, [0]))
+    name = "seeds" if all(key in SEEDS for key in over if key != FOLD) else "repetitions"
+    if folds == 1:
+        return f"{complete} {name}" if complete == wanted else f"{complete} of {wanted} {name}"
+    if not complete:
+        return f"{members} of {begun * folds} folds"
+    return f"{folds} folds" if complete == 1 else f"{complete} {name} of {folds} folds"
+
+
+def _score(
+    metric: str,
+    units: Sequence[Sequence[Experiment]],
+    classes: Sequence[str],
+    drawn: Callable[[], Drawn] | None,
+) -> Score | None:
+    """A metric of all faces of each unit, where the confusion matrix gives it, else the experiments' mean."""
+    each = [_together(unit, metric, classes) if drawn else None for unit in units]
+    single = [[_number(one, metric) for one in unit] for unit in units]
+    means = [None if None in unit else statistics.fmean(map(float, unit)) for unit in single]  # type: ignore[arg-type]
+    values = [mean if one is None else one for one, mean in zip(each, means, strict=True)]
+    if None in values:
+        return None
+    known = [float(one) for one in values if one is not None]
+    spread = known if len(known) > 1 else [one for one in single[0] if one is not None]
+    sd = statistics.stdev(spread) if len(spread) > 1 else None
+    low, high = _bounds(metric, units, drawn) or (None, None)
+    return Score(statistics.fmean(known), low, high, sd, known if len(known) > 1 else [])
+
+
+def _number(of: Experiment, metric: str) -> float | None:
+    """A number of metrics/report.json, or of plots/history.csv at the best epoch."""
+    if metric in CURVES:
+        return _at_best_epoch(of, CURVES[metric])
+    value: Any = of.report
+    for key in metric.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _at_best_epoch(of: Experiment, column: str) -> float | None:
+    monitor = str(of.settings.get("train.monitor", "val_accuracy"))
+    if of.history is None or not {monitor, column} <= set(of.history) or of.history.empty:
+        return None
+    values = pd.to_numeric(of.history[monitor], errors="coerce")
+    best = int(values.argmin() if monitor == "val_loss" else values.argmax())
+    return float(of.history[column].iloc[best])
+
+
+def _together(unit: Sequence[Experiment], metric: str, classes: Sequence[str]) -> float | None:
+    """The metric of the summed confusion matrix of the experiments.
+
+    So Li and Lima 2021 do with the folds of a repetition (equations 10 and 11). None where the matrix does
+    not give it (AUC), or no face is of the class.
+    """
+    faces = pd.concat([one.predictions for one in unit if one.predictions is not None])
+    values = score(matrix(faces, classes)[None], metric, classes)
+    return None if values is None or not len(values) else float(values[0])
+
+
+def _bounds(
+    metric: str, units: Sequence[Sequence[Experiment]], drawn: Callable[[], Drawn] | None
+) -> Bounds | None:
+    if len(units) == 1 and len(units[0]) == 1:
+        low, high = (_number(units[0][0], f"{metric}_{end}") for end in ("low", "high"))
+        if low is not None and high is not None:
+            return low, high
+    return drawn().bounds(metric) if drawn else None
+
+
+def classes_of(faces: pd.DataFrame) -> list[str]:
+    """The classes of a table of predictions, in the project's order."""
+    names = {str(name).removeprefix("p_") for name in faces if str(name).startswith("p_")}
+    return class_order(pd.Series(sorted(names), dtype=str))
+
+
+def matrix(faces: pd.DataFrame, classes: Sequence[str]) -> Integers:
+    """Confusion matrix of a table of predictions: K x K, rows actual."""
+    actual, predicted = _codes(faces, "actual", classes), _codes(faces, "predicted", classes)
+    return scores.confusion_matrix(actual, predicted, len(classes))
+
+
+def _codes(faces: pd.DataFrame, column: str, classes: Sequence[str]) -> Integers:
+    return np.asarray(pd.Categorical(faces[column], categories=list(classes)).codes, np.int64)
+
+
+class Drawn:
+    """Confusion matrices of resamples of test faces; those of a group stay together."""
+
+    def __init__(self, classes: Sequence[str], counts: Integers, groups: Integers) -> None:
+        """Take K classes, the matrices of resamples (RESAMPLES x K x K) and of the groups (G x K x K)."""
+        self.classes, self.counts, self.groups = classes, counts, groups
 
     def bounds(self, metric: str) -> Bounds | None:
-        """95 % interval over the test faces of all that count; None where it can't be told."""
-        if metric in self.stored or self.drawn is None:
-            return self.stored.get(metric)
-        return self.drawn.bounds(metric)
+        """95 % interval; None where no confusion matrix gives the metric (AUC), or groups are too few."""
+        values = score(self.counts, metric, self.classes)
+        if values is None or not len(values) or metric.endswith(".support"):
+            return None
+        low, high = interval(values, *self._right_and_wrong(metric), proportion=_is_proportion(metric))
+        return None if np.isnan(low) else (low, high)
 
-    @cached_property
-    def drawn(self) -> pooled.Drawn | None:
-        """Resamples of the predictions; None unless those of all that count are there."""
-        tables = [table for unit in self._tables for table in unit]
-        return pooled.draw(tables) if tables else None
-
-    @cached_property
-    def counted(self) -> list[str]:
-        """Suffixes of the members that make the number: of whole repeats, once there is one, else all.
-
-        A repeat that was cut would weigh as much by one fold as another by ten.
-        """
-        return [suffix for unit in self.units for suffix in unit]
-
-    @cached_property
-    def _repeats(self) -> list[list[str]]:
-        """Suffixes of the members that differ in their fold alone; without folds each is by itself."""
-        found: dict[str, list[str]] = {}
-        for suffix in self.members:
-            others = {key: value for key, value in self._varied(suffix).items() if key != FOLD}
-            found.setdefault(repr(sorted(others.items())), []).append(suffix)
-        return list(found.values())
-
-    @property
-    def _whole_repeats(self) -> list[list[str]]:
-        return [one for one in self._repeats if len(one) == self._folds]
-
-    @property
-    def _over(self) -> dict[str, list[Any]]:
-        return self.run.honest_over if self.honest else self.run.over
-
-    @property
-    def _folds(self) -> int:
-        return len(self._over.get(FOLD, [0]))
-
-    def _called(self, whole: int) -> str:
-        """What the mean is over, `whole` being the repeats with all their folds."""
-        varied = [key for key, values in self._over.items() if key != FOLD and len(values) > 1]
-        name = "seeds" if all(key in SEEDS for key in varied) else "repeats"
-        if self._folds == 1:
-            return f"{_of(whole, len(self.wanted))} {name}"
-        if whole:
-            return f"{whole} {name} of {self._folds} folds" if whole > 1 else f"{self._folds} folds"
-        return f"{_of(len(self.members), self._folds if len(self._repeats) == 1 else len(self.wanted))} folds"
-
-    def _varied(self, suffix: str) -> Overrides:
-        return {key: self.wanted[suffix][key] for key in self._over}
+    def _right_and_wrong(self, metric: str) -> tuple[Integers, Integers]:
+        """Faces of each group that a metric counts as right, and as wrong: G each."""
+        section, _, name = metric.rpartition(".")
+        if not section.startswith("per_class."):
+            right = self.groups.trace(axis1=1, axis2=2)
+            return right, self.groups.sum(axis=(1, 2)) - right
+        number = self.classes.index(section.removeprefix("per_class."))
+        right = self.groups[:, number, number]
+        missed = self.groups[:, number].sum(axis=1) - right
+        mistaken = self.groups[:, :, number].sum(axis=1) - right
+        return right, {"recall": missed, "precision": mistaken}.get(name, missed + mistaken)
 
 
-def _of(there: int, wanted: int) -> str:
-    return str(there) if there == wanted else f"{there} of {wanted}"
+def draw(faces: pd.DataFrame) -> Drawn:
+    """Resample the test faces of one or more experiments on the same set by their groups.
+
+    Args:
+        faces: columns group, actual, predicted and p_<class>, as in plots/predictions.csv.
+    """
+    classes = classes_of(faces)
+    size = len(classes)
+    outcomes = _codes(faces, "actual", classes) * size + _codes(faces, "predicted", classes)
+    counts = counts_by_group(np.asarray(faces["group"], np.int64), outcomes, size**2)
+    drawn = resample(counts, RESAMPLES, seed=0)
+    return Drawn(classes, drawn.reshape(-1, size, size), counts.reshape(-1, size, size))
 
 
-def number(metrics: dict[str, Any], metric: str) -> float | None:
-    """A number of metrics/test.json; None where there is none."""
-    value = look_up(metrics, metric)
-    return float(value) if value is not MISSING and isinstance(value, int | float) else None
-
-
-def bounds_of(metrics: dict[str, Any], metric: str) -> Bounds | None:
-    """The interval that stands beside a number in metrics/test.json."""
+def _is_proportion(metric: str) -> bool:
+    """Whether a metric is the share of right ones among faces."""
     section, _, name = metric.rpartition(".")
-    if section == "micro" and name in ("precision", "recall"):  # with one label a face all three are one
-        metric = "micro.f1"
-    low, high = number(metrics, f"{metric}_low"), number(metrics, f"{metric}_high")
-    return None if low is None or high is None else (low, high)
+    of_class = section.startswith("per_class.") and name in ("precision", "recall")
+    return of_class or metric == "accuracy" or section == "micro"
 
 
-def gather(run: Run, honest: bool, experiments: Iterable[Experiment]) -> list[Measured]:
-    """Put the experiments of a run and a protocol together, those nearest to the recipe first.
+def score(counts: Integers, metric: str, classes: Sequence[str]) -> Floats | None:
+    """A metric of each of B confusion matrices; None where it is no function of them.
 
-    Of several experiments of one name, that which is as the recipe asks counts, else the newest.
+    Own code beside scikit-learn's, since it scores thousands of resamples at once.
+
+    Args:
+        counts: B x K x K, rows actual.
+        metric: accuracy, macro.f1, per_class.happy.recall, ...
+        classes: K names.
     """
-    order = {suffix: place for place, (suffix, _) in enumerate(run.members(honest))}
-    wanted = dict(run.members(honest))
-    variations: dict[str, dict[str, list[Experiment]]] = {}
-    for one in experiments:
-        if (one.name.run, one.name.honest) == (run.name, honest) and one.name.member in order:
-            variations.setdefault(one.name.variation, {}).setdefault(one.name.member, []).append(one)
-    found = []
-    for variation, members in variations.items():
-        chosen = {
-            suffix: min(
-                members[suffix],
-                key=lambda one: (deviation(one.params, wanted[suffix], run).rank(), -one.when),
-            )
-            for suffix in sorted(members, key=lambda suffix: order[suffix])
-        }
-        found.append(Measured(run, honest, variation, chosen))
-    return rank(found)
-
-
-def rank(found: Sequence[Measured]) -> list[Measured]:
-    """The nearest to the recipe first, of equal ones the newest.
-
-    A single seed of five is a fifth of the training, as 20 of 100 epochs of all are: a trial hides no result.
-    """
-    return sorted(found, key=lambda one: (one.rank, -one.newest))
+    section, _, name = metric.rpartition(".")
+    if metric == "balanced_accuracy":
+        return scores.balanced_accuracy(counts)
+    if metric == "accuracy" or (section == "micro" and name != "auc"):
+        return scores.accuracy(counts)
+    functions = {
+        "precision": scores.precision,
+        "recall": scores.recall,
+        "f1": scores.f1,
+        "support": scores.support,
+    }
+    if name not in functions:
+        return None
+    values = functions[name](counts)
+    if section in ("macro", "weighted"):
+        return getattr(scores, section)(values, counts)  # type: ignore[no-any-return]
+    label = section.removeprefix("per_class.")
+    if label not in classes:
+        return None
+    number = classes.index(label)
+    has_class = scores.support(counts)[..., number] > 0  # a resample without the class says nothing of it
+    return np.nan_to_num(values[..., number].astype(np.float64))[has_class]

@@ -104,6 +104,8 @@ class Dataset(Section):
     """The same for the person shown; also matched at the start of the folders below and above the class's."""
     sequence_pattern: str | None = None
     """The same for the film that the picture is a frame of."""
+    fingerprint: str | None = None
+    """The known set (fingerprints/<name>.csv) that this one should be, pixel for pixel."""
     planted: str | None = None
     """File in the archive that lists near-duplicates planted on purpose (columns a, b, kind)."""
     drop: list[str] = []
@@ -152,6 +154,8 @@ def members(name: str, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
 def selected_datasets(settings: DataSettings, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
     """Return the datasets of the settings, as `members` gives them, with data.subject_pattern."""
     datasets = members(settings.dataset, catalogue)
+    if find_dataset(settings.dataset, catalogue).every_row:  # `faces` counts pictures
+        return {name: entry.model_copy(update={"faces": None}) for name, entry in datasets.items()}
     if settings.subject_pattern is None:
         return datasets
     return {OWN: datasets[OWN].model_copy(update={"subject_pattern": settings.subject_pattern})}

@@ -1,40 +1,83 @@
-"""What a model file says about itself, read and checked before Keras opens it."""
+"""The one way to load a model file: checked whole before Keras opens it, so that a stranger's runs no code.
+
+Only what train writes passes: a zip with the entries of ENTRIES, layers of LAYERS, and as many weights as
+these layers have. What is not promised stands in docs/reliability.md.
+"""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import unicodedata
+import warnings
 import zipfile
-import zlib
+from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
-from candid.data.packed import check_method, read_member
-from candid.errors import CandidError, is_disk_fault
+from candid.errors import CandidError, cannot_write, is_disk_fault
+from candid.evaluation import hdf5_check
 from candid.settings import Section, check
-from candid.training.lineage import ABOUT
+from candid.text import clean
+from candid.training.lineage import ABOUT, EARLIER, OWN
 
-LARGEST_JSON = 64 * 2**20  # bytes; the largest net of the registry needs a quarter of a MiB
-DENSEST = 100  # weights hardly compress: an entry that grows more than this many times is a bomb
-MODULES = ("keras", "keras_hub", "builtins")
-REFUSED = (
-    "Lambda",
-    "TorchModuleWrapper",
-    "TFSMLayer",
-    "FlaxLayer",
-    "JaxLayer",
-)  # carry code or open other files
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+ENTRIES = {CONFIG, WEIGHTS, ABOUT, "metadata.json", OWN, EARLIER}
+LAYERS = {
+    *("InputLayer", "Rescaling", "Conv2D", "DepthwiseConv2D", "Dense", "BatchNormalization", "Dropout"),
+    *("Activation", "ReLU", "LeakyReLU", "Softmax", "Add", "Multiply", "Concatenate", "Flatten", "Reshape"),
+    *("MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "ZeroPadding2D"),
+}
+"""Layers that a model may have; a new net that needs another adds it here, and its weights to `_weights`."""
+INITIALIZERS = {
+    *("Zeros", "Ones", "Constant", "RandomNormal", "TruncatedNormal", "VarianceScaling"),
+    *("GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform"),
+}
+ALLOWED = (
+    {("keras.layers", name) for name in LAYERS}
+    | {("keras.initializers", name) for name in INITIALIZERS}
+    | {("keras", "DTypePolicy"), (None, "__keras_tensor__")}
+)
+"""Module and class of all objects that a configuration may name: none is a function, none opens a file."""
+ACTIVATIONS = {
+    "linear",
+    "relu",
+    "relu6",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "swish",
+    "tanh",
+    "sigmoid",
+    "softmax",
+}
+MAX_CONFIG_BYTES = 2 << 20  # the largest net of the registry needs 0.3 MiB
+MAX_LAYERS = 2_000
+MAX_SIDE = 1024  # pixels, of an image
+MAX_VALUES = 1 << 27  # of the output of a layer for one face
+
+
+def _printable(name: str) -> str:
+    if bad := [letter for letter in name if unicodedata.category(letter) in ("Cc", "Cs")]:
+        raise ValueError(f"expected text without control characters, not {bad[0]!r}")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 
 
 class Start(Section):
     """What a model started from."""
 
-    file: str
+    file: Name
     """Its name, without folders."""
-    md5: str
+    md5: Name
     faces: Literal["known", "unknown"]
-    """Whether its file says which faces it had met."""
+    """Whether its file says which faces it had seen."""
 
 
 class Card(Section):
@@ -42,86 +85,210 @@ class Card(Section):
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
 
-    classes: list[str] = Field(min_length=1)
-    """Names in the order of the model's outputs."""
-    image_size: int = Field(ge=1)
+    classes: list[Name] = Field(min_length=1, max_length=1000)
+    """In the order of the model's outputs."""
+    image_size: int = Field(ge=1, le=MAX_SIDE)
     """Side of the faces that it was trained on, in pixels."""
     color: Literal["grey", "rgb"]
-    epoch: int | None = None
-    """The epoch whose weights these are, as plots/history.csv counts, where train says so."""
+    best_epoch: int | None = Field(default=None, ge=1)
+    """The epoch whose weights these are, as plots/history.csv counts."""
     started_from: Start | None = None
     """An earlier model; None: random weights, or a preset."""
 
 
-def read_card(path: str | Path) -> Card:
-    """Read the card and look through the model's configuration for anything but Keras's own layers.
+def load_model_file(path: str | Path) -> tuple[Any, Card]:
+    """Check a .keras file, load it in Keras's safe mode without its optimiser, and return it with its card.
 
-    Keras's safe mode refuses code as well; that this looks first means that no module is imported
-    on the word of a stranger's file, and that the message is one line.
+    Choose the backend first (candid.backend.use_backend). The model takes uint8 faces, N x size x size,
+    x 1 or x 3, and gives N x K probabilities of `card.classes`.
 
     Raises:
-        CandidError: missing, no .keras file (a pickle, say), damaged, without card, or not of plain layers.
+        CandidError: not a model of train's (see read_card), Keras can't rebuild it, or it does not take
+            faces or give one score a class.
+        OSError, MemoryError: there is no room for the weights.
+    """
+    card = read_card(path)
+    _check_weights(path)
+    import keras
+
+    try:
+        with warnings.catch_warnings():  # Keras only warns where weights stay as they were drawn
+            warnings.simplefilter("error", UserWarning)
+            model = keras.models.load_model(str(path), compile=False, safe_mode=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # Keras raises whatever the layer at fault does
+        if isinstance(error, OSError) and cannot_write(error):
+            raise
+        reason = clean(" ".join(str(error).split())[:200])
+        raise CandidError(f"{path}: Keras can't load it: {reason}; expected a model made by train") from None
+    gives, takes = getattr(model, "output_shape", None), getattr(model, "input_shape", None)
+    if gives != (None, len(card.classes)):
+        raise CandidError(f"{path}: gives {gives}; expected (None, {len(card.classes)}), one output a class")
+    if not isinstance(takes, tuple) or takes[1:2] != takes[2:3] or takes[3:] not in ((), (1,), (3,)):
+        raise CandidError(f"{path}: takes {takes}; expected faces: (None, size, size), x 1 or x 3")
+    for layer in model.layers:
+        if prod(layer.output.shape[1:]) > MAX_VALUES:
+            raise CandidError(
+                f"{path}: layer {layer.name!r} gives {layer.output.shape}: refused as too large"
+            )
+    return model, card
+
+
+def read_card(path: str | Path) -> Card:
+    """Check all of a model file but its weights, and return its card; Keras is not needed.
+
+    Raises:
+        CandidError: no file, no .keras file (HDF5, a pickle), damaged, with other entries than train writes,
+            without card, or with layers that are not in LAYERS.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = {entry.filename: entry for entry in archive.infolist()}
-            for wanted in ("config.json", "model.weights.h5"):
-                if wanted not in names:
-                    raise CandidError(
-                        f"{path}: a zip archive without {wanted}; expected a .keras model of train"
-                    )
-            if ABOUT not in names:
-                raise CandidError(f"{path}: no class names (entry {ABOUT}); expected a model made by train")
-            for entry in names.values():
-                check_method(entry)
-                if entry.file_size > DENSEST * (entry.compress_size + 1024):
-                    raise CandidError(
-                        f"{path}: entry {entry.filename} unpacks to {entry.file_size} bytes: refused"
-                    )
-            refuse_code(_read_json(archive, names["config.json"], path), path)
-            return check(ABOUT, Card, _read_json(archive, names[ABOUT], path), path)
-    except FileNotFoundError:
-        raise CandidError(f"{path}: no such file; expected the output of train") from None
-    except IsADirectoryError:
-        raise CandidError(f"{path}: a folder; expected a .keras model of train") from None
-    except zipfile.BadZipFile:
-        raise CandidError(f"{path}: not a .keras file (a zip archive); expected a model of train") from None
-    except (RuntimeError, NotImplementedError, ValueError, zlib.error, EOFError, OSError) as error:
+        with _open(path) as archive:
+            check_config(_read_json(archive, CONFIG), archive.getinfo(WEIGHTS).file_size, path)
+            return check(ABOUT, Card, _read_json(archive, ABOUT), path)
+    except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError) as error:
         if is_disk_fault(error):
             raise
         raise CandidError(
-            f"{path}: damaged or encrypted: {error}; expected a .keras model of train"
+            f"{path}: not a .keras file, or damaged: {error}; expected a model of train"
         ) from None
 
 
-def _read_json(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str | Path) -> Any:
-    if entry.file_size > LARGEST_JSON:
-        raise CandidError(
-            f"{path}: {entry.filename} is {entry.file_size} bytes; expected at most {LARGEST_JSON}"
-        )
+def _open(path: str | Path) -> zipfile.ZipFile:
+    """Open the archive if its entries are those of train, stored as they are so that none unpacks to more."""
+    path = Path(path)
+    if path.is_dir():
+        raise CandidError(f"{path}: a folder; expected a .keras model of train")
+    if not path.is_file():  # nothing is read from pipes and devices
+        raise CandidError(f"{path}: no such file; expected the output of train")
+    if path.suffix != ".keras":
+        raise CandidError(f"{path}: expected a model of train, whose name ends in .keras")
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":  # a zip may have anything in front, HDF5 say
+            raise zipfile.BadZipFile("no zip archive")
+    archive = zipfile.ZipFile(path)
+    entries = archive.infolist()
+    names = [entry.filename for entry in entries]
+    problem = next((f"has no entry {name}" for name in (CONFIG, WEIGHTS, ABOUT) if name not in names), "")
+    for entry in entries:
+        if entry.filename not in ENTRIES or names.count(entry.filename) > 1:
+            problem = f"has an entry {entry.filename[:100]!r} too many"
+        elif entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+            problem = f"has packed its entry {entry.filename}"
+    if problem:
+        archive.close()
+        raise CandidError(f"{path}: {problem}; expected a .keras model as train writes it")
+    return archive
+
+
+def _read_json(archive: zipfile.ZipFile, name: str) -> Any:
+    size = archive.getinfo(name).file_size
+    if size > MAX_CONFIG_BYTES:
+        raise ValueError(f"{name} is of {size:,} bytes; at most {MAX_CONFIG_BYTES:,} are read")
     try:
-        return json.loads(read_member(archive, entry))
+        return json.loads(archive.read(name))
     except (ValueError, RecursionError) as error:
-        raise CandidError(f"{path}: {entry.filename} is not JSON: {error}") from None
+        raise ValueError(f"{name} is not JSON: {error}") from None
 
 
-def refuse_code(config: Any, path: str | Path) -> None:
-    """Stop at a layer that carries code, or an object from outside Keras and keras-hub."""
-    waiting = [config]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, list):
-            waiting.extend(value)
-        if not isinstance(value, dict):
-            continue
-        waiting.extend(value.values())
-        if "class_name" not in value:
-            continue
-        name, module = value["class_name"], value.get("module") or "keras"
-        known = isinstance(module, str) and module.split(".")[0] in MODULES
-        if name in REFUSED or not known:
-            found = f"{module}.{name}"
-            raise CandidError(f"{path}: holds {found[:100]!r}; expected layers of Keras and keras-hub only")
+def check_config(config: Any, weights_bytes: int, path: str | Path) -> None:
+    """Refuse a configuration with a class that is not in ALLOWED, or with other weights than the file holds.
+
+    Keras's safe mode refuses code as well; that this comes first means that nothing is imported or called
+    on the word of a stranger's file, and that no memory is taken for weights that are not there.
+    """
+    try:
+        layers = config["config"]["layers"]
+        kind = (config["module"], config["class_name"], config["registered_name"])
+        if kind != ("keras.src.models.functional", "Functional", "Functional"):
+            _refuse(config, path)
+        if len(layers) > MAX_LAYERS:
+            raise CandidError(f"{path}: {len(layers)} layers; expected at most {MAX_LAYERS}")
+        waiting = [config["config"], config.get("build_config")]  # compile_config is dropped by Keras
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, list):
+                waiting.extend(value)
+            elif isinstance(value, dict):
+                waiting.extend(value.values())
+                _check_object(value, path)
+        weights = sum(_weights(layer, path) for layer in layers)
+    except (KeyError, TypeError, AttributeError, IndexError):
+        raise CandidError(f"{path}: {CONFIG} is not the configuration of a model of train") from None
+    if not 2 * weights <= weights_bytes <= 8 * weights + (1 << 14) * (len(layers) + 64):  # float16 to float64
+        raise CandidError(
+            f"{path}: its layers have {weights:,} weights; {WEIGHTS} is of {weights_bytes:,} bytes"
+        )
+
+
+def _check_object(value: dict[str, Any], path: str | Path) -> None:
+    name = value.get("class_name", value.get("registered_name"))
+    if name is not None and (
+        not isinstance(name, str)
+        or (value.get("module"), name) not in ALLOWED
+        or value.get("registered_name") not in (None, name)
+    ):
+        _refuse(value, path)
+    activation = value.get("activation")
+    if isinstance(activation, str) and activation not in ACTIVATIONS:
+        raise CandidError(
+            f"{path}: activation {activation[:100]!r}; expected one of {', '.join(ACTIVATIONS)}"
+        )
+    for key in ("lora_rank", "quantization_config", "function", "fn", "custom_objects"):
+        if value.get(key) is not None:
+            raise CandidError(f"{path}: a layer with {key}: expected plain layers of Keras only")
+
+
+def _refuse(value: dict[str, Any], path: str | Path) -> None:
+    name = f"{value.get('module')}.{value.get('class_name')}"
+    raise CandidError(
+        f"{path}: holds {name[:100]!r}; expected the layers of Keras that train writes, no others"
+    )
+
+
+def _weights(layer: dict[str, Any], path: str | Path) -> int:
+    """Count the weights that Keras makes for a layer; those of the wrong shape it refuses later."""
+    name, settings = layer["class_name"], layer["config"]
+    if layer["module"] != "keras.layers":
+        _refuse(layer, path)
+    if name == "InputLayer" and max(_size(side) for side in settings["batch_shape"][1:]) > MAX_SIDE:
+        raise CandidError(f"{path}: takes {settings['batch_shape']}; expected at most {MAX_SIDE} px")
+    if name not in ("Dense", "Conv2D", "DepthwiseConv2D", "BatchNormalization"):
+        return 0
+    channels = _size(layer["build_config"]["input_shape"][-1])
+    if name == "BatchNormalization":
+        return 4 * channels
+    if name == "Dense":
+        return (channels + 1) * _size(settings["units"])
+    kernel = prod(_size(side) for side in settings["kernel_size"])
+    if name == "DepthwiseConv2D":
+        return (kernel + 1) * channels * _size(settings["depth_multiplier"])
+    return (kernel * channels // _size(settings["groups"]) + 1) * _size(settings["filters"])
+
+
+def _size(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= 1 << 30:
+        raise TypeError
+    return value
+
+
+def _check_weights(path: str | Path) -> None:
+    """Have the weights read by a process of its own, with bounds: a file can hit faults of HDF5."""
+    with _open(path) as archive:
+        content = archive.read(WEIGHTS)
+    command = [sys.executable, "-I", hdf5_check.__file__]
+    try:
+        done = subprocess.run(command, input=content, capture_output=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        raise CandidError(f"{path}: {WEIGHTS} takes too long to read; expected plain arrays") from None
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = (
+            clean(lines[-1][:300])
+            if lines and done.returncode > 0
+            else f"HDF5 ends by signal {-done.returncode}"
+        )
+        raise CandidError(f"{path}: {WEIGHTS}: {reason}; expected plain arrays, as train writes them")
 
 
 def check_classes(card: Card, classes: list[str], path: str | Path) -> None:

@@ -1,8 +1,8 @@
-"""Class probabilities of faces from a trained model; Keras comes as an argument."""
+"""Class probabilities of faces from a trained model, averaged over views (test-time augmentation)."""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from candid.errors import CandidError, cannot_write
+from candid.errors import CandidError
 from candid.evaluation.model_file import Card
 from candid.evaluation.scores import Floats
-from candid.evaluation.views import Images, views
 
+Images = NDArray[np.uint8]
 PIXELS_AT_ONCE = 512 * 48 * 48  # bounds the memory of activations whatever the size of the faces
-
-
-def load_model(keras: Any, path: str | Path, card: Card) -> Any:
-    """Load a model in Keras's safe mode, without its optimiser.
-
-    Raises:
-        CandidError: Keras can't rebuild it, or it does not take faces or give one score a class.
-        OSError, MemoryError: there is no room for the weights, which Keras unpacks into the working folder.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "error", UserWarning
-            )  # Keras only warns where weights stay as they were drawn
-            model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # Keras raises whatever the layer at fault does
-        if isinstance(error, OSError) and cannot_write(error):
-            raise
-        reason = " ".join(str(error).split())[:200]
-        raise CandidError(f"{path}: Keras can't load it: {reason}; expected a model made by train") from None
-    given, taken = getattr(model, "output_shape", None), getattr(model, "input_shape", None)
-    if given != (None, len(card.classes)):
-        raise CandidError(f"{path}: gives {given}; expected (None, {len(card.classes)}), one output a class")
-    if (
-        not isinstance(taken, tuple)
-        or len(taken) not in (3, 4)
-        or taken[1] != taken[2]
-        or taken[3:] not in ((), (1,), (3,))
-    ):
-        raise CandidError(f"{path}: takes {taken}; expected faces: (None, size, size), x 1 or x 3")
-    return model
 
 
 def check_input(model: Any, card: Card, faces: Images, tta: str, path: str | Path) -> None:
@@ -111,3 +78,75 @@ def check_probabilities(given: Floats, ids: NDArray[np.int64]) -> None:
             f"the model gives {np.array2string(given[row], precision=3, threshold=4)} for face {ids[row]}; "
             "expected probabilities that add up to 1"
         )
+
+
+def crop_size(size: int) -> int:
+    """Side of a ten-crop view: 5/6 of the face's (40 px of 48, as in TenCrop on FER2013)."""
+    return round(size * 5 / 6)
+
+
+def crop_side(faces_side: int, model_side: int) -> int:
+    """Side of the crops: what the model takes, where that is less than the faces, else crop_size."""
+    return model_side if model_side < faces_side else crop_size(faces_side)
+
+
+def views(faces: Images, tta: str, size: int) -> Iterator[Images]:
+    """Give the views of N faces one after the other, each N x size x size (x 3).
+
+    Args:
+        faces: uint8, N x H x H, or x 3.
+        tta: none (the face), flip (and its mirror image) or ten_crop (four corners, centre, and the
+            mirror images of these).
+        size: what the model takes. A smaller view is enlarged to it, a larger one cut at its centre.
+    """
+    whole = faces.shape[1]
+    crop = crop_side(whole, size)
+    boxes = [(0, 0, whole)]
+    if tta == "ten_crop":
+        end = whole - crop
+        boxes = [
+            (top, left, crop)
+            for top, left in ((0, 0), (0, end), (end, 0), (end, end), (middle(whole, crop),) * 2)
+        ]
+    for top, left, side in boxes:
+        view = faces[:, top : top + side, left : left + side]
+        yield fit(view, size)
+        if tta != "none":
+            yield fit(view[:, :, ::-1], size)
+
+
+def middle(whole: int, part: int) -> int:
+    """Where the middle crop begins, as in torchvision's CenterCrop (and in train)."""
+    return round((whole - part) / 2)
+
+
+def fit(view: Images, size: int) -> Images:
+    """Enlarge square images to `size`, or cut them to it at the centre."""
+    if view.shape[1] < size:
+        return enlarge(view, size)
+    start = middle(view.shape[1], size)
+    return view[:, start : start + size, start : start + size]
+
+
+def enlarge(images: Images, size: int) -> Images:
+    """Bilinear enlargement of square images, pixel centres at halves, rounded half up.
+
+    Weights are exact fractions with denominator 2 * size, so the result has the same bits everywhere
+    (sums stay within 32 bits up to 1,400 px).
+    """
+    rows = _interpolate(images.astype(np.int32), size, axis=1)
+    both = _interpolate(rows, size, axis=2)
+    whole = (2 * size) ** 2
+    return ((both + whole // 2) // whole).astype(np.uint8)
+
+
+def _interpolate(values: NDArray[np.int32], size: int, axis: int) -> NDArray[np.int32]:
+    source = values.shape[axis]
+    position = (2 * np.arange(size) + 1) * source - size  # in units of 1 / (2 * size) source pixel
+    low, weight = np.divmod(position, 2 * size)
+    shape = [-1 if number == axis else 1 for number in range(values.ndim)]
+    upper = weight.astype(np.int32).reshape(shape)
+    first = values.take(np.clip(low, 0, source - 1), axis=axis)
+    second = values.take(np.clip(low + 1, 0, source - 1), axis=axis)
+    blend: NDArray[np.int32] = first * (2 * size - upper) + second * upper
+    return blend

@@ -1,7 +1,7 @@
-"""Scores of a classifier from its predictions, equal to scikit-learn's; NumPy only, no files, no settings.
+"""Scores of many confusion matrices at once, equal to scikit-learn's, which scores one.
 
-`counts` is the confusion matrix: its element [..., i, j] is the number of faces of class i that were
-predicted as j. Leading axes are allowed: a stack of B resamples gives B scores at once.
+The bootstrap and the gate score thousands of resamples: `counts` may be a stack of B matrices, whose
+element [..., i, j] is the number of faces of class i that were predicted as j, and gives B scores.
 """
 
 from __future__ import annotations
@@ -88,48 +88,6 @@ def macro_f1(counts: Integers) -> Floats:
 def weighted_f1(counts: Integers) -> Floats:
     """F1 weighted by support: (...)."""
     return weighted(f1(counts), counts)
-
-
-def log_loss(actual: Integers, probabilities: Floats) -> float:
-    """Mean of -ln p(actual class) over N faces; p is kept 2.2e-16 off 0 and 1, as in scikit-learn."""
-    given = probabilities[np.arange(len(actual)), actual]
-    eps = np.finfo(np.float64).eps
-    return float(-np.log(np.clip(given, eps, 1 - eps)).mean())
-
-
-class RocCurve(NamedTuple):
-    """Points of a ROC curve from (0, 0) to (1, 1), one at each distinct score."""
-
-    false_positive_rate: Floats
-    true_positive_rate: Floats
-
-
-def roc_curve(positive: NDArray[np.bool_], score: Floats) -> RocCurve | None:
-    """Receiver operating characteristic of N scores; None unless there are positives and negatives."""
-    order = np.argsort(-score, kind="stable")
-    last_of_ties = (
-        np.r_[np.flatnonzero(np.diff(score[order])), len(score) - 1] if len(score) else np.empty(0, int)
-    )
-    true = np.cumsum(positive[order])[last_of_ties]
-    false = last_of_ties + 1 - true
-    if not len(score) or not true[-1] or not false[-1]:
-        return None
-    return RocCurve(np.r_[0.0, false / false[-1]], np.r_[0.0, true / true[-1]])
-
-
-def roc_auc(positive: NDArray[np.bool_], score: Floats) -> float:
-    """Area under the ROC curve: P(score of a positive > that of a negative), ties as a half.
-
-    From ranks (Mann and Whitney 1947), in integers up to the last division. NaN unless there are
-    positives and negatives.
-    """
-    _, inverse, ties = np.unique(score, return_inverse=True, return_counts=True)
-    twice_rank = (2 * np.cumsum(ties) - ties + 1)[inverse]
-    positives = int(positive.sum())
-    pairs = positives * (len(score) - positives)
-    if not pairs:
-        return float("nan")
-    return int(twice_rank[positive].sum() - positives * (positives + 1)) / (2 * pairs)
 
 
 class Calibration(NamedTuple):

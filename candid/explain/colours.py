@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
-from candid.evaluation.views import Images
 
 ABOVE, BELOW = np.array([213.0, 94, 0]), np.array([0.0, 114, 178])  # Okabe and Ito 2008
 STRONGEST = 0.75

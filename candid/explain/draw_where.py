@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from candid.evaluation.picture import INK, MUTED, no_frame, percent, short, title
-from candid.evaluation.views import Images
+from candid.evaluation.plots import INK, MUTED, no_frame, short, title
+from candid.evaluation.predict import Images
 from candid.explain.colours import as_rgb, overlaid
 from candid.explain.look import Look, Row
+from candid.text import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

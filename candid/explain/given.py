@@ -11,7 +11,7 @@ from candid.data.archives import MAX_FILE_BYTES, UnreadableError, is_not_picture
 from candid.data.images import decode
 from candid.errors import CandidError
 from candid.evaluation.model_file import Card
-from candid.evaluation.views import Images
+from candid.evaluation.predict import Images
 from candid.explain.options import Options
 from candid.labelled import Labelled, other_faces, read_parts
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
-from candid.evaluation.views import Images
 
 PATCHES = 12
 """Patches along each side, their centres a twelfth of it apart."""

@@ -10,11 +10,10 @@ import numpy as np
 
 from candid.errors import CandidError
 from candid.evaluation.bootstrap import percentiles
+from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats, Integers
-from candid.evaluation.views import Images
 from candid.export.formats import Runner
-from candid.gate.pairs import Pairs
-from candid.gate.resampling import bootstrap, kinds
+from candid.gate.statistics import Pairs, bootstrap, group_kinds
 from candid.labelled import Labelled, as_taken
 
 FLOAT_TOLERANCE = 1e-4
@@ -112,7 +111,7 @@ def paired(faces: Faces, before: Floats, after: Floats) -> Change:
     was, now = before.argmax(axis=1), after.argmax(axis=1)
     groups = np.unique(faces.groups, return_inverse=True)[1]
     pairs = Pairs(faces.classes, faces.actual, was.astype(np.int64), now.astype(np.int64), groups, 1.0)
-    changes = bootstrap(kinds(pairs), RESAMPLES, np.random.default_rng(SEED))[:, 0]
+    changes = bootstrap(group_kinds(pairs), RESAMPLES, np.random.default_rng(SEED))[:, 0]
     bounds = percentiles(changes, len(np.unique(groups)))
     value = float((now == faces.actual).mean() - (was == faces.actual).mean())
     return Change(value, bounds.low, bounds.high)

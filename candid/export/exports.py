@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from candid.evaluation import predict
+from candid.evaluation.predict import Images, predict
 from candid.evaluation.scores import Floats
-from candid.evaluation.views import Images
 from candid.export.compare import Faces, Measured, measure, refuse_unequal
 from candid.export.formats import FORMATS, Runner, attempt
 from candid.export.table import beside
@@ -25,7 +24,7 @@ def keras_runner(model: Any) -> Runner:
     def run(faces: Images) -> Floats:
         if len(faces) == 1:
             return np.asarray(model.predict_on_batch(faces), np.float64)
-        found: Floats = predict.predict(model, faces, np.arange(len(faces)), "none")
+        found: Floats = predict(model, faces, np.arange(len(faces)), "none")
         return found
 
     return run

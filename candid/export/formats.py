@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from candid.errors import CandidError
+from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
-from candid.evaluation.views import Images
 from candid.export import litert, onnx
 from candid.export.quiet import quiet
 

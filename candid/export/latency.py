@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from candid.evaluation.views import Images
+from candid.evaluation.predict import Images
 from candid.export.formats import Runner
 
 WARM_UP, ROUNDS = 10, 100

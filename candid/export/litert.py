@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
-from candid.evaluation.views import Images
 
 
 def write(model: Any, path: Path, **options: Any) -> None:

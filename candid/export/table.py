@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from candid import text
 from candid.export.compare import Faces, Measured
 from candid.export.latency import Latency
-from candid.gate import tell
 
 HEAD = (
     *(
@@ -30,7 +30,7 @@ def rows(measured: Sequence[Measured], timed: Sequence[Latency]) -> list[tuple[s
             found.name,
             f"{found.bytes / 1000:,.0f}",
             f"{found.bytes / first.bytes:.2f}",
-            tell.percent(found.accuracy),
+            text.percent(found.accuracy),
             _change(found),
             "" if found.difference is None else f"{found.difference:.1g}",
             f"{latency.milliseconds:.2f}",
@@ -43,7 +43,16 @@ def rows(measured: Sequence[Measured], timed: Sequence[Latency]) -> list[tuple[s
 
 def markdown(title: str, lines: Sequence[str], cells: list[tuple[str, ...]]) -> str:
     """The report: what was done, and the table."""
-    return "\n".join([f"# {title}", "", *(f"- {line}" for line in lines), "", *tell.table(cells), ""])
+    return "\n".join(
+        [
+            f"# {title}",
+            "",
+            *(f"- {line}" for line in lines),
+            "",
+            *text.markdown_table(cells[0], cells[1:]),
+            "",
+        ]
+    )
 
 
 def plain(cells: list[tuple[str, ...]]) -> list[str]:
@@ -86,5 +95,5 @@ def beside(found: Measured, about: dict[str, Any]) -> dict[str, Any]:
 def _change(found: Measured) -> str:
     if found.change is None:
         return ""
-    value, low, high = (tell.points(part) for part in found.change)
+    value, low, high = (text.points(part) for part in found.change)
     return f"{value} ({low} to {high})"

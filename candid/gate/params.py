@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from candid.settings import Section
 
 HIGHER_IS_BETTER = re.compile(
-    r"accuracy|balanced_accuracy"
+    r"accuracy|balanced_accuracy|accuracy_unleaked|macro_(precision|recall|f1)"
     r"|(macro|micro|weighted)\.(precision|recall|f1|auc)"
     r"|per_class\..+\.(precision|recall|f1|auc)"
     r"|(clean|without_copies)\.(accuracy|macro\.f1)"
@@ -23,18 +23,13 @@ class GateSettings(Section):
     """What a change may cost before the gate fails; see docs/gate.md."""
 
     margin: Share = 0.005
-    """Accuracy and macro F1 fail when the upper end of the interval of their change is below -margin."""
+    """Non-inferiority margin of accuracy and macro F1."""
     class_margin: Share = 0.05
-    """The same for the F1 of each class; wider, since classes trade with each other from seed to seed."""
+    """That of the F1 of each class; wider, since classes trade with each other from seed to seed."""
     floors: dict[str, Share] = {}
-    """Entry of metrics/report.json, dotted (`macro.f1`) -> the least it may be, whatever the baseline has."""
+    """Score of metrics/report.json (dotted: `macro.f1`) or metrics/metrics.json -> the least it may be."""
     min_common: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of both test parts that must be the same faces; below 1, what is common is compared."""
-    allow_stale: bool = False
-    """Compare although a dvc.lock does not match its tree, and say so."""
-    resamples: Annotated[int, Field(ge=1000, le=1_000_000)] = 10_000
-    """Of the bootstrap and of the exchange test."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    """Share of both test sets that must be the same faces; below 1, what is common is compared."""
 
     @field_validator("floors")
     @classmethod
@@ -42,7 +37,7 @@ class GateSettings(Section):
         for name in floors:
             if not HIGHER_IS_BETTER.fullmatch(name):
                 raise ValueError(
-                    f"{name!r} has no floor; expected a score where more is better, by its place in "
-                    "metrics/report.json: accuracy, macro.f1, per_class.happy.recall"
+                    f"{name!r} has no floor; expected a score where more is better, by its name in "
+                    "metrics/report.json or metrics/metrics.json: accuracy, macro.f1, per_class.happy.recall"
                 )
         return floors

@@ -1,148 +1,372 @@
-"""What a revision says its model does: plots/predictions.csv and metrics/report.json, which must agree."""
+"""What a revision says its model does: read from git, the working tree or a CSV file, checked, and paired."""
 
 from __future__ import annotations
 
 import io
 import json
 import math
+import os
+import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from candid.data.faces import class_order
 from candid.errors import CandidError
-from candid.evaluation import scores
+from candid.evaluation.predictions import Leaks
+from candid.evaluation.report import evaluate, headline
 from candid.evaluation.scores import Integers
-from candid.gate.look_up import MISSING, look_up
-from candid.gate.revisions import Tree
+from candid.gate.statistics import Pairs
+from candid.settings import parse_yaml
 
-PREDICTIONS = "plots/predictions.csv"
-METRICS = "metrics/report.json"
+if TYPE_CHECKING:
+    from dvc.api import DVCFileSystem
+
+PREDICTIONS, REPORT, METRICS = "plots/predictions.csv", "metrics/report.json", "metrics/metrics.json"
+KEYS = (["digest", "source"], ["id"])
+"""Columns that identify a face."""
 COLUMNS = ("source", "digest", "dataset", "group", "actual", "predicted")
-NEEDED = ("accuracy", "macro.f1", "leaky")
-AGREE = 2e-6  # metrics/report.json holds six decimals
+TOLERANCE = 2e-6  # metrics/report.json holds six decimals
+EXPERIMENTS = "refs/exps/"
+NOT_NAMES = ("refs/exps/exec/", "refs/exps/stash", "refs/exps/apply/", "refs/exps/celery/")
+MISSING = object()
+
+
+@dataclass(frozen=True)
+class Revision:
+    """The files of a project: of a commit, read without checking it out, or of the working tree."""
+
+    root: Path
+    name: str = "this tree"
+    """How the revision is called in messages."""
+    sha: str | None = None
+    """The commit; None for the working tree, committed or not."""
+
+    def read(self, path: str) -> bytes | None:
+        """Content of a file, from DVC's cache where git does not hold it; None where neither does."""
+        if self.sha is None and (self.root / path).is_file():
+            return (self.root / path).read_bytes()
+        if self.sha is None and not (self.root / ".dvc").is_dir():
+            return None
+        from dvc.exceptions import DvcException
+
+        try:
+            content: bytes = self._files.read_bytes(path)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+        except DvcException as error:
+            raise CandidError(f"{self.name}: {path}: {error}") from None
+        return content
+
+    @cached_property
+    def _files(self) -> DVCFileSystem:
+        from dvc.api import DVCFileSystem
+
+        return DVCFileSystem(str(self.root), rev=self.sha)
+
+    def yaml(self, path: str) -> dict[str, Any]:
+        """Read a YAML 1.2 file.
+
+        Raises:
+            CandidError: it is missing, or no YAML of keys and values.
+        """
+        content = self.read(path)
+        if content is None:
+            raise CandidError(f"{self.name}: no {path}; expected a revision that `dvc repro` was run in")
+        value = parse_yaml(content.decode("utf-8", "replace"), f"{self.name}: {path}")
+        if not isinstance(value, dict):
+            raise CandidError(f"{self.name}: {path}: no sections; expected keys and values")
+        return value
+
+    def json(self, path: str) -> dict[str, Any]:
+        """Read a JSON object.
+
+        Raises:
+            CandidError: it is missing, no JSON object, or holds NaN or infinity.
+        """
+        content = self.read(path)
+        if content is None:
+            raise CandidError(f"{self.name}: no {path}; expected a revision that holds it in git")
+        try:
+            value = json.loads(content.decode("utf-8"))
+        except (UnicodeDecodeError, ValueError, RecursionError) as error:
+            raise CandidError(f"{self.name}: {path}: not JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise CandidError(f"{self.name}: {path}: not a JSON object")
+        for key, number in flat(value):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise CandidError(f"{self.name}: {path}: {key} is {number}; expected a number")
+        return value
+
+
+def resolve(root: Path, revision: str) -> Revision:
+    """Find a branch, tag, commit, or DVC experiment by its name.
+
+    Raises:
+        CandidError: no git repository, nothing of that name, or several experiments of it.
+    """
+    git(root, "rev-parse", "--is-inside-work-tree")
+    try:
+        sha = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return Revision(root, revision, sha.decode().strip())
+    except CandidError:
+        pass
+    listing = git(root, "for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).decode()
+    refs = [line.split(" ", 1) for line in listing.splitlines()]
+    named = {sha for sha, ref in refs if ref.rsplit("/", 1)[1] == revision and not ref.startswith(NOT_NAMES)}
+    if len(named) > 1:
+        raise CandidError(f"{revision}: {len(named)} experiments have this name; name the commit instead")
+    if not named:
+        raise CandidError(
+            f"{revision}: no branch, tag, commit or experiment of this name here; "
+            "if it is on a remote, `git fetch` it"
+        )
+    return Revision(root, revision, named.pop())
+
+
+def git(root: Path, *arguments: str) -> bytes:
+    """Standard output of a git command run in `root`; CandidError with git's last line if it fails."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            env={**os.environ, "LC_ALL": "C"},
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise CandidError("git: no such command; expected git on the path") from None
+    if done.returncode == 0:
+        return done.stdout
+    text, folder = done.stderr.decode("utf-8", "replace").strip(), root.resolve()
+    if "dubious ownership" in text:
+        raise CandidError(
+            f"{folder}: git refuses this clone, which belongs to another user (dubious ownership); "
+            f"if you trust it: git config --global --add safe.directory {folder}"
+        )
+    if "not a git repository" in text:
+        raise CandidError(f"{folder}: not in a git repository; expected the project's clone")
+    raise CandidError(f"git {arguments[0]}: {text.splitlines()[-1] if text else f'status {done.returncode}'}")
 
 
 @dataclass(frozen=True)
 class Results:
-    """Predictions and metrics of one revision, over N test faces and K classes."""
+    """Predictions and scores of one revision, over N test faces and K classes."""
 
     name: str
     classes: tuple[str, ...]
-    faces: pd.DataFrame
-    """COLUMNS as text, by id; N rows."""
-    probabilities: NDArray[np.float64]
-    """N x K, in the order of `classes`."""
-    metrics: dict[str, Any]
-
-    @property
-    def actual(self) -> Integers:
-        """Class number of each face: N."""
-        return self.numbers("actual")
-
-    @property
-    def predicted(self) -> Integers:
-        """Class number predicted for each face: N."""
-        return self.numbers("predicted")
-
-    def numbers(self, column: str) -> Integers:
-        """Class numbers in the column `actual` or `predicted`: N."""
-        return np.asarray(pd.Categorical(self.faces[column], categories=list(self.classes)).codes, np.int64)
+    table: pd.DataFrame
+    """plots/predictions.csv as text: N rows."""
+    actual: Integers
+    """Class number of each face: N."""
+    predicted: Integers
+    """Class number predicted for each face: N."""
+    report: dict[str, Any] = field(default_factory=dict)
+    """metrics/report.json; empty for a table alone."""
+    scores: dict[str, Any] = field(default_factory=dict)
+    """What of the report and of metrics/metrics.json the predictions give; empty for a table alone."""
 
 
-def read_results(tree: Tree) -> Results:
-    """Read and check a revision's results.
+def read_results(revision: Revision) -> Results:
+    """Read a revision's results, and recompute the scores from its predictions.
 
     Raises:
-        CandidError: a file, column or metric is missing, a number is NaN, a label is no class, or the
-            metrics are not those of the predictions.
+        CandidError: a file, column or score is missing, a number is NaN, a label is no class, or the scores
+            are not those of the predictions.
     """
-    classes, faces, probabilities = _read_predictions(tree)
-    metrics = read_json(tree, METRICS, NEEDED)
-    results = Results(tree.name, classes, faces, probabilities, metrics)
-    counts = scores.confusion_matrix(results.actual, results.predicted, len(classes))
-    for key, value in (("accuracy", scores.accuracy(counts)), ("macro.f1", scores.macro_f1(counts))):
-        said = look_up(metrics, key)
-        if abs(said - float(value)) > AGREE:
-            raise CandidError(
-                f"{tree.name}: {METRICS} has {key} {said}, {PREDICTIONS} gives {float(value):.6f}: "
-                "not of one run; expected both as one `dvc repro` wrote them"
-            )
-    return results
-
-
-def read_json(tree: Tree, path: str, needed: Sequence[str] = ()) -> dict[str, Any]:
-    """Read a metrics file.
-
-    Raises:
-        CandidError: it is missing, no JSON object, holds NaN or infinity, or lacks a needed number.
-    """
-    content = tree.read(path)
+    content = revision.read(PREDICTIONS)
     if content is None:
-        raise CandidError(f"{tree.name}: no {path}; expected a revision that holds its metrics in git")
-    try:
-        value = json.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise CandidError(f"{tree.name}: {path}: not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise CandidError(f"{tree.name}: {path}: not a JSON object")
-    for key, number in _leaves(value):
-        if isinstance(number, float) and not math.isfinite(number):
-            raise CandidError(f"{tree.name}: {path}: {key} is {number}; expected a number")
-    for key in needed:
-        number = look_up(value, key)
-        if number is MISSING:
-            raise CandidError(f"{tree.name}: {path}: no {key}; expected what `dvc repro` writes")
-        if not isinstance(number, int | float):
-            raise CandidError(f"{tree.name}: {path}: {key} is {number!r}; expected a number")
-    return value
-
-
-def _leaves(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{where}.{key}" if where else str(key))
-    else:
-        yield where, value
-
-
-def _read_predictions(tree: Tree) -> tuple[tuple[str, ...], pd.DataFrame, NDArray[np.float64]]:
-    content = tree.read(PREDICTIONS)
-    at = f"{tree.name}: {PREDICTIONS}"
-    if content is None:
-        raise CandidError(f"{tree.name}: no {PREDICTIONS}; expected a revision that holds it in git")
-    try:
-        table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise CandidError(f"{at}: not a CSV table: {error}") from None
+        raise CandidError(f"{revision.name}: no {PREDICTIONS}; expected a revision that holds it in git")
+    at = f"{revision.name}: {PREDICTIONS}"
+    table = parse_table(content, at)
     absent = [name for name in COLUMNS if name not in table]
     if absent:
         raise CandidError(f"{at}: no column {absent[0]!r}; expected {','.join(COLUMNS)},p_<class>...")
-    if table.empty:
-        raise CandidError(f"{at}: no face; expected one row a test face")
-    named = {str(name).removeprefix("p_") for name in table if str(name).startswith("p_")}
-    classes = tuple(class_order(pd.Series(sorted(named), dtype=str)))
-    for column in ("actual", "predicted"):
-        unknown = ~table[column].isin(classes)
-        if unknown.any():
-            raise CandidError(
-                f"{at}, row {int(unknown.argmax())}: {column} is {table[column][unknown].iloc[0]!r}; "
-                f"expected one of {', '.join(classes)}"
-            )
-    return classes, table[list(COLUMNS)], _probabilities(table, classes, at)
+    results = as_results(table, revision.name, at)
+    report = revision.json(REPORT)
+    metrics = revision.json(METRICS) if revision.read(METRICS) else {}
+    for key in ("accuracy", "macro.f1", "leaky"):
+        if look_up(report, key) is MISSING:
+            raise CandidError(f"{revision.name}: {REPORT}: no {key}; expected what `dvc repro` writes")
+    typed = {name: table[name] == "true" for name in Leaks._fields if name in table}
+    scores = evaluate(table.assign(group=pd.factorize(table["group"])[0], **typed), resamples=1)
+    recomputed = {REPORT: scores, METRICS: headline(scores)}
+    for path, values in ((REPORT, report), (METRICS, metrics)):
+        for key, value in flat(recomputed[path]):
+            stated = look_up(values, key)
+            if stated is MISSING or key.endswith(("_low", "_high")):  # bounds depend on the resamples
+                continue
+            if not isinstance(stated, int | float) or abs(stated - value) > TOLERANCE:
+                raise CandidError(
+                    f"{revision.name}: {path}: {key} is {stated!r}, {PREDICTIONS} gives {value}: "
+                    "not of one run; expected both as one `dvc repro` wrote them"
+                )
+    return replace(results, report=report, scores={**recomputed[METRICS], **scores})
 
 
-def _probabilities(table: pd.DataFrame, classes: tuple[str, ...], at: str) -> NDArray[np.float64]:
-    columns = []
-    for name in classes:
-        values = pd.to_numeric(table[f"p_{name}"], errors="coerce").to_numpy(np.float64)
-        wrong = ~np.isfinite(values)
+def parse_table(content: bytes, at: str) -> pd.DataFrame:
+    """Read a CSV table as text; CandidError where it is none."""
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise CandidError(f"{at}: not a CSV table: {error}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells of longer rows for an index
+        raise CandidError(f"{at}: rows of more cells than its header")
+    return table
+
+
+def as_results(table: pd.DataFrame, name: str, at: str) -> Results:
+    """Check a table of predictions.
+
+    Args:
+        table: N rows of text: actual, predicted, and what identifies a face; see `pair`.
+        name: of the revision or file.
+        at: where the table is, for messages.
+
+    Raises:
+        CandidError: no row, no column of labels, a label that is no class, or a prediction that is not the
+            class of the largest probability.
+    """
+    absent = [column for column in ("actual", "predicted") if column not in table]
+    if absent or table.empty:
+        fault = f"no column {absent[0]!r}" if absent else "no face"
+        raise CandidError(f"{at}: {fault}; expected actual,predicted and digest,source or id, one row a face")
+    named = {str(column)[2:] for column in table if str(column).startswith("p_")}
+    classes = _ordered(named or {*table["actual"], *table["predicted"]})
+    actual, predicted = (label_numbers(table[column], classes) for column in ("actual", "predicted"))
+    for column, numbers in (("actual", actual), ("predicted", predicted)):
+        if (numbers < 0).any():
+            row = int((numbers < 0).argmax())
+            value, known = table[column].iloc[row], ", ".join(classes)
+            raise CandidError(f"{at}, row {row}: {column} is {value!r}; expected one of {known}")
+    if named:
+        columns = table[[f"p_{name}" for name in classes]].apply(pd.to_numeric, errors="coerce")
+        values = columns.to_numpy(np.float64)
+        wrong = ~(values[np.arange(len(values)), predicted] >= values.max(axis=1))  # so is NaN
         if wrong.any():
             row = int(wrong.argmax())
-            raise CandidError(f"{at}, row {row}: p_{name} is {table[f'p_{name}'][row]!r}; expected a number")
-        columns.append(values)
-    return np.column_stack(columns)
+            raise CandidError(
+                f"{at}, row {row}: predicted is {table['predicted'].iloc[row]!r} with the probabilities "
+                f"{', '.join(map(str, values[row]))}; expected the class of the largest"
+            )
+    return Results(name, classes, table, actual, predicted)
+
+
+def label_numbers(labels: pd.Series[str], classes: tuple[str, ...]) -> Integers:
+    """Position of each of N labels in `classes`; -1 where it is none of them."""
+    return np.asarray(pd.Index(classes).get_indexer(pd.Index(labels)), np.int64)
+
+
+def _ordered(names: set[str]) -> tuple[str, ...]:
+    return tuple(class_order(pd.Series(sorted(names), dtype=str)))
+
+
+def pair(baseline: Results, candidate: Results, min_common: float = 1.0) -> tuple[Pairs, list[str]]:
+    """Match the faces of two tables, and say what a reader should know of the match.
+
+    A face is identified by the pixel digest and the source file where both tables have these columns, else by
+    `id`; of several equal ones the first is matched with the first. Faces that either table puts in one
+    `group` are not independent; without the column each face is alone.
+
+    Args:
+        baseline: results compared with.
+        candidate: results that may be worse.
+        min_common: least share of the faces of both test sets that must be in both.
+
+    Raises:
+        CandidError: other classes, another dataset, another kind of split, other labels, or other faces.
+    """
+    tables = baseline.table, candidate.table
+    if baseline.report and candidate.report:  # a table alone does not say which classes its model knows
+        _same("classes", baseline, candidate, baseline.classes, candidate.classes)
+        splits = [["leaky" if one.report["leaky"] else "leak-free"] for one in (baseline, candidate)]
+        _same("splits", baseline, candidate, *splits)
+    if all("dataset" in table for table in tables):
+        _same("datasets", baseline, candidate, *(sorted(table["dataset"].unique()) for table in tables))
+    keys = next((keys for keys in KEYS if all(key in table for key in keys for table in tables)), None)
+    if keys is None:
+        raise CandidError(
+            f"{baseline.name}, {candidate.name}: no columns in both that identify a face; "
+            "expected digest and source, or id"
+        )
+    joined = _keyed(tables[0], keys).merge(
+        _keyed(tables[1], keys), on=[*keys, "copy"], suffixes=("_before", "_after"), sort=False
+    )
+    sizes = [len(table) for table in tables]
+    common = len(joined) / (sum(sizes) - len(joined))
+    if joined.empty or common < min_common:
+        raise CandidError(
+            f"the test sets are not the same faces: {sizes[0]:,} in {baseline.name}, {sizes[1]:,} in "
+            f"{candidate.name}, {len(joined):,} in both ({common:.1%} of all); min_common is {min_common:g}"
+        )
+    relabelled = int((joined["actual_before"] != joined["actual_after"]).sum())
+    if relabelled:
+        raise CandidError(f"{relabelled:,} test faces have another label than in {baseline.name}")
+    notes = []
+    if common < 1:
+        notes.append(f"only {common:.1%} of the test faces are in both; these alone are compared")
+    if candidate.report.get("leaky"):
+        notes.append(
+            "both splits are leaky: images related to test faces were trained on, so both scores flatter"
+        )
+    if (joined.groupby("group_after")["group_before"].nunique() > 1).any():
+        before, after = (joined[f"group_{when}"].nunique() for when in ("before", "after"))
+        notes.append(
+            f"{candidate.name} puts faces into one group that are in several groups in {baseline.name} "
+            f"({after:,} groups, {before:,} there): with fewer independent groups less can fail"
+        )
+    classes = _ordered({*baseline.classes, *candidate.classes})
+    columns = ("actual_after", "predicted_before", "predicted_after")
+    labels = [label_numbers(joined[name], classes) for name in columns]
+    groups = united(joined["group_before"], joined["group_after"])
+    return Pairs(classes, labels[0], labels[1], labels[2], groups, common), notes
+
+
+def _same(
+    what: str, baseline: Results, candidate: Results, before: Sequence[str], after: Sequence[str]
+) -> None:
+    if list(before) != list(after):
+        raise CandidError(
+            f"other {what}: {', '.join(before)} in {baseline.name}, {', '.join(after)} in {candidate.name}; "
+            "expected the same, else the scores do not mean the same"
+        )
+
+
+def _keyed(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    alone = pd.Series(range(len(table)), index=table.index)
+    copy, group = table.groupby(keys, sort=False).cumcount(), table.get("group", alone)
+    return table[[*keys, "actual", "predicted"]].assign(copy=copy, group=group)
+
+
+def united(before: pd.Series[str], after: pd.Series[str]) -> Integers:
+    """Connected components of two groupings of N faces: in one group where either revision has them so."""
+    first, second = pd.factorize(before)[0], pd.factorize(after)[0]
+    size = int(first.max()) + 1
+    nodes = size + int(second.max()) + 1
+    links = coo_array((np.ones(len(first), np.int8), (first, second + size)), shape=(nodes, nodes))
+    labels = connected_components(links, directed=False)[1]
+    return np.asarray(np.unique(labels[first], return_inverse=True)[1], np.int64)
+
+
+def look_up(values: Any, dotted: str) -> Any:
+    """The value under a dotted key of nested mappings; MISSING where there is none."""
+    for key in dotted.split("."):
+        if not isinstance(values, dict) or key not in values:
+            return MISSING
+        values = values[key]
+    return values
+
+
+def flat(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested mappings."""
+    if isinstance(values, dict):
+        for name, inner in values.items():
+            yield from flat(inner, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, values

@@ -1,26 +1,42 @@
-"""From two revisions to one verdict: read, refuse what can't be compared, compare, look at the floors."""
+"""From two revisions, or two tables of predictions, to one verdict."""
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from candid.errors import CandidError
-from candid.gate.decide import Comparison, compare
-from candid.gate.freshness import read_yaml, stale
-from candid.gate.look_up import MISSING, look_up
-from candid.gate.pairs import pair
 from candid.gate.params import GateSettings
-from candid.gate.results import METRICS, Results, read_results
-from candid.gate.revisions import Commit, Tree, WorkingTree
+from candid.gate.results import (
+    METRICS,
+    PREDICTIONS,
+    REPORT,
+    Results,
+    Revision,
+    as_results,
+    look_up,
+    pair,
+    parse_table,
+    read_results,
+)
+from candid.gate.statistics import Comparison, compare_pairs
 from candid.settings import check
 
 PASS, REGRESSION, CANNOT_COMPARE = 0, 1, 2
+STAGES = ("download", "ingest", "dedup", "split", "class_weights", "train", "evaluate")
+AGAIN = "run `dvc repro` and `git commit -a`; after an edit that changes no result `dvc commit -f` will do"
 
 
 @dataclass(frozen=True)
 class Floor:
-    """An absolute limit on a metric of the candidate."""
+    """An absolute limit on a score of the candidate."""
 
     name: str
     value: float
@@ -28,7 +44,7 @@ class Floor:
 
     @property
     def broken(self) -> bool:
-        """Below, by the six decimals that metrics have."""
+        """Below, by the six decimals that scores have."""
         return self.value < self.floor
 
 
@@ -36,81 +52,130 @@ class Floor:
 class Verdict:
     """What the gate says."""
 
-    baseline: Commit
-    candidate: WorkingTree
-    before: Results
-    after: Results
+    baseline: str
+    """Name of the revision or file compared with."""
+    commit: str | None
+    """Of the baseline; None for a file."""
+    candidate: str
+    datasets: tuple[str, ...]
     comparison: Comparison
-    floors: tuple[Floor, ...]
-    notes: tuple[str, ...]
+    floors: tuple[Floor, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def status(self) -> int:
         """Exit status: PASS or REGRESSION."""
-        broken = any(floor.broken for floor in self.floors)
-        return REGRESSION if broken or self.comparison.failed else PASS
+        return REGRESSION if self.reasons else PASS
 
     @property
     def reasons(self) -> list[str]:
         """Why it is a regression, one phrase each; empty for a pass."""
-        return [
-            *(
-                f"{check.name} fell by {-100 * check.change:.1f} points, "
-                f"surely by more than the {100 * check.margin:g} allowed"
-                for check in self.comparison.failed
-            ),
-            *(
-                f"{floor.name} is {floor.value:g}, its floor {floor.floor:g}"
-                for floor in self.floors
-                if floor.broken
-            ),
-        ]
+        fell = (
+            f"{check.name} fell by {-100 * check.change:.1f} points, "
+            f"surely by more than the {100 * check.margin:g} allowed"
+            for check in self.comparison.failed
+        )
+        broken = (
+            f"{floor.name} is {floor.value:g}, its floor {floor.floor:g}"
+            for floor in self.floors
+            if floor.broken
+        )
+        return [*fell, *broken]
 
 
-def judge(baseline: Commit, candidate: WorkingTree) -> Verdict:
+def compare(
+    before: pd.DataFrame | str | Path,
+    after: pd.DataFrame | str | Path,
+    margin: float = 0.005,
+    class_margin: float = 0.05,
+    min_common: float = 1.0,
+) -> Verdict:
+    """Say whether the predictions `after` are a regression against those `before`, on the same faces.
+
+    Args:
+        before: table with a row a face, or the path of its CSV file. Columns: `actual` and `predicted`; what
+            a face is known by, `digest` and `source` or else `id`; optional `group`, equal for faces that are
+            not independent, and `p_<class>`, probabilities of which that of `predicted` is the largest.
+        after: the same of the model that may be worse.
+        margin: non-inferiority margin of accuracy and macro F1, a fraction.
+        class_margin: that of the F1 of each class.
+        min_common: least share of the faces of both tables that must be in both; below 1 these are compared.
+
+    Raises:
+        CandidError: the two can't be compared; the line says why.
+
+    Example:
+        >>> import pandas as pd
+        >>> before = pd.DataFrame({"id": range(60), "actual": ["happy", "sad"] * 30})
+        >>> before["predicted"] = before["actual"]
+        >>> after = before.assign(predicted="happy")
+        >>> compare(before, after).reasons[0]
+        'accuracy fell by 50.0 points, surely by more than the 0.5 allowed'
+        >>> compare(before, before).status
+        0
+    """
+    settings = {"margin": margin, "class_margin": class_margin, "min_common": min_common}
+    checked = check("gate", GateSettings, settings, "arguments")
+    tables = [_read_table(table, name) for table, name in ((before, "before"), (after, "after"))]
+    return _verdict(tables[0], tables[1], checked, None, [])
+
+
+def _read_table(table: pd.DataFrame | str | Path, name: str) -> Results:
+    if isinstance(table, pd.DataFrame):
+        return as_results(table.rename(columns=str).astype(str).reset_index(drop=True), name, name)
+    try:
+        content = Path(table).read_bytes()
+    except OSError as error:
+        raise CandidError(f"{table}: {error.strerror}; expected a CSV table of predictions") from None
+    return as_results(parse_table(content, str(table)), str(table), str(table))
+
+
+def judge(baseline: Revision, candidate: Revision) -> Verdict:
     """Compare the working tree with a commit.
 
     Raises:
         CandidError: the two can't be compared, or one of them can't be trusted; the line says why.
     """
     settings = read_settings(candidate)
-    notes = [*_stale(baseline, settings), *_stale(candidate, settings)]
+    refuse_stale(candidate)
     before, after = read_results(baseline), read_results(candidate)
-    pairs = pair(before, after, settings.min_common)
-    if pairs.common < 1:
-        notes.append(f"only {pairs.common:.1%} of the test faces are in both; these alone are compared")
-    if after.metrics["leaky"]:
-        notes.append("both splits are leaky: relatives of test faces were trained on, so both scores flatter")
-    notes += _other_settings(baseline, settings)
+    return _verdict(before, after, settings, baseline.sha, _other_settings(baseline, settings))
+
+
+def _verdict(
+    before: Results, after: Results, settings: GateSettings, commit: str | None, notes: list[str]
+) -> Verdict:
+    pairs, about = pair(before, after, settings.min_common)
+    comparison = compare_pairs(pairs, settings.margin, settings.class_margin)
+    powerless = [check.name for check in comparison.checks if check.powerless]
+    if powerless:
+        about.append(f"too few groups for any drop to fail: {', '.join(powerless)}")
     floors = tuple(_floor(after, name, floor) for name, floor in settings.floors.items())
-    return Verdict(baseline, candidate, before, after, compare(pairs, settings), floors, tuple(notes))
+    datasets = sorted(after.table["dataset"].unique()) if "dataset" in after.table else []
+    return Verdict(before.name, commit, after.name, tuple(datasets), comparison, floors, (*about, *notes))
 
 
-def read_settings(tree: Tree) -> GateSettings:
+def _floor(after: Results, name: str, floor: float) -> Floor:
+    value: Any = look_up(after.scores, name)
+    if not isinstance(value, int | float):
+        raise CandidError(f"gate.floors has {name}; {after.name}: {PREDICTIONS} gives no such score")
+    return Floor(name, float(value), floor)
+
+
+def read_settings(revision: Revision) -> GateSettings:
     """The section `gate` of a revision's params.yaml."""
-    section = look_up(read_yaml(tree, "params.yaml"), "gate")
-    if section is MISSING:
-        raise CandidError(f"{tree.name}: params.yaml: no section 'gate'")
-    return check("gate", GateSettings, section, "params.yaml")
+    params = revision.yaml("params.yaml")
+    if "gate" not in params:
+        raise CandidError(f"{revision.name}: params.yaml: no section 'gate'")
+    return check("gate", GateSettings, params["gate"], "params.yaml")
 
 
-def _stale(tree: Tree, settings: GateSettings) -> list[str]:
-    reasons = stale(tree)
-    if not reasons:
-        return []
-    more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-    line = f"{tree.name} is stale: {reasons[0]}{more}"
-    if not settings.allow_stale:
-        raise CandidError(f"{line}; expected what `dvc repro` leaves, committed (or gate.allow_stale)")
-    return [line]
-
-
-def _other_settings(baseline: Commit, settings: GateSettings) -> list[str]:
-    """A change must not loosen its own gate unseen."""
+def _other_settings(baseline: Revision, settings: GateSettings) -> list[str]:
+    """A change must not relax its own gate unseen."""
     try:
         old = read_settings(baseline)
     except CandidError:
-        return [f"{baseline.name} has no settings for the gate that could be compared"]
+        return [f"{baseline.name} has no settings of the gate that could be compared"]
     return [
         f"gate.{name} is {getattr(settings, name)} here, {getattr(old, name)} in {baseline.name}"
         for name in GateSettings.model_fields
@@ -118,8 +183,63 @@ def _other_settings(baseline: Commit, settings: GateSettings) -> list[str]:
     ]
 
 
-def _floor(after: Results, name: str, floor: float) -> Floor:
-    value: Any = look_up(after.metrics, name)
-    if not isinstance(value, int | float):
-        raise CandidError(f"gate.floors has {name}; {after.name}: {METRICS} has no such score")
-    return Floor(name, float(value), floor)
+def refuse_stale(tree: Revision) -> None:
+    """Refuse a working tree whose results are not those of its code, settings and data.
+
+    `dvc repro --dry --allow-missing` compares them with dvc.lock, without data too. It believes dvc.yaml, so
+    the seven stages must be what they are: none frozen or generated, with the paths that dvc.lock has.
+
+    Raises:
+        CandidError: the tree is stale, and how it is made current.
+    """
+    reasons = list(_weakened(tree)) or _changed(tree.root)
+    if reasons:
+        more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+        raise CandidError(f"{tree.name} is stale: {reasons[0]}{more} (`dvc status` shows what); {AGAIN}")
+
+
+def _weakened(tree: Revision) -> Iterator[str]:
+    """What DVC does not compare: stages and paths taken off dvc.yaml, and stages that it would not run."""
+    stages, locked = (tree.yaml(path).get("stages") for path in ("dvc.yaml", "dvc.lock"))
+    if not isinstance(stages, dict) or not isinstance(locked, dict):
+        raise CandidError(f"{tree.name}: dvc.yaml, dvc.lock: no stages; expected what DVC reads and writes")
+    for name in STAGES:
+        stage, entry = stages.get(name), locked.get(name)
+        if not isinstance(stage, dict) or not isinstance(entry, dict):
+            yield f"stage {name} is not in {'dvc.lock' if name in stages else 'dvc.yaml'}"
+            continue
+        yield from (
+            f"stage {name} has the key {key}" for key in ("frozen", "matrix", "foreach") if stage.get(key)
+        )
+        if stage.get("cmd") != f"python -m stages.{name}":
+            yield f"stage {name} runs another command than python -m stages.{name}"
+        for sections, section in ((("deps",), "deps"), (("outs", "metrics", "plots"), "outs")):
+            declared = {path for key in sections for path in _paths(stage.get(key))}
+            if any("${" in path for path in declared):
+                continue
+            recorded = set(_paths(entry.get(section)))
+            yield from (f"stage {name} no longer lists {path}" for path in sorted(recorded - declared))
+            if section == "deps":
+                gone = (path for path in sorted(declared) if path.endswith(".py") and tree.read(path) is None)
+                yield from (f"{path} is gone" for path in gone)
+    evaluated = set(_paths((locked.get("evaluate") or {}).get("outs")))
+    yield from (
+        f"{path} is no output of evaluate" for path in (PREDICTIONS, REPORT, METRICS) if path not in evaluated
+    )
+
+
+def _paths(entries: Any) -> Iterator[str]:
+    """Paths of deps or outs as dvc.yaml (`path`, `path: options`) and dvc.lock (`path: it`) have them."""
+    for entry in entries or []:
+        yield str(entry.get("path", next(iter(entry)))) if isinstance(entry, dict) else str(entry)
+
+
+def _changed(root: Path) -> list[str]:
+    command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    stages = re.findall(r"^Running stage '(.+)':$", done.stdout, re.M)
+    stages += re.findall(r"failed to reproduce '(.+?)'", done.stderr)
+    if done.returncode and not stages:
+        lines = done.stderr.strip().splitlines()
+        raise CandidError(f"dvc repro --dry: {lines[-1] if lines else f'status {done.returncode}'}")
+    return [f"stage {name} has changed" for name in dict.fromkeys(stages)]

@@ -12,10 +12,9 @@ import numpy as np
 
 from candid.backend import use_backend
 from candid.errors import CandidError
-from candid.evaluation import predict
-from candid.evaluation.model_file import Card, read_card
+from candid.evaluation.model_file import Card, load_model_file, read_card
+from candid.evaluation.predict import Images, check_input, predict
 from candid.evaluation.scores import Floats
-from candid.evaluation.views import Images
 
 DEFAULT = Path("models/pretrained/fer2013.keras")
 
@@ -37,7 +36,7 @@ class Classifier(NamedTuple):
     def probabilities(self, faces: Images) -> Floats:
         """N faces of the card's size and colour in, N x K out, by the function that evaluate uses."""
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar: one a picture says nothing
-            return predict.predict(self.model, faces, np.arange(len(faces)), "none")
+            return predict(self.model, faces, np.arange(len(faces)), "none")
 
 
 def load_classifier(path: Path, classes: list[str] | None = None) -> Classifier:
@@ -56,11 +55,11 @@ def load_classifier(path: Path, classes: list[str] | None = None) -> Classifier:
             f"{path}: a model of the classes {', '.join(card.classes)}; "
             f"expected {', '.join(classes)}, as --classes asks"
         )
-    keras = use_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
-    model = predict.load_model(keras, path, card)
+    use_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
+    model, card = load_model_file(path)
     shape = (1, card.image_size, card.image_size, 3)[: 4 if card.color == "rgb" else 3]
     try:
-        predict.check_input(model, card, np.zeros(shape, np.uint8), "none", path)
+        check_input(model, card, np.zeros(shape, np.uint8), "none", path)
     except CandidError:
         raise CandidError(
             f"{path}: takes {model.input_shape}; its card says {card.image_size} px {card.color}: "

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from candid.errors import CandidError
-from candid.evaluation.table import DIGITS
+from candid.evaluation.predictions import DIGITS
 from candid.files import write_text, writing
 from candid.predict.faces import Labelled
 from candid.predict.sources import Skipped

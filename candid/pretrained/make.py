@@ -9,11 +9,11 @@ from candid.backend import use_backend
 from candid.errors import CandidError
 from candid.evaluation.model_file import read_card
 from candid.files import md5, write_json, write_text
-from candid.gate.revisions import WorkingTree
+from candid.gate.results import Revision
 from candid.pretrained import measure, recipe
 from candid.pretrained.pack import pack
 from candid.pretrained.page import page, shipped
-from candid.report.runs import read_run
+from candid.report.run import read_run
 
 MODEL = "models/model.keras"
 
@@ -31,23 +31,23 @@ def make(model: Path, folder: Path, out: Path, commit: str | None = None) -> dic
         CandidError: no model, metrics of another one, or a packed file that is too large.
     """
     card = read_card(model)
-    run = read_run(WorkingTree(folder, str(folder)))
-    made = run.provenance or {}
+    run = read_run(Revision(folder, str(folder)))
+    made = run.counts.get("provenance", {})
     if (made.get("md5") or {}).get(MODEL) != md5(model):
         raise CandidError(f"{model}: {folder}/metrics are of another model; expected a run that has ended")
     command = recipe.command(folder, run.params, made.get("revision"))
     told = recipe.same_pipeline(Path(), commit, folder, made["revision"]) if commit else made["revision"]
     part = measure.read_test_part(folder / "data")
     size = pack(model, out)
-    keras = use_backend("tensorflow")
-    given = {tta: measure.probabilities(keras, out, part, tta) for tta in measure.VIEWS}
+    use_backend("tensorflow")
+    given = {tta: measure.probabilities(out, part, tta) for tta in measure.VIEWS}
     about = {
         "file": out.name,
         "bytes": size,
         "md5": md5(out),
         "classes": card.classes,
         "metrics": {tta: measure.scores(of, part) for tta, of in given.items()},
-        "rounding": measure.rounding(measure.probabilities(keras, model, part), given["none"]),
+        "rounding": measure.rounding(measure.probabilities(model, part), given["none"]),
         "packed_from": md5(model),
         "commit": told,
         "command": command,

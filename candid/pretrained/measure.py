@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from candid.data.faces import class_order, load_images, read_faces, read_kept, read_splits
-from candid.evaluation import predict, table
-from candid.evaluation.leaks import Leaks, find_leaks
-from candid.evaluation.model_file import check_classes, read_card
+from candid.evaluation.model_file import check_classes, load_model_file
+from candid.evaluation.predict import Images, check_input, predict
+from candid.evaluation.predictions import tabulate_test_set, with_predictions
+from candid.evaluation.report import evaluate
 from candid.evaluation.scores import Floats
-from candid.evaluation.summary import summarise
-from candid.evaluation.views import Images
 
 RESAMPLES, SEED = 2000, 0
 VIEWS = ("none", "flip")
@@ -29,32 +28,29 @@ class TestPart:
     images: Images
     """All faces of the run."""
     faces: pd.DataFrame
-    """N rows: id, source, digest, dataset, group, actual."""
-    leaks: Leaks
+    """N rows, as tabulate_test_set gives them."""
     classes: list[str]
 
 
 def read_test_part(data: Path) -> TestPart:
     """Read a run's folder `data`; CandidError where something is missing or doesn't belong together."""
     images, splits = load_images(data / "faces.npy"), read_splits(data / "splits.csv")
-    faces = table.test_faces(splits, read_faces(data / "faces.csv"), images)
-    leaks = find_leaks(splits, read_kept(data / "kept.csv"))
-    return TestPart(images, faces, leaks, class_order(splits["label"]))
+    kept = read_kept(data / "kept.csv")
+    faces = tabulate_test_set(splits, read_faces(data / "faces.csv"), kept, images)
+    return TestPart(images, faces, class_order(splits["label"]))
 
 
-def probabilities(keras: Any, path: Path, part: TestPart, tta: str = "none") -> Floats:
+def probabilities(path: Path, part: TestPart, tta: str = "none") -> Floats:
     """What the model file at `path` gives for the test faces: N x K."""
-    card = read_card(path)
+    model, card = load_model_file(path)
     check_classes(card, part.classes, path)
-    model = predict.load_model(keras, path, card)
-    predict.check_input(model, card, part.images, tta, path)
-    return predict.predict(model, part.images, part.faces["id"].to_numpy(), tta)
+    check_input(model, card, part.images, tta, path)
+    return predict(model, part.images, part.faces["id"].to_numpy(), tta)
 
 
 def scores(given: Floats, part: TestPart) -> dict[str, Any]:
     """All that metrics/report.json holds, for these probabilities."""
-    found = table.as_predictions(part.faces, part.classes, given)
-    return summarise(found, part.leaks, RESAMPLES, SEED)
+    return evaluate(with_predictions(part.faces, part.classes, given), RESAMPLES, SEED)
 
 
 def rounding(before: Floats, after: Floats) -> dict[str, float]:

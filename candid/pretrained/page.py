@@ -7,11 +7,10 @@ from typing import Any
 
 from candid.data.catalogue import Dataset
 from candid.errors import CandidError
-from candid.gate.tell import table
-from candid.report import words
-from candid.report.card import USE, find_dataset, front_matter, title
-from candid.report.markup import interval, percent
-from candid.report.runs import Run
+from candid.html import render
+from candid.report.card import find_dataset, front_matter
+from candid.report.run import Run, share
+from candid.text import markdown_table
 
 HEAD = "The model that comes with Candid. Made by `candid pretrained`; do not edit."
 
@@ -28,9 +27,11 @@ def page(run: Run, about: dict[str, Any]) -> str:
         raise CandidError("params.yaml: data.dataset is not in the catalogue; expected one that can be cited")
     parts = (
         f"---\n{front_matter(run, entry)}---\n",
-        f"# {title(run)}\n\n{HEAD}\n",
+        f"# Candid {run.title}\n\n{HEAD}\n",
         "## Model\n\n" + _model(run, about),
-        "## Use it with care\n\n" + USE + "\nMore: [responsible use](../../docs/responsible-use.md).\n",
+        "## Use it with care\n\n"
+        + render("use.md")
+        + "\nMore: [responsible use](../../docs/responsible-use.md).\n",
         "## Scores\n\n" + _scores(run, about),
         "## Recipe\n\n" + _recipe(run, about),
         "## Data and licences\n\n" + _licences(run, entry),
@@ -41,14 +42,14 @@ def page(run: Run, about: dict[str, Any]) -> str:
 
 def shipped(run: Run, scores: dict[str, Any]) -> Run:
     """The run with the scores of the shipped file in place of its own."""
-    return replace(run, results=replace(run.results, metrics=scores))
+    return replace(run, results=replace(run.results, report=scores))
 
 
 def _model(run: Run, about: dict[str, Any]) -> str:
     data = run.params["data"]
     file = about["file"]
     return (
-        f"`{file}`, {about['bytes']:,} bytes, md5 `{about['md5']}`: {words.net(run)}. It takes\n"
+        f"`{file}`, {about['bytes']:,} bytes, md5 `{about['md5']}`: {run.net}. It takes\n"
         f"faces of {data['image_size']} x {data['image_size']} pixels ({data['color']}, uint8), "
         f"scales them itself, and gives the probability of each of\n{len(run.results.classes)} classes: "
         f"{', '.join(run.results.classes)}. Class names, in the order of the outputs, are in its entry\n"
@@ -69,17 +70,26 @@ def _scores(run: Run, about: dict[str, Any]) -> str:
         *(_row(name, key, about["metrics"].values()) for name, key in HEADLINES),
     ]
     classes: list[tuple[str, ...]] = [("class", "faces", "precision", "recall", "F1")]
-    for name, of in run.metrics["per_class"].items():
-        values = (percent(of.get(key)) for key in ("precision", "recall", "f1"))
+    for name, of in run.scores["per_class"].items():
+        values = (share(of, key) for key in ("precision", "recall", "f1"))
         classes.append((name, f"{of.get('support', 0):,}", *values))
     changed = about["rounding"]
     faces = changed["faces_whose_class_changed"]
     return (
-        f"On {words.grouped(run.metrics)} of {words.dataset(run)}: {words.protocol(run)}; "
-        f"{words.clean(run)}.\n"
+        f"On {run.grouped} of {run.dataset}: {run.protocol}; "
+        f"{run.clean}.\n"
         "Measured from this very file. Epoch and settings were chosen on the validation part."
         f"{_never(run)}\n\n"
-        + "\n".join([*table(rows), "", "Each class, one view:", "", *table(classes), ""])
+        + "\n".join(
+            [
+                *markdown_table(rows[0], rows[1:]),
+                "",
+                "Each class, one view:",
+                "",
+                *markdown_table(classes[0], classes[1:]),
+                "",
+            ]
+        )
         + f"\nStoring float16 changed no probability by more than "
         f"{changed['largest_change_of_a_probability']:.2g}, and the class of "
         f"{faces} face{'s' * (faces != 1)}.\n\n"
@@ -90,7 +100,7 @@ def _scores(run: Run, about: dict[str, Any]) -> str:
 
 def _never(run: Run) -> str:
     """Classes that the model says of no test face: what its user should know first."""
-    silent = [name for name, of in run.metrics["per_class"].items() if not of.get("recall") and of["support"]]
+    silent = [name for name, of in run.scores["per_class"].items() if not of.get("recall") and of["support"]]
     return f" **It never says {' or '.join(silent)}.**" if silent else ""
 
 
@@ -108,7 +118,7 @@ def _row(name: str, key: str, of: Any) -> tuple[str, ...]:
     for scores in of:
         *outer, last = key.split(".")
         values = scores[outer[0]] if outer else scores
-        cells.append(f"{values[last]:.3f}" if last in ("log_loss", "ece") else interval(values, last))
+        cells.append(f"{values[last]:.3f}" if last in ("log_loss", "ece") else share(values, last))
     return name, *cells
 
 
@@ -120,16 +130,16 @@ def _recipe(run: Run, about: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return (
         f"```\ngit checkout {about['commit'][:12]}\n{about['command']}\n```\n\n"
-        f"{words.training(run)}; seed {run.setting('train.seed')}; "
-        f"epoch {run.kept_epoch if run.kept_epoch else 'as saved'} was kept.\n"
-        f"Augmentation: {words.augmentation(run)}. Versions: {versions}.\n\n"
+        f"{run.training}; seed {run.setting('train.seed')}; "
+        f"epoch {run.counts.get('provenance', {}).get('best_epoch', 'as saved')} was kept.\n"
+        f"Augmentation: {run.augmentation}. Versions: {versions}.\n\n"
         f"Packed by `candid pretrained` from the run's `models/model.keras`, md5 "
         f"`{about['packed_from']}`.\n"
     )
 
 
 def _licences(run: Run, entry: Dataset) -> str:
-    faces = ((run.split or {}).get("train") or {}).get("faces")
+    faces = (run.counts.get("split", {}).get("train") or {}).get("faces")
     trained = f" ({faces:,} faces to train on)" if faces else ""
     return (
         f"Trained on {entry.title}{trained}, {entry.homepage}.\n"

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from candid.errors import CandidError
-from candid.gate.freshness import read_yaml
-from candid.gate.look_up import look_up
-from candid.gate.revisions import Commit, git, resolve
+from candid.gate.results import Revision, git, look_up, resolve
 
 SECTIONS = ("data", "dedup", "split", "class_weights", "model", "archs", "train", "evaluate")
 WIDTH = 110
@@ -35,7 +33,7 @@ def command(run: Path, params: dict[str, Any], revision: str | None) -> str:
     """
     if not revision:
         raise CandidError(f"{run}/metrics/provenance.json: no revision; expected a run made in a git clone")
-    commit: Commit = resolve(run, revision)
+    commit: Revision = resolve(run, revision)
     before = settings_at(commit)
     words = ["dvc", "exp", "run"]
     for key, value in flat(settings(params)):
@@ -53,20 +51,17 @@ def same_pipeline(root: Path, name: str, run: Path, revision: str) -> str:
         CandidError: no such commit, or one with another pipeline.
     """
     here, there = resolve(root, name), resolve(run, revision)
-    files = [git(commit.root, "ls-tree", "-r", commit.sha, "--", *PIPELINE) for commit in (here, there)]
+    files = [git(commit.root, "ls-tree", "-r", str(commit.sha), "--", *PIPELINE) for commit in (here, there)]
     if files[0] != files[1]:
         raise CandidError(
             f"--commit {name}: {', '.join(PIPELINE)} are not those of {revision[:12]}, the run's"
         )
-    return here.sha
+    return str(here.sha)
 
 
-def settings_at(commit: Commit) -> dict[str, Any]:
+def settings_at(commit: Revision) -> dict[str, Any]:
     """params.yaml of a commit."""
-    found = read_yaml(commit, "params.yaml")
-    if not isinstance(found, dict):
-        raise CandidError(f"{commit.name}: params.yaml: no sections; expected settings")
-    return found
+    return commit.yaml("params.yaml")
 
 
 def flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

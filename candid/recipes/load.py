@@ -1,4 +1,4 @@
-"""Reads recipes/<key>.yaml and refuses by file and line what is wrong in it."""
+"""Reads recipes/<key>.yaml and refuses what is wrong in it: the settings, their origins, the numbers."""
 
 from __future__ import annotations
 
@@ -7,32 +7,36 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from candid.data.catalogue import read_catalogue
 from candid.errors import CandidError
-from candid.recipes.check import Checker
-from candid.recipes.distinct import check_names
-from candid.recipes.lines import Lines, Place, Settings
-from candid.recipes.origin import check_origins, split_keys
-from candid.recipes.parse import parse
-from candid.recipes.recipe import Confusion, Paper, Published, Recipe, Reported, Run, suffix_of
-from candid.recipes.schema import HonestEntry, PublishedEntry, RecipeFile, RunEntry
-from candid.settings import PARAMS, read_yaml
+from candid.recipes.check import check_settings, flat
+from candid.recipes.recipe import (
+    Overrides,
+    Protocol,
+    Published,
+    Recipe,
+    RecipeFile,
+    Run,
+    RunEntry,
+    TableEntry,
+    suffix,
+)
+from candid.settings import PARAMS, check, read_yaml
 
 FOLDER = "recipes"
-SUFFIX = re.compile(r"[a-z0-9_]+(-[a-z0-9_]+)*")
-"""Of a member's name, which has to be that of a branch."""
+SUFFIX = re.compile(r"[a-z0-9_]+")
+"""A value of `over` in the name of an experiment, which has to be that of a branch."""
 
 
 def list_recipes(folder: str | Path = FOLDER) -> list[str]:
     """Name the recipes in a folder, sorted: the files' names without .yaml."""
-    found = sorted(path.stem for path in Path(folder).glob("*.yaml"))
-    if not found:
+    keys = sorted(path.stem for path in Path(folder).glob("*.yaml"))
+    if not keys:
         raise CandidError(f"{folder}: no recipe; expected files such as bah2022.yaml")
-    return found
+    return keys
 
 
 def load_recipe(key: str, folder: str | Path = FOLDER, params: str | Path = PARAMS) -> Recipe:
-    """Read a recipe and hold each of its runs against params.yaml and the classes of its sections.
+    """Read a recipe and check each of its runs against params.yaml and the classes of its sections.
 
     Args:
         key: name of the file without .yaml.
@@ -40,165 +44,160 @@ def load_recipe(key: str, folder: str | Path = FOLDER, params: str | Path = PARA
         params: the file that the overrides are put over.
 
     Raises:
-        CandidError: one line with the file, the line, what is wrong and what was expected.
+        CandidError: one line with the file, the key or run, what is wrong and what was expected.
+
+    Example:
+        >>> load_recipe("li2021").run("ck48").members(leak_free=True)["r0-f3"]["split.fold"]
+        3
     """
     path = Path(folder) / f"{key}.yaml"
     if not path.is_file():
         raise CandidError(f"{path}: no such recipe; expected one of {', '.join(list_recipes(folder))}")
-    lines = Lines(path)
-    reader = _Reader(lines, Checker(str(path), read_yaml(params), read_catalogue()))
-    file = parse(read_yaml(path), lines)
-    recipe = reader.recipe(key, file)
-    check_names(recipe, lines)
-    check_origins(file, lines)
+    file = check("recipe", RecipeFile, read_yaml(path), path)
+    shared = flat(file.settings, f"{path}: settings")
+    runs = [_run(number, entry, file, shared, path) for number, entry in enumerate(file.runs)]
+    recipe = Recipe(key, file.paper, file.claim, file.given, file.interpreted, file.chosen, runs, file.notes)
+    base = read_yaml(params)
+    for run in runs:
+        for overrides in _variants(run):
+            check_settings(base, overrides, f"{path}: run {run.name!r}")
+    names = [run.name for run in runs] + [
+        recipe.experiment(run, free, member)
+        for run in runs
+        for free in (False, True)
+        for member in run.members(free)
+    ]
+    for name in names:
+        if names.count(name) > 1:
+            raise CandidError(f"{path}: two runs or experiments of the name {name}; expected different names")
+    _check_origins(recipe, file, path)
     return recipe
 
 
-class _Reader:
-    """Puts one recipe together."""
-
-    def __init__(self, lines: Lines, checker: Checker) -> None:
-        self.lines = lines
-        self.checker = checker
-
-    def recipe(self, key: str, file: RecipeFile) -> Recipe:
-        settings = Settings.read(file.settings, ("settings",), self.lines)
-        honest = Settings.read(file.honest.settings, ("honest", "settings"), self.lines)
-        runs: list[Run] = []
-        for number, entry in enumerate(file.runs):
-            if entry.name in [run.name for run in runs]:
-                self._refuse(("runs", number, "name"), f"a second run {entry.name!r}; expected one")
-            runs.append(self._run(number, entry, file, settings, honest))
-        return Recipe(
-            key=key,
-            paper=Paper(**file.paper.model_dump()),
-            claim=file.claim,
-            protocol=file.protocol,
-            settings=settings.values,
-            given=file.given,
-            chosen={key: why for keys, why in file.chosen.items() for key in split_keys(keys)},
-            honest=honest.values,
-            honest_protocol=file.honest.protocol,
-            runs=runs,
-            notes=file.notes,
+def _run(number: int, value: Any, file: RecipeFile, shared: Overrides, path: Path) -> Run:
+    name = str(value.get("name", number)) if isinstance(value, dict) else str(number)
+    entry = check(f"runs.{name}", RunEntry, value, path)
+    tables = [
+        check(f"runs.{name}.published.{row}", TableEntry, table, path)
+        for row, table in enumerate(entry.published)
+    ]
+    where = f"{path}: run {name!r}"
+    own = shared | flat(entry.settings, where)
+    over = _over(entry.over, where)
+    free = own | flat(file.leak_free.settings, where) | flat(entry.leak_free.settings, where)
+    free_over = next((one for one in (entry.leak_free.over, file.leak_free.over) if one is not None), None)
+    needs_imagenet = own.get("model.weights") == "imagenet"
+    if needs_imagenet and entry.without_imagenet is None:
+        raise CandidError(
+            f"{where}: model.weights = imagenet: expected without_imagenet, for where no hub answers"
         )
+    if entry.without_imagenet is not None and not needs_imagenet:
+        raise CandidError(f"{where}: without_imagenet in a run that needs no ImageNet weights")
+    matrices = [(table.source, table.confusion) for table in tables if table.confusion]
+    if len(matrices) > 1:
+        raise CandidError(f"{where}: {len(matrices)} confusion matrices; expected one")
+    return Run(
+        entry.name,
+        entry.about,
+        Protocol(entry.protocol or file.protocol, own, over),
+        Protocol(
+            entry.leak_free.protocol or str(file.leak_free.protocol),
+            free,
+            over if free_over is None else _over(free_over, where),
+        ),
+        None if entry.without_imagenet is None else flat(entry.without_imagenet, where),
+        _published(tables, own.get("data.classes"), where),
+        matrices[0] if matrices else None,
+        entry.data_from,
+    )
 
-    def _run(self, number: int, entry: RunEntry, file: RecipeFile, base: Settings, honest: Settings) -> Run:
-        place: Place = ("runs", number)
-        line = self.lines.line(place)
-        own = base | Settings.read(entry.settings, (*place, "settings"), self.lines)
-        over = self._over(entry.over, (*place, "over"))
-        scratch = Settings.read(entry.without_imagenet or {}, (*place, "without_imagenet"), self.lines)
-        fair = own | honest | Settings.read(entry.honest.settings, (*place, "honest", "settings"), self.lines)
-        fair_over = self._honest_over(number, entry, file.honest, over)
-        pairs = [(own, over)] if entry.honest.none else [(own, over), (fair, fair_over)]
-        needs = False
-        for settings, values in pairs:
-            needs |= self._check(settings, values, scratch, line)
-        if needs != (entry.without_imagenet is not None):
-            told = (
-                "model.weights = imagenet: expected without_imagenet, what is run where no hub can be reached"
-                if needs
-                else "without_imagenet in a run that needs no ImageNet weights"
+
+def _over(values: Mapping[str, Any], where: str) -> dict[str, list[Any]]:
+    """Read `over`: for each key a list of values, or how many, from 0."""
+    over: dict[str, list[Any]] = {}
+    for key, value in values.items():
+        listed = list(range(value)) if type(value) is int else value
+        names = [suffix(key, one) for one in listed] if isinstance(listed, list) else []
+        if not names or len(set(names)) < len(names):
+            raise CandidError(
+                f"{where}: over {key} = {value!r}: expected different values, or how many from 0"
             )
-            self._refuse(place if needs else (*place, "without_imagenet"), f"run {entry.name!r}: {told}")
-        published = self._published(number, entry, own)
-        return Run(
-            name=entry.name,
-            about=entry.about,
-            protocol=entry.protocol or file.protocol,
-            settings=own.values,
-            over={key: values for key, (values, _) in over.items()},
-            honest=None if entry.honest.none else fair.values,
-            honest_protocol=entry.honest.protocol or file.honest.protocol,
-            honest_over={key: values for key, (values, _) in fair_over.items()},
-            no_honest=entry.honest.none,
-            without_imagenet=None if entry.without_imagenet is None else scratch.values,
-            published=published,
-            confusions=[_confusion(one) for one in entry.published if one.confusion],
-            reported=[Reported(**one.model_dump()) for one in entry.reported],
-            data_from=entry.data_from,
-        )
-
-    def _over(self, given: Mapping[str, Any], place: Place) -> dict[str, tuple[list[Any], int]]:
-        """Read `over`: a list of values, or how many, from 0."""
-        found: dict[str, tuple[list[Any], int]] = {}
-        for key, value in given.items():
-            values = list(range(value)) if type(value) is int else value
-            if not isinstance(values, list) or not values or any(values.count(one) > 1 for one in values):
-                self._refuse(
-                    (*place, key), f"{key} = {value!r}: expected different values, or how many from 0"
+        for name, one in zip(names, listed, strict=True):
+            if not SUFFIX.fullmatch(name):
+                raise CandidError(
+                    f"{where}: over {key} = {one!r}: part of a name; expected a number or a word"
                 )
-            for one in values:
-                if not SUFFIX.fullmatch(suffix_of(key, one)):
-                    told = "it would be part of an experiment's name; expected a number or a word"
-                    self._refuse((*place, key), f"{key} = {one!r}: {told}")
-            found[key] = values, self.lines.line((*place, key))
-        return found
-
-    def _honest_over(
-        self, number: int, entry: RunEntry, honest: HonestEntry, over: dict[str, tuple[list[Any], int]]
-    ) -> dict[str, tuple[list[Any], int]]:
-        if entry.honest.over is not None:
-            return self._over(entry.honest.over, ("runs", number, "honest", "over"))
-        if honest.over is not None:
-            return self._over(honest.over, ("honest", "over"))
-        return over
-
-    def _check(
-        self, settings: Settings, over: dict[str, tuple[list[Any], int]], scratch: Settings, line: int
-    ) -> bool:
-        """Check a run with each value of each key in turn; tell whether it takes ImageNet weights."""
-        first = Settings(
-            {key: values[0] for key, (values, _) in over.items()}, {key: at for key, (_, at) in over.items()}
-        )
-        self.checker.check(settings | first, line)
-        for key, (values, at) in over.items():
-            for value in values[1:]:
-                self.checker.check(settings | first | Settings({key: value}, {key: at}), line)
-        if scratch.values:
-            self.checker.check(settings | first | scratch, line)
-        return (settings | first).values.get("model.weights") == "imagenet"
-
-    def _published(self, number: int, entry: RunEntry, settings: Settings) -> list[Published]:
-        """Take the tables apart; refuse a class that the run leaves out, and a number given twice."""
-        classes: list[str] = settings.values.get("data.classes") or []
-        found: dict[str, Published] = {}
-        for row, table in enumerate(entry.published):
-            place: Place = ("runs", number, "published", row)
-            for name in _classes(table) if classes else []:
-                if name not in classes:
-                    self._refuse(place, f"a score of {name!r}, which is not in data.classes = {classes}")
-            for one in _numbers(table):
-                if one.metric in found:
-                    self._refuse(place, f"{one.metric} a second time; first in {found[one.metric].source}")
-                found[one.metric] = one
-        return list(found.values())
-
-    def _refuse(self, place: Place, told: str) -> None:
-        raise CandidError(f"{self.lines.at(place)}: {told}")
+        over[key] = listed
+    return over
 
 
-def _classes(published: PublishedEntry) -> Iterator[str]:
-    yield from published.per_class or {}
-    yield from published.confusion.classes if published.confusion else []
-    if published.metric and published.metric.startswith("per_class."):
-        yield published.metric.split(".")[1]
+def _published(tables: list[TableEntry], classes: list[str] | None, where: str) -> list[Published]:
+    """Take the tables apart; refuse a class that the run leaves out, and a number that is there twice."""
+    numbers: dict[str, Published] = {}
+    for table in tables:
+        named = table.confusion.classes if table.confusion else []
+        named = [*named, *(one.metric.split(".")[1] for one in table.numbers if "per_class" in one.metric)]
+        for name in named:
+            if classes and name not in classes:
+                raise CandidError(f"{where}: a score of {name!r}, which is not in data.classes = {classes}")
+        for one in table.numbers:
+            if one.metric in numbers:
+                first = numbers[one.metric].source
+                raise CandidError(f"{where}: {one.metric} a second time ({one.source}); first in {first}")
+            numbers[one.metric] = one
+    return list(numbers.values())
 
 
-def _numbers(entry: PublishedEntry) -> Iterator[Published]:
-    """Take a table apart; a confusion matrix gives no number of its own."""
-    if entry.metric is not None and entry.value is not None:
-        yield Published(entry.metric, entry.value, entry.source, entry.sd, entry.repetitions or [])
-    for name, row in (entry.per_class or {}).items():
-        for score, value in row.scores().items():
-            yield Published(f"per_class.{name}.{score}", value, entry.source)
-        if row.support is not None:
-            yield Published(f"per_class.{name}.support", row.support, entry.source)
+def _variants(run: Run) -> Iterator[Overrides]:
+    """The overrides to check: each value of each key of `over` in turn, and without ImageNet weights."""
+    for leak_free in (False, True):
+        first = next(iter(run.members(leak_free).values()))
+        yield first
+        for key, values in run.protocol(leak_free).over.items():
+            yield from ({**first, key: value} for value in values[1:])
+        if run.without_imagenet is not None:
+            yield {**first, **run.without_imagenet}
 
 
-def _confusion(entry: PublishedEntry) -> Confusion:
-    assert entry.confusion is not None
-    rows = entry.confusion.rows
-    counts = rows if entry.confusion.of == "actual" else [list(column) for column in zip(*rows, strict=True)]
-    return Confusion(entry.confusion.classes, counts, entry.source)
+def _check_origins(recipe: Recipe, file: RecipeFile, path: Path) -> None:
+    """Refuse a setting that is in none or in several of given, interpreted and chosen, and a key set nowhere.
+
+    The settings are those of the recipe and of its runs, with `over`. What the leak-free counterpart changes,
+    or a run without ImageNet weights, is always ours.
+    """
+    known = dict.fromkeys(
+        leaf
+        for run in recipe.runs
+        for settings in (run.paper.settings, run.paper.over)
+        for key, value in settings.items()
+        for leaf in ([f"{key}.{part}" for part in value] if isinstance(value, dict) else [key])
+    )
+    origins = [
+        (f"{name} {key}", key)
+        for name in ("given", "interpreted", "chosen")
+        for keys in getattr(file, name)
+        for key in split_keys(keys)
+    ]
+    for origin, key in origins:
+        if not any(_covers(key, setting) for setting in known):
+            raise CandidError(f"{path}: {origin} is set nowhere; expected a key of settings or of a run")
+    for setting in known:
+        covering = [origin for origin, key in origins if _covers(key, setting)]
+        if not covering:
+            raise CandidError(
+                f"{path}: {setting} has no origin; expected it, or a key above it, in given (the paper's "
+                "words), interpreted (its words and our reading) or chosen (why)"
+            )
+        if len(covering) > 1:
+            raise CandidError(
+                f"{path}: {' and '.join(covering)} both stand for {setting}; expected one of them"
+            )
+
+
+def _covers(key: str, setting: str) -> bool:
+    return setting == key or setting.startswith(f"{key}.")
+
+
+def split_keys(keys: str) -> list[str]:
+    """Take apart keys that share an origin: "train.mixup, train.averaging"."""
+    return [key.strip() for key in keys.split(",")]

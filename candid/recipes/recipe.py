@@ -1,68 +1,203 @@
-"""What a recipe is once it has been read: settings merged, tables taken apart into numbers."""
+"""A paper as data: the shape of recipes/<key>.yaml, and the recipe once read. See docs/recipes.md."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from candid.data.faces import LABELS
+from candid.settings import Section
 
 Overrides = dict[str, Any]
-"""Dotted key of params.yaml (of a value, never of a whole section) -> value."""
+"""Dotted key of params.yaml -> value; a value is no mapping."""
 
+OPEN: Overrides = {"train.precision": "float32", "train.backend": "tensorflow"}
+"""Settings that no paper gives and that decide the bits of a result; runs have these unless changed."""
+LEAK_FREE = "leak_free"
 LETTERS = {"split.repeat": "r", "split.fold": "f", "split.seed": "s", "train.seed": "t"}
-"""What a member of a run is called by, in the order given: r0-f3."""
+"""What a value of `over` is called in the name of an experiment: r0-f3."""
+
+METRIC = re.compile(
+    r"accuracy|balanced_accuracy|log_loss|best_epoch"
+    r"|(train|validation)\.(accuracy|loss)"
+    r"|(macro|micro|weighted)\.(precision|recall|f1|auc)"
+    r"|per_class\.[a-z]+\.(precision|recall|f1|auc|support)"
+)
+"""Numbers of metrics/report.json, and of plots/history.csv at the best epoch, that a paper can publish."""
+
+NAME = r"^[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*$"
+"""Of a run; git takes the experiment's name as that of a branch."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+ClassScore = Literal["precision", "recall", "f1", "auc", "support"]
 
 
-@dataclass(frozen=True)
-class Paper:
-    """The citation."""
+def _expression(name: str) -> str:
+    if name not in LABELS:
+        raise ValueError(f"{name!r} is no expression of this project; expected one of {', '.join(LABELS)}")
+    return name
 
-    title: str
-    authors: list[str]
-    year: int
-    where: str
-    url: str | None
+
+def _quotation(text: str) -> str:
+    if not re.search('"[^"]+"', text):
+        raise ValueError('no words of the paper; expected its section and a quotation: 2.4: "..."')
+    return text
+
+
+Expression = Annotated[str, AfterValidator(_expression)]
+Quotation = Annotated[Text, AfterValidator(_quotation)]
+
+
+class Paper(Section):
+    """`paper`: the citation."""
+
+    title: Text
+    authors: list[Text] = Field(min_length=1)
+    year: int = Field(ge=1900, le=2100)
+    where: Text
+    url: str | None = Field(pattern="^https?://")
+    """None: it has no address."""
 
     @property
     def short(self) -> str:
-        """Such as: Li and Lima 2021; Bah et al. 2022."""
+        """Such as: Li and Lima 2021; Lovelace et al. 1843."""
         names = [name.split()[-1] for name in self.authors]
         return f"{' and '.join(names) if len(names) < 3 else f'{names[0]} et al.'} {self.year}"
 
 
+class Confusion(Section):
+    """A confusion matrix as printed; `of` says whether a row is a true class or a prediction."""
+
+    classes: list[Expression] = Field(min_length=2)
+    rows: list[list[Annotated[int, Field(ge=0)]]]
+    of: Literal["actual", "predicted"] = "actual"
+
+    @model_validator(mode="after")
+    def _square(self) -> Self:
+        size = len(self.classes)
+        if len(set(self.classes)) < size or {len(self.rows), *map(len, self.rows)} != {size}:
+            raise ValueError(f"expected {size} rows of {size} numbers, each class once")
+        return self
+
+    @property
+    def counts(self) -> list[list[int]]:
+        """Rows actual, columns predicted."""
+        return self.rows if self.of == "actual" else [list(column) for column in zip(*self.rows, strict=True)]
+
+
+class TableEntry(Section):
+    """One of `published`: a number, a per-class table or a confusion matrix, with the place it is printed."""
+
+    source: Text
+    metric: str | None = None
+    value: float | None = Field(default=None, ge=0)
+    sd: Share | None = None
+    """Standard deviation over repetitions."""
+    repetitions: list[Share] = []
+    """The value of each repetition, where the paper prints them."""
+    per_class: dict[Expression, dict[ClassScore, float]] | None = Field(default=None, min_length=1)
+    confusion: Confusion | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = [name for name in ("metric", "per_class", "confusion") if getattr(self, name) is not None]
+        if len(kinds) != 1 or (self.metric is None) != (self.value is None):
+            raise ValueError("expected metric and value, or per_class, or confusion")
+        if self.metric is None and (self.sd is not None or self.repetitions):
+            raise ValueError("sd and repetitions go with metric and value")
+        for one in self.numbers:
+            if not METRIC.fullmatch(one.metric):
+                raise ValueError(f"metric = {one.metric!r}; expected one such as accuracy or macro.f1")
+            if one.value > 1 and is_share(one.metric):
+                raise ValueError(
+                    f"{one.metric} = {one.value:g} is above 1; expected a fraction, not per cent"
+                )
+        return self
+
+    @property
+    def numbers(self) -> list[Published]:
+        """The numbers of the table; a confusion matrix has none of its own."""
+        if self.metric is not None and self.value is not None:
+            return [Published(self.metric, self.value, self.source, self.sd, tuple(self.repetitions))]
+        return [
+            Published(f"per_class.{name}.{score}", value, self.source)
+            for name, row in (self.per_class or {}).items()
+            for score, value in row.items()
+        ]
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric lies between 0 and 1 and is shown in per cent."""
+    return metric.rpartition(".")[2] not in ("log_loss", "loss", "support", "best_epoch")
+
+
+class LeakFreeEntry(Section):
+    """`leak_free`: what the recipe's runs change to be leak-free, or a run beyond that."""
+
+    protocol: Text | None = None
+    settings: dict[str, Any] = {}
+    over: dict[str, Any] | None = None
+
+
+class RunEntry(Section):
+    """One of `runs`: a row of the paper's tables."""
+
+    name: str = Field(pattern=NAME)
+    about: Text
+    protocol: Text | None = None
+    settings: dict[str, Any] = {}
+    over: dict[str, Any] = {}
+    leak_free: LeakFreeEntry = LeakFreeEntry()
+    without_imagenet: dict[str, Any] | None = None
+    data_from: Text | None = None
+    published: list[Any] = []
+    """TableEntry, likewise."""
+
+
+class RecipeFile(Section):
+    """A whole file."""
+
+    paper: Paper
+    claim: Text
+    protocol: Text
+    settings: dict[str, Any]
+    given: dict[Text, Quotation]
+    interpreted: dict[Text, Quotation] = {}
+    chosen: dict[Text, Text]
+    leak_free: LeakFreeEntry
+    runs: list[Any] = Field(min_length=1)
+    """RunEntry, each checked by itself, so that a message can name it."""
+    notes: dict[str, Text]
+
+
 @dataclass(frozen=True)
 class Published:
-    """One number of the paper's that ours can be held against."""
+    """One number of the paper's."""
 
     metric: str
-    """Dotted place in metrics/report.json: accuracy, macro.f1, per_class.happy.recall."""
+    """As METRIC has it: accuracy, macro.f1, per_class.happy.recall, train.accuracy."""
     value: float
-    """A fraction, as metrics/report.json has it."""
+    """Shares are fractions."""
     source: str
-    """Where it stands: Table 3."""
+    """Where it is printed: Table 3."""
     sd: float | None = None
-    """Standard deviation over repetitions, a fraction."""
-    repetitions: list[float] = field(default_factory=list)
-    """The value of each repetition, where the paper prints them."""
+    repetitions: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
-class Confusion:
-    """A published confusion matrix: counts[actual][predicted]."""
+class Protocol:
+    """The settings of a run under one protocol."""
 
-    classes: list[str]
-    counts: list[list[int]]
-    source: str
-
-
-@dataclass(frozen=True)
-class Reported:
-    """A number of the paper's for which metrics/report.json has no place, such as a validation accuracy."""
-
-    what: str
-    value: float
-    unit: str
-    source: str
+    text: str
+    """Data, split, what chose the epoch."""
+    settings: Overrides
+    over: dict[str, list[Any]]
+    """Settings that take several values, one experiment for each combination; empty: one experiment."""
 
 
 @dataclass(frozen=True)
@@ -71,51 +206,41 @@ class Run:
 
     name: str
     about: str
-    protocol: str
-    """Of the published number: data, split, what chose the epoch."""
-    settings: Overrides
-    """All settings: the recipe's and the run's."""
-    over: dict[str, list[Any]]
-    """Settings that take several values, one experiment for each combination; empty: a single experiment."""
-    honest: Overrides | None
-    """All settings of the honest counterpart; None: there is none, and no_honest says why."""
-    honest_protocol: str
-    honest_over: dict[str, list[Any]]
-    no_honest: str | None
+    paper: Protocol
+    leak_free: Protocol
     without_imagenet: Overrides | None
     """What to change where ImageNet weights can't be had; None: the run doesn't need them."""
-    published: list[Published] = field(default_factory=list)
-    confusions: list[Confusion] = field(default_factory=list)
-    reported: list[Reported] = field(default_factory=list)
-    data_from: str | None = None
+    published: list[Published]
+    confusion: tuple[str, Confusion] | None
+    """The published matrix and its source."""
+    data_from: str | None
     """Where the paper's own data come from when they are not in the catalogue."""
 
-    def members(self, honest: bool, imagenet: bool = True) -> list[tuple[str, Overrides]]:
-        """Name the experiments of the run with all overrides of each.
+    def protocol(self, leak_free: bool) -> Protocol:
+        """The paper's protocol, or its leak-free counterpart."""
+        return self.leak_free if leak_free else self.paper
+
+    def members(self, leak_free: bool, imagenet: bool = True) -> dict[str, Overrides]:
+        """All overrides of each experiment by its suffix: "" for a single one, r0-f3 for one of several.
 
         Args:
-            honest: those of the honest counterpart; [] where there is none.
+            leak_free: of the leak-free counterpart.
             imagenet: whether ImageNet weights can be had; otherwise without_imagenet is put on top.
-
-        Returns:
-            suffix and overrides: ("", {...}) for a single experiment, ("r0-f3", {...}) for one of several.
         """
-        settings = self.honest if honest else self.settings
-        if settings is None:
-            return []
-        if not imagenet:
-            settings = {**settings, **(self.without_imagenet or {})}
-        over = self.honest_over if honest else self.over
-        return [
-            ("-".join(map(suffix_of, over, values)), {**settings, **dict(zip(over, values, strict=True))})
-            for values in product(*over.values())
-        ]
+        protocol = self.protocol(leak_free)
+        settings = {**OPEN, **protocol.settings, **({} if imagenet else self.without_imagenet or {})}
+        return {
+            "-".join(map(suffix, protocol.over, values)): {
+                **settings,
+                **dict(zip(protocol.over, values, strict=True)),
+            }
+            for values in product(*protocol.over.values())
+        }
 
 
-def suffix_of(key: str, value: Any) -> str:
-    """What a value of `over` adds to the name of a member: f3, learning_rate0_01."""
-    letter = LETTERS.get(key, key.rpartition(".")[2].replace("_", ""))
-    return letter + str(value).lower().replace(".", "_")
+def suffix(key: str, value: Any) -> str:
+    """What a value of `over` adds to the name of an experiment: f3, learning_rate0_01."""
+    return LETTERS.get(key, key.rpartition(".")[2].replace("_", "")) + str(value).lower().replace(".", "_")
 
 
 @dataclass(frozen=True)
@@ -125,19 +250,29 @@ class Recipe:
     key: str
     paper: Paper
     claim: str
-    protocol: str
-    settings: Overrides
-    given: list[str]
-    """Dotted keys of what the paper states; each stands for those below it."""
+    given: dict[str, str]
+    """Dotted key -> section and words of the paper that state it; a key stands for those below it."""
+    interpreted: dict[str, str]
+    """The same for what can be read in several ways: the words, and how they are read here."""
     chosen: dict[str, str]
-    """Dotted key -> why, for what the paper leaves out; each stands for those below it."""
-    honest: Overrides
-    """What the recipe changes to be honest; Run.honest has it merged."""
-    honest_protocol: str
+    """Dotted key -> why, for what the paper leaves open."""
     runs: list[Run]
     notes: dict[str, str]
     """Name -> where the paper contradicts itself or the data."""
 
     def run(self, name: str) -> Run:
-        """Give the run of that name; KeyError where there is none."""
+        """Return the run of that name; KeyError where there is none."""
         return {run.name: run for run in self.runs}[name]
+
+    def experiments(self) -> dict[str, tuple[Run, bool, str]]:
+        """Name of each experiment -> its run, whether it is leak-free, its suffix."""
+        return {
+            self.experiment(run, leak_free, member): (run, leak_free, member)
+            for run in self.runs
+            for leak_free in (False, True)
+            for member in run.members(leak_free)
+        }
+
+    def experiment(self, run: Run, leak_free: bool, member: str) -> str:
+        """Name an experiment: `li2021-ck48-leak_free-r0-f3`; a variation is appended behind a `+`."""
+        return "-".join(filter(None, (self.key, run.name, LEAK_FREE if leak_free else "", member)))

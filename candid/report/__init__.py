@@ -1,1 +1,1 @@
-"""The report: one HTML page a person reads about a run, and the model card from the same data."""
+"""The report: one HTML page about a run, the model card, and CI's comment, from the same data."""

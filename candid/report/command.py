@@ -1,42 +1,162 @@
 """Write the report of the present run, and of experiments if named: candid report [EXPERIMENT...]
 
-With --card it writes the model card instead.
+With --card it writes the model card instead, with --comment what CI says on a pull request.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from markupsafe import Markup
+
+from candid import html, text
+from candid.cli import Parser
 from candid.errors import CandidError
+from candid.evaluation import scores
 from candid.files import write_text
-from candid.gate.revisions import WorkingTree, resolve
-from candid.report import compared
+from candid.gate.command import HEADLINE, below, row
+from candid.gate.results import PREDICTIONS, Revision, flat, git, pair, resolve
+from candid.gate.statistics import compare_pairs
+from candid.gate.verdict import judge
 from candid.report.card import card
-from candid.report.page import page
-from candid.report.runs import read_run
+from candid.report.comment import comment
+from candid.report.run import Run, different_settings, number, read_run, setting_text, share
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read, write one file, say which."""
-    parser = argparse.ArgumentParser(prog="candid report", description=__doc__.splitlines()[0])
+    """Read, write one file, print its path."""
+    parser = Parser(
+        prog="candid report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="or branch, tag, commit")
-    parser.add_argument("--baseline", metavar="REV", help="compared with (default: the results before these)")
+    parser.add_argument("--baseline", metavar="REV", help="compared with; default: the results before these")
     parser.add_argument("--no-faces", action="store_true", help="leave the sheet of mistakes out")
-    parser.add_argument("--card", action="store_true", help="write the model card")
-    parser.add_argument("--out", type=Path, help="default: report/index.html, or docs/model-card.md")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--card", action="store_true", help="write the model card")
+    kind.add_argument("--comment", action="store_true", help="write CI's comment; needs --baseline")
+    parser.add_argument("--link", metavar="URL", help="of the CI run, for the comment")
+    parser.add_argument(
+        "--out", type=Path, help="default: report/index.html, docs/model-card.md, report/comment.md"
+    )
     options = parser.parse_args(arguments)
-    root = Path()
-    here = read_run(WorkingTree(root))
+    here = Revision(Path())
+    if options.experiments and (options.card or options.comment):
+        raise CandidError("--card and --comment describe the present run alone; expected no experiment")
+    if options.comment and options.baseline is None:
+        raise CandidError("--comment compares with a revision; expected --baseline REV")
     if options.card:
-        if options.experiments:
-            raise CandidError("--card describes the present run alone; expected no experiment beside it")
-        path, text = options.out or Path("docs/model-card.md"), card(here)
+        path, content = Path("docs/model-card.md"), card(read_run(here))
+    elif options.comment:
+        path, content = Path("report/comment.md"), comment(options.baseline, here, options.link)
     else:
-        runs = [here, *(read_run(resolve(root, name)) for name in options.experiments)]
-        parts = [*compared.trivial(here), *compared.gate(root, options.baseline or compared.previous(root))]
-        parts += compared.others(runs) if len(runs) > 1 else []
-        path = options.out or Path("report/index.html")
-        text = page(runs, parts, faces=not options.no_faces)
-    write_text(path, text)
-    print(path)
+        runs = [read_run(here), *(read_run(resolve(here.root, name)) for name in options.experiments)]
+        path, content = Path("report/index.html"), page(runs, here, options.baseline, not options.no_faces)
+    write_text(options.out or path, content)
+    print(options.out or path)
+
+
+def page(runs: Sequence[Run], here: Revision, baseline: str | None, show_faces: bool = True) -> str:
+    """HTML of a run, and of others beside it.
+
+    Args:
+        runs: the present run first; at least one.
+        here: the working tree.
+        baseline: revision that the present run is compared with; None for the results before it.
+        show_faces: include the sheet of mistakes.
+    """
+    first = runs[0]
+    verdict, reason = None, "No earlier results in git to compare with; name a revision: --baseline main"
+    baseline = baseline or previous(here.root)
+    if baseline is not None:
+        try:
+            verdict = judge(resolve(here.root, baseline), here)
+        except CandidError as error:
+            reason = f"Not compared with {baseline[:40]}: {error}."
+    return html.render(
+        "report.html",
+        title=f"{first.title}: {text.percent(first.scores['accuracy'])} accuracy",
+        runs=runs,
+        show_faces=show_faces,
+        trivial=_trivial(first),
+        verdict=verdict,
+        no_verdict=reason,
+        checks=[HEADLINE, *map(row, verdict.comparison.headline)] if verdict else [],
+        below=below(verdict) if verdict else [],
+        side_by_side=[_side_by_side(first, run) for run in runs] if len(runs) > 1 else [],
+        different=different_settings(runs),
+        number=number,
+        share=share,
+        data_uri=html.data_uri,
+        class_counts=class_counts,
+        averages=_averages,
+        per_class=_per_class,
+        cells=lambda values: [[text.clean(setting_text(cell)) for cell in row] for row in flat(values)],
+    )
+
+
+def previous(root: Path) -> str | None:
+    """The revision before the present results: HEAD while they are not committed, else the one before."""
+    try:
+        commits = git(root, "log", "-2", "--format=%H", "--", PREDICTIONS).decode().split()
+        if commits and git(root, "status", "--porcelain", "--", PREDICTIONS):
+            return "HEAD"
+    except CandidError:
+        return None
+    return commits[1] if len(commits) == 2 else None
+
+
+def _trivial(run: Run) -> str:
+    """What needs no model."""
+    results = run.results
+    support = scores.support(scores.confusion_matrix(results.actual, results.predicted, len(results.classes)))
+    most = int(support.argmax())
+    return (
+        f"Without seeing a face: always answering {results.classes[most]} is right on "
+        f"{text.percent(support[most] / support.sum())}, guessing evenly on {text.percent(1 / len(support))}."
+    )
+
+
+def _side_by_side(first: Run, run: Run) -> tuple[str, ...]:
+    """A run with its protocol, paired with the first on the same faces; why not where that can't be."""
+    about = "; ".join((run.net, run.dataset, run.protocol, run.clean))
+    name = Markup("{}<small>{}</small>").format(text.clean(run.name), text.clean(about))
+    change = "–"
+    if run is not first:
+        try:
+            comparison = compare_pairs(pair(first.results, run.results)[0], resamples=1000)
+            drop = text.points(comparison.headline[0].change)
+            change = f"{drop} points, McNemar p = {comparison.mcnemar.p_value:.2g}"
+        except CandidError as error:
+            change = text.clean(str(error).partition(";")[0])
+    scores = run.scores
+    return name, share(scores, "accuracy"), share(scores["macro"], "f1"), number(scores.get("faces")), change
+
+
+def class_counts(run: Run) -> list[list[str]]:
+    """Faces of each class in the training, validation and test set, and of all."""
+    sets = [run.counts["split"].get(name) or {} for name in ("train", "validation", "test")]
+    rows = []
+    for name in run.results.classes:
+        of_class = ((one.get("per_class") or {}).get(name) or {} for one in sets)
+        rows.append([text.clean(name), *(number(counts.get("faces", 0)) for counts in of_class)])
+    return [*rows, ["all", *(number(one.get("faces")) for one in sets)]]
+
+
+def _averages(run: Run) -> list[list[str]]:
+    return [[name, *_cells(run.scores.get(name) or {})] for name in ("macro", "micro", "weighted")]
+
+
+def _per_class(run: Run) -> list[list[str]]:
+    rows = []
+    for name, bounds in run.f1_bounds().items():
+        values = dict((run.scores.get("per_class") or {}).get(name) or {})
+        values |= {"f1_low": bounds[0], "f1_high": bounds[1]} if bounds else {}
+        rows.append([text.clean(name), *_cells(values), number(values.get("support", 0))])
+    return rows
+
+
+def _cells(values: dict[str, Any]) -> list[str]:
+    return [*(share(values, name) for name in ("f1", "recall", "precision")), number(values.get("auc"))]

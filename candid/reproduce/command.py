@@ -1,42 +1,150 @@
-"""Run a paper's experiments through DVC's queue, then compare: candid reproduce RECIPE
+"""Queue a paper's experiments and start DVC's worker: candid reproduce RECIPE
 
---list says which recipes there are. What is done is not run again; Ctrl-C stops, the same command goes on.
+--list names the recipes and their runs, --dry-run prints the commands. What is done is not queued again.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import argparse
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 
+from candid.compare.results import read_experiments
 from candid.compare.table import choose
-from candid.data.catalogue import read_catalogue
-from candid.data.download import MIRROR, read_mirror
-from candid.recipes import list_recipes, load_recipe
-from candid.reproduce import tell
-from candid.reproduce.needs import Needs, answers
-from candid.reproduce.options import parse
-from candid.reproduce.overrides import read_set
-from candid.reproduce.plan import Asked
-from candid.reproduce.run_line import reproduce
+from candid.errors import CandidError
+from candid.recipes import Recipe, list_recipes, load_recipe
+from candid.reproduce.plan import Planned, Request, plan, read_changes
 from candid.settings import PARAMS, read_yaml
+from candid.text import table
+
+WATCH = """\
+One worker runs them in the background, one after the other:
+  dvc queue status         what waits, runs, failed or is done
+  dvc queue logs NAME -f   what one of them prints
+  dvc queue stop --kill    stop; the same command as before continues
+  candid compare {key}   the numbers, at any time"""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """List, or plan and run; status 1 where an experiment failed."""
-    options = parse(arguments, __doc__.splitlines()[0])
-    params, catalogue = read_yaml(PARAMS), read_catalogue()
-    needs = Needs(catalogue, params, read_mirror(os.environ.get(MIRROR)), answers)
+def main(arguments: list[str] | None = None) -> None:
+    """List, or plan, queue and start."""
+    options = _parse(arguments)
     if options.list:
-        recipes = [load_recipe(key) for key in list_recipes()]
-        print("\n".join(tell.listing(recipes, params, catalogue, needs)))
-        return 0
+        print("\n".join(listing([load_recipe(key) for key in list_recipes()])))
+        return
     recipe = load_recipe(options.recipe)
-    asked = Asked(
+    request = Request(
         choose(recipe, options.only),
         options.protocols,
-        options.epochs,
-        read_set(options.set),
         options.members,
+        options.epochs,
+        read_changes(options.set),
         options.scratch,
     )
-    return reproduce(Path(), recipe, asked, params, needs, options.jobs, options.dry_run)
+    experiments = read_experiments(PARAMS.parent, recipe, [run.name for run in request.runs])
+    planned = plan(recipe, request, read_yaml(PARAMS), experiments)
+    for one in planned:
+        if one.done:
+            print(f"done      {one.name} ({one.done[:7]})")
+        elif one.lacking:
+            print(f"left out  {one.name}: needs {one.lacking}")
+        elif options.dry_run:
+            print(shlex.join(command(one)))
+    wanted = [one for one in planned if not one.done and not one.lacking]
+    if options.dry_run:
+        print("dvc queue start" if wanted else "nothing to queue")
+    elif wanted:
+        queue(wanted)
+        print(WATCH.format(key=recipe.key))
+
+
+def queue(wanted: Sequence[Planned]) -> None:
+    """Queue the experiments that are not in DVC's queue yet, and start one worker.
+
+    Raises:
+        CandidError: what DVC says where it refuses one.
+    """
+    rows = [line.split() for line in _dvc("queue", "status").splitlines()]
+    waiting = {word for row in rows if row and row[-1] in ("Queued", "Running") for word in row}
+    for number, one in enumerate(wanted, start=1):
+        state = "in the queue already" if one.name in waiting else "queued"
+        if one.name not in waiting:
+            _dvc(*command(one)[1:])
+        print(f"{state}  {one.name} ({number} of {len(wanted)})", flush=True)
+    _dvc("queue", "start")
+
+
+def command(of: Planned) -> list[str]:
+    """The command that queues an experiment."""
+    return ["dvc", "exp", "run", "--queue", "-n", of.name, *of.arguments]
+
+
+def _dvc(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        text = done.stderr.partition("ERROR: ")[2] or done.stderr
+        if "conflicts with existing experiment" in text:  # of other settings, at this commit
+            text = f"{arguments[4]} is there with other settings; `dvc exp remove {arguments[4]}` makes room"
+        raise CandidError(f"dvc {' '.join(arguments[:2])}: {text}")
+    return done.stdout
+
+
+def listing(recipes: Sequence[Recipe]) -> Iterator[str]:
+    """Lines of --list: each paper's runs, what they need, how many experiments of how many epochs."""
+    for recipe in recipes:
+        yield f"{recipe.key}: {recipe.paper.short}, {recipe.paper.title}"
+        rows = []
+        for run in recipe.runs:
+            paper, leak_free = run.members(leak_free=False), run.members(leak_free=True)
+            settings = next(iter(paper.values()))
+            needs = settings["data.dataset"] + ", ImageNet weights" * (run.without_imagenet is not None)
+            rows.append(
+                [
+                    run.name,
+                    settings["model.arch"],
+                    needs,
+                    str(len(paper)),
+                    str(len(leak_free)),
+                    str(settings["train.epochs"]),
+                ]
+            )
+        header = ["run", "net", "needs", "experiments", "leak-free", "epochs of each"]
+        yield from (f"  {line}" for line in table(header, rows, left=(0, 1, 2)))
+        yield from (f"  {run.name} needs {run.data_from}" for run in recipe.runs if run.data_from)
+        yield ""
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="candid reproduce", description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", nargs="?", help="a file of recipes/ without .yaml")
+    parser.add_argument("--list", action="store_true", help="recipes, their runs and what these need")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="RUN", help="names, patterns, or parts of names"
+    )
+    parser.add_argument(
+        "--members", nargs="+", default=[], metavar="PATTERN", help="of several experiments, such as r0-*"
+    )
+    protocol = parser.add_mutually_exclusive_group()
+    for option, value, text in (
+        ("--leak-free", (True,), "the leak-free counterparts"),
+        ("--both", (False, True), "the paper's and these"),
+    ):
+        protocol.add_argument(option, dest="protocols", action="store_const", const=value, help=text)
+    parser.add_argument("--epochs", type=int, metavar="N", help="cut short, under a name that says so")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change, likewise"
+    )
+    parser.add_argument(
+        "--scratch", action="store_true", help="without ImageNet weights, where no hub can be reached"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the commands only")
+    parser.set_defaults(protocols=(False,))
+    options = parser.parse_args(arguments)
+    if options.list == (options.recipe is not None):
+        raise CandidError("expected a recipe or --list, one of the two")
+    if options.epochs is not None and options.epochs < 1:
+        raise CandidError(f"--epochs {options.epochs}: expected 1 or more")
+    return options

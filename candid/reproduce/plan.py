@@ -1,177 +1,192 @@
-"""Which experiments a command asks for, and which of them are there already."""
+"""Which experiments a command stands for: their names, their settings, and the DVC command of each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from candid.compare.found import Experiment
-from candid.compare.settings import OPEN, differences, flat, shortened
+from candid.compare.measured import differences
+from candid.compare.results import Experiment
 from candid.data.catalogue import OWN
 from candid.errors import CandidError
 from candid.recipes import Recipe, Run
-from candid.recipes.names import Name, variation
+from candid.recipes.check import check_settings, flat
 from candid.recipes.recipe import Overrides
-from candid.reproduce.needs import Needs
-from candid.reproduce.overrides import check_settings
+from candid.settings import parse_yaml
+
+PER_EPOCH = {"train.schedule": "warmup_epochs", "train.freeze": "epochs"}
+"""Settings that count epochs and have to stay below `train.epochs`: they shrink in proportion."""
+LONGEST = 48
+"""Of the changes in a name; longer ones become a digest of them."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What the command line asks for."""
 
     runs: Sequence[Run]
-    honest: tuple[bool, ...] = (False,)
-    """Protocols: False the paper's, True the honest counterpart."""
-    epochs: int | None = None
-    changes: Overrides | None = None
+    protocols: Sequence[bool] = (False,)
+    """False: the paper's, True: the leak-free counterpart."""
     members: Sequence[str] = ()
     """Patterns of suffixes such as r0-*; none: all."""
+    epochs: int | None = None
+    changes: Overrides | None = None
     scratch: bool = False
-    """Leave the ImageNet weights out even where they can be had."""
+    """Leave the ImageNet weights out."""
 
 
 @dataclass(frozen=True)
 class Planned:
     """One experiment."""
 
-    name: Name
-    called: str
+    name: str
     overrides: Overrides
-    """All that is set, over params.yaml."""
+    arguments: list[str]
+    """Of `dvc exp run`."""
     done: str | None = None
-    """Commit of the experiment that has these settings; None: to be run."""
+    """Commit of the experiment that has this name and these settings; None: there is none."""
     lacking: str | None = None
-    """What keeps it from being run: one line on what to get and where."""
-    instead: str | None = None
-    """What it goes without: one line."""
+    """What it needs and can't have: one line."""
 
 
-def plan(recipe: Recipe, asked: Asked, params: Mapping[str, Any], needs: Needs) -> list[Planned]:
+def plan(
+    recipe: Recipe,
+    request: Request,
+    params: Mapping[str, Any],
+    experiments: Sequence[Experiment] = (),
+) -> list[Planned]:
     """List the experiments, those of a run together, in the recipe's order.
 
     Args:
-        recipe: read.
-        asked: what to run.
-        params: params.yaml, over which all is put.
-        needs: tells what can be had here.
+        recipe: the paper's.
+        request: what to run.
+        params: params.yaml, over which the settings are put.
+        experiments: that there are.
 
     Raises:
-        CandidError: no member fits, or a change is none that the stages would take.
+        CandidError: no member fits, or a stage would refuse a change.
     """
-    changes = asked.changes or {}
-    if asked.epochs is not None and "train.epochs" in changes:
-        told = f"--epochs {asked.epochs} and --set train.epochs={changes['train.epochs']}"
-        raise CandidError(f"{told}: expected one of the two")
-    if asked.scratch and changes.get("model.weights") is not None:
-        told = f"--scratch and --set model.weights={changes['model.weights']}"
-        raise CandidError(f"{told}: expected one of the two")
-    found: list[Planned] = []
-    for run in asked.runs:
-        for honest in asked.honest:
-            found += _run(recipe, run, honest, asked, params, needs)
-    if asked.members and not found:
-        suffixes = [
-            suffix for run in asked.runs for honest in asked.honest for suffix, _ in run.members(honest)
-        ]
-        known = ", ".join(dict.fromkeys(suffix for suffix in suffixes if suffix)) or "none: these are single"
-        raise CandidError(f"--members {' '.join(asked.members)}: no such member; expected some of {known}")
-    return found
+    changes = request.changes or {}
+    for option, key in ((request.epochs, "train.epochs"), (request.scratch or None, "model.weights")):
+        if option is not None and key in changes:
+            raise CandidError(
+                f"--{'epochs' if key == 'train.epochs' else 'scratch'} and --set {key}: expected one"
+            )
+    planned: list[Planned] = []
+    suffixes: list[str] = []
+    for run in request.runs:
+        for leak_free in request.protocols:
+            if over := [key for key in changes if key in run.protocol(leak_free).over]:
+                raise CandidError(f"--set {over[0]}: {run.name} runs over it; choose with --members")
+            scratch = request.scratch and run.without_imagenet is not None
+            for member, recipe_settings in run.members(leak_free, imagenet=not scratch).items():
+                suffixes.append(member)
+                if request.members and not any(fnmatchcase(member, one) for one in request.members):
+                    continue
+                settings = {**recipe_settings, **_shortened(recipe_settings, request.epochs), **changes}
+                where = "the command line" if settings != recipe_settings else f"recipes/{recipe.key}.yaml"
+                whole = check_settings(params, settings, where)
+                changed = {key: value for key, value in changes.items() if recipe_settings.get(key) != value}
+                epochs = request.epochs if request.epochs != recipe_settings["train.epochs"] else None
+                lacking = None
+                if settings["data.dataset"] == OWN:
+                    lacking = None if "data.path" in changes else f"--set data.path=...: {run.data_from}"
+                    changed = {key: value for key, value in changed.items() if not key.startswith("data.")}
+                parts = [recipe.experiment(run, leak_free, member), variation(scratch, epochs, changed)]
+                name = "+".join(filter(None, parts))
+                done = next(
+                    (
+                        one.commit
+                        for one in experiments
+                        if one.name == name and not differences(one.settings, settings)
+                    ),
+                    None,
+                )
+                planned.append(Planned(name, settings, set_param(params, whole), done, lacking))
+    if not planned:
+        known = ", ".join(dict.fromkeys(filter(None, suffixes))) or "none: these runs are single experiments"
+        raise CandidError(f"--members {' '.join(request.members)}: no such member; expected some of {known}")
+    return planned
 
 
-def _run(
-    recipe: Recipe, run: Run, honest: bool, asked: Asked, params: Mapping[str, Any], needs: Needs
-) -> list[Planned]:
-    scratch, missing = _weights(run, honest, asked, params, needs)
-    found: list[Planned] = []
-    for suffix, settings in run.members(honest, imagenet=not scratch):
-        if asked.members and not any(fnmatchcase(suffix, pattern) for pattern in asked.members):
-            continue
-        whole, changed, others = _changed(settings, run, honest, asked, params)
-        where = "the command line" if changed else f"recipes/{recipe.key}.yaml"
-        check_settings(params, needs.catalogue, whole, where)
-        epochs = None if asked.epochs is None or "train.epochs" not in changed else asked.epochs
-        if whole.get("data.dataset") == OWN:
-            for key in ("data.path", "data.subject_pattern"):  # of one's own pictures; the run is the same
-                others.pop(key, None)
-        name = Name(run.name, honest, suffix, variation(scratch, epochs, others))
-        lacking = needs.data(whole, run.data_from) or (None if scratch else missing)
-        instead = (missing or "ImageNet weights: left out, as asked") if scratch else None
-        found.append(Planned(name, name.of(recipe.key), whole, lacking=lacking, instead=instead))
-    return found
+def _shortened(settings: Overrides, epochs: int | None) -> Overrides:
+    """What to change so that a run takes `epochs` epochs."""
+    whole = settings["train.epochs"]
+    if epochs is None or epochs == whole:
+        return {}
+    changed: Overrides = {"train.epochs": epochs}
+    for key, name in PER_EPOCH.items():
+        count = (settings.get(key) or {}).get(name, 0)
+        if count and epochs < whole:
+            fewer = min(max(1, round(count * epochs / whole)), epochs - 1)
+            changed[key] = {**settings[key], name: fewer}
+    if epochs == 1 and settings.get("train.freeze"):
+        changed["train.freeze"] = None
+    return changed
 
 
-def _weights(
-    run: Run, honest: bool, asked: Asked, params: Mapping[str, Any], needs: Needs
-) -> tuple[bool, str | None]:
-    """Whether a run goes without the ImageNet weights that its recipe names, and what is missing of them.
-
-    Weights that --set names are never left out; null there leaves the recipe's out, as --scratch does.
-    """
-    changes = asked.changes or {}
-    named = "model.weights" in changes
-    members = [settings for _, settings in run.members(honest)]
-    has_other_way = run.without_imagenet is not None and any(_asks_imagenet(one) for one in members)
-    if has_other_way and (asked.scratch or (named and changes["model.weights"] is None)):
-        return True, None
-    whole = [{**flat(params), **settings, **changes} for settings in members]
-    missing = next((needs.weights(one) for one in whole if _asks_imagenet(one)), None)
-    return missing is not None and has_other_way and not named, missing
-
-
-def _asks_imagenet(settings: Overrides) -> bool:
-    return bool(settings.get("model.weights") == "imagenet")
-
-
-def _changed(
-    settings: Overrides, run: Run, honest: bool, asked: Asked, params: Mapping[str, Any]
-) -> tuple[Overrides, Overrides, Overrides]:
-    """Complete overrides with what is changed, that alone, and of it what the name has to tell.
-
-    Changed is what the command line says, and what params.yaml has in place of what stands for the papers'
-    own (OPEN): an edit there must not pass for the run either.
-    """
-    given, changes = flat(params), asked.changes or {}
-    left_open = {key: value for key, value in OPEN.items() if key in given and key not in settings}
-    settings = {**left_open, **settings}
-    every = {**given, **settings}
-    over = run.honest_over if honest else run.over
-    for key in changes:
-        if key in over:
-            raise CandidError(f"--set {key}: {run.name} runs over it; choose with --members")
-    edited = {key: given[key] for key in left_open}
-    named = changed = differences_to(every, {**edited, **changes})
-    if asked.epochs is not None:
-        companions = shortened({**every, **edited}, asked.epochs)
-        companions = {key: value for key, value in companions.items() if key not in changes}
-        named = {key: value for key, value in changed.items() if key not in companions}
-        changed = {**changed, **companions}
-    return {**settings, **changed}, changed, named
-
-
-def differences_to(has: Overrides, wanted: Overrides) -> Overrides:
-    """The wanted settings that are not as they are."""
-    return {key: wanted[key] for key in differences(has, wanted)}
-
-
-def mark_done(planned: Iterable[Planned], experiments: Sequence[Experiment]) -> list[Planned]:
-    """Tell of each planned experiment whether one of its name holds the wanted settings; newest first."""
-    by_name: dict[str, list[Experiment]] = {}
-    for one in experiments:
-        by_name.setdefault(one.called, []).append(one)
-    return [
-        replace(
-            one,
-            done=next(
-                (
-                    had.commit
-                    for had in by_name.get(one.called, [])
-                    if not differences(had.params, one.overrides)
-                ),
-                None,
-            ),
-        )
-        for one in planned
+def variation(scratch: bool = False, epochs: int | None = None, changed: Overrides | None = None) -> str:
+    """Name what sets an experiment apart from its run: `scratch+2epochs+train.batch_size_8`."""
+    parts = ["scratch"] if scratch else []
+    parts += [f"{epochs}epoch{'s' * (epochs != 1)}"] if epochs is not None else []
+    changes = [
+        f"{key}_{re.sub('[^A-Za-z0-9]+', '_', json.dumps(value)).strip('_') or 'none'}"
+        for key, value in sorted((changed or {}).items())
     ]
+    if len("+".join(changes)) > LONGEST:
+        changes = ["set_" + hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]]
+    return "+".join([*parts, *changes])
+
+
+def read_changes(texts: Sequence[str]) -> Overrides:
+    """Take `key=value` arguments apart; a value is YAML 1.2, as in params.yaml.
+
+    Raises:
+        CandidError: an argument is no such pair.
+    """
+    changes: Overrides = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", key):
+            raise CandidError(f"--set {text}: expected section.key=value, such as train.batch_size=32")
+        changes |= flat({key: parse_yaml(value, f"--set {text}")}, f"--set {text}")
+    return changes
+
+
+def set_param(params: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """The `-S` arguments of `dvc exp run` that turn params.yaml into these settings, in Hydra's grammar."""
+    had, wanted = flat(params), flat(settings)
+    arguments: list[str] = []
+    for key, value in wanted.items():
+        if differences(had, {key: value}):
+            if isinstance(had.get(key), dict):  # Hydra would put the new mapping over the old one
+                arguments += ["-S", f"{key}=null"]
+            arguments += ["-S", f"{'' if key in had else '++'}{key}={_written(value)}"]
+    return arguments
+
+
+def _written(value: Any) -> str:
+    """A value in Hydra's grammar, which is neither YAML's nor JSON's."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_written(inner)}" for key, inner in value.items()) + "}"
+    text = str(value)
+    if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", text) and text.lower() not in (
+        "null",
+        "true",
+        "false",
+        "inf",
+        "nan",
+    ):
+        return text
+    return "'" + re.sub(r"(\\+)('|$)", r"\1\1\2", text).replace("'", r"\'") + "'"

@@ -1,1 +1,1 @@
-"""Stage split: which kept face trains, validates, tests. Makes data/splits.csv and metrics/split.json."""
+"""Which face trains, validates, tests, and how much a class weighs."""

@@ -1,4 +1,4 @@
-"""Section `split` of params.yaml."""
+"""Sections `split` and `class_weights` of params.yaml."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from candid.settings import Section
 
 Kind = Literal["subject", "sequence", "duplicate"]
 KINDS: tuple[Kind, ...] = ("subject", "sequence", "duplicate")
+"""What relates two images."""
 
 OfficialPart = Literal["train", "validation", "test", "none"]
 """A part of the published set; `none` stands for the faces that it gives no part."""
@@ -35,7 +36,7 @@ class OfficialParts(Section):
 
 
 class SplitSettings(Section):
-    """Which faces train, which validate, which test."""
+    """Section `split` of params.yaml."""
 
     protocol: Literal["random", "official", "folds"]
     ratios: list[Annotated[float, Field(gt=0, lt=1)]] = Field(min_length=3, max_length=3)
@@ -60,6 +61,15 @@ class SplitSettings(Section):
         if value >= info.data.get("folds", value + 1):
             raise ValueError(f"expected 0 to {info.data['folds'] - 1} (split.folds = {info.data['folds']})")
         return value
+
+
+Scheme = Literal["none", "balanced", "sqrt"]
+
+
+class ClassWeightsSettings(Section):
+    """Section `class_weights` of params.yaml: how classes of different size are balanced in training."""
+
+    scheme: Scheme
 
 
 def exact(ratio: float) -> Fraction:

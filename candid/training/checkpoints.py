@@ -1,133 +1,170 @@
-"""What a killed run leaves behind, so that the same command goes on from the last finished epoch."""
+"""What a killed run leaves behind, so that the same command resumes from its last finished epoch.
+
+A run has a folder outside the checkout, named by all that its result depends on: DVC starts each further
+attempt at a queued experiment in a new temporary folder, where nothing would be left of the one before.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+import sys
 import time
 import zipfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from candid.files import writing
-from candid.training.schedules import Patience, Plateau
 
 Arrays = list[NDArray[Any]]
+History = list[dict[str, float]]
+
+KEPT_DAYS = 30
+MAX_SHARE = 0.05
+"""Of a run's time that may go into writing checkpoints."""
 
 
-@dataclass
-class Progress:
-    """Everything a run knows beside its arrays, after a finished epoch."""
+class Checkpoint(NamedTuple):
+    """A run after a finished epoch; what schedule and patience count follows from the history."""
 
-    plateau: Plateau
-    epoch: int = 0
-    """Finished epochs."""
-    patience: Patience = field(default_factory=Patience)
-    best: float | None = None
-    """Of the metric that `train.monitor` names."""
-    best_epoch: int = 0
-    """The epoch that is saved, from 1."""
-    stopped: bool = False
-    history: list[dict[str, float]] = field(default_factory=list)
-
-
-@dataclass
-class Saved:
-    """A checkpoint as read."""
-
-    progress: Progress
+    history: History
+    """A row an epoch."""
     weights: Arrays
+    """Of the net."""
     optimizer: Arrays
     best: Arrays
+    """Weights of the best epoch so far, as they were validated."""
 
 
 class Checkpoints:
-    """The files of one run in one folder: state.npz, and best-<epoch>.npz that it refers to."""
+    """The one file of a run, state.npz in its folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.path = folder / "state.npz"
         self.rest_until = 0.0
 
-    def write(
-        self, progress: Progress, weights: Callable[[], Arrays], optimizer: Callable[[], Arrays], best: Arrays
-    ) -> None:
-        """Replace the checkpoint by one of the epoch just finished.
+    def write(self, make: Callable[[], Checkpoint]) -> None:
+        """Replace the checkpoint by the one that `make` gives.
 
         Where writing takes more than a second (hundreds of megabytes; on a GPU an epoch takes no longer),
-        some epochs are left out so that it takes at most a twentieth of the time. A killed run then repeats
+        some epochs are left out, so that it takes at most MAX_SHARE of the time. A killed run then repeats
         them, and ends with the same bits.
-
-        Args:
-            weights: gives the net's weights, asked for only when they are written; `optimizer` likewise.
-            best: weights of the best epoch so far.
         """
         started = time.monotonic()
         if started < self.rest_until:
             return
-        kept = self._best(progress.best_epoch)
-        if not kept.exists():
-            _write(kept, {"weights": best})
-        text = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
-        state = {"progress": [text], "weights": weights(), "optimizer": optimizer()}
-        _write(self.folder / "state.npz", state)
-        for path in self.folder.glob("best-*.npz"):
-            if path != kept:
-                path.unlink()
+        state = make()
+        history = np.frombuffer(json.dumps(state.history).encode(), np.uint8)
+        groups = {**state._asdict(), "history": [history]}
+        named = {
+            f"{name}_{i:05d}": array for name, arrays in groups.items() for i, array in enumerate(arrays)
+        }
+        with writing(self.path) as aside, aside.open("wb") as file:
+            np.savez(file, **named)
         took = time.monotonic() - started
         if took > 1:
-            self.rest_until = time.monotonic() + 19 * took
+            self.rest_until = time.monotonic() + took / MAX_SHARE - took
 
-    def read(self) -> Saved | None:
+    def read(self) -> Checkpoint | None:
         """Return the last checkpoint; None where there is none or it can't be read."""
+        groups: dict[str, Any] = {name: [] for name in Checkpoint._fields}
         try:
-            state = _read(self.folder / "state.npz")
-            values = json.loads(state["progress"][0].tobytes())
-            values |= {"plateau": Plateau(**values["plateau"]), "patience": Patience(**values["patience"])}
-            progress = Progress(**values)
-            best = _read(self._best(progress.best_epoch))["weights"]
-        except (FileNotFoundError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                for key in sorted(stored.files):
+                    groups[key.rsplit("_", 1)[0]].append(stored[key])
+            groups["history"] = json.loads(groups["history"][0].tobytes())
+        except (FileNotFoundError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
             return None
-        return Saved(progress, state["weights"], state.get("optimizer", []), best)
+        return Checkpoint(**groups)
 
     def clear(self) -> None:
-        """Remove the folder: the run is done."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _best(self, epoch: int) -> Path:
-        return self.folder / f"best-{epoch}.npz"
+        """Remove the checkpoint: the run is done."""
+        self.path.unlink(missing_ok=True)
 
 
-class NoCheckpoints(Checkpoints):
-    """For runs that start anew after a kill."""
+def fingerprint(settings: dict[str, Any], files: list[Path], versions: dict[str, str]) -> str:
+    """Name a run by what its result depends on: 128 bits, hexadecimal.
 
-    def __init__(self) -> None:
-        super().__init__(Path())
-
-    def write(self, *args: Any) -> None:
-        """Keep nothing."""
-
-    def read(self) -> Saved | None:
-        """Find nothing."""
-        return None
-
-    def clear(self) -> None:
-        """There is nothing to remove."""
-
-
-def _write(path: Path, groups: dict[str, Arrays]) -> None:
-    named = {f"{name}_{i:05d}": array for name, arrays in groups.items() for i, array in enumerate(arrays)}
-    with writing(path) as aside, aside.open("wb") as file:
-        np.savez(file, **named)  # type: ignore[arg-type]
+    Args:
+        settings: all settings that are read.
+        files: every file that is read, and the code; their bytes count and their order, not their names.
+        versions: package -> version, and the devices.
+    """
+    digests = []
+    for path in files:
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "blake2b").hexdigest())
+    text = json.dumps([settings, digests, versions], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _read(path: Path) -> dict[str, Arrays]:
-    groups: dict[str, Arrays] = {}
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        for key in sorted(stored.files):
-            groups.setdefault(key.rsplit("_", 1)[0], []).append(stored[key])
-    return groups
+def source_files() -> list[Path]:
+    """Return the code of training and what it shares with other stages, in a fixed order."""
+    here = Path(__file__).parent
+    return sorted([*here.parent.glob("*.py"), *here.rglob("*.py"), *(here.parent / "data").glob("*.py")])
+
+
+def state_root() -> Path:
+    """Return $CANDID_STATE, else candid/ in the user's cache folder ($XDG_CACHE_HOME or ~/.cache)."""
+    if chosen := os.environ.get("CANDID_STATE"):
+        return Path(chosen).absolute()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "candid"
+
+
+@contextmanager
+def run_folder(name: str) -> Iterator[Path]:
+    """Give the folder of one run, held against other processes; a second one waits until the first is done.
+
+    The kernel lets go of the lock when the process ends, however it ends.
+    """
+    root = state_root() / "train"
+    root.mkdir(parents=True, exist_ok=True)
+    _prune(root)
+    lock, folder = FileLock(root / f"{name}.lock", poll_interval=0.2), root / name
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        waiting = "candid train: the same run is under way elsewhere; waiting for it"
+        print(waiting, file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        folder.mkdir(exist_ok=True)
+        yield folder
+    finally:
+        if not any(folder.iterdir()):
+            _remove(folder, lock)
+        lock.release()
+
+
+def _prune(root: Path) -> None:
+    """Remove what was left behind KEPT_DAYS ago or earlier: runs that nobody resumed."""
+    oldest = time.time() - KEPT_DAYS * 24 * 3600
+    for path in root.glob("*.lock"):
+        folder = path.with_suffix("")
+        state = folder / "state.npz"
+        try:
+            touched = (state if state.exists() else path).stat().st_mtime
+        except FileNotFoundError:  # another run has just ended
+            continue
+        if touched < oldest:
+            lock = FileLock(path, blocking=False)
+            try:
+                with lock:
+                    _remove(folder, lock)
+            except Timeout:
+                continue
+
+
+def _remove(folder: Path, lock: FileLock) -> None:
+    """Remove a run's folder and its lock, which is held: filelock's waiters see that it is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    Path(lock.lock_file).unlink(missing_ok=True)

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from candid.training.augment import augment
-from candid.training.inputs import TrainingSet
-from candid.training.one_device import OneDevice
-from candid.training.params import TrainSettings
-from candid.training.several_steps import several_steps
+from candid.training.data import TrainingSet, derive
+from candid.training.distribution import OneDevice
+from candid.training.settings import TrainSettings
 
 Tensor = Any
 
@@ -26,24 +25,22 @@ Tensor = Any
 class Learner(keras.Model):
     """Takes rows of the training set (int32, B); fitted by `fit`, and `predict` gives probabilities."""
 
-    train_function: Any
-    """Of Keras: what `fit` calls; None until it is made."""
-
     def __init__(
-        self, net: Any, data: TrainingSet, settings: TrainSettings, split: OneDevice | None = None
+        self, net: Any, data: TrainingSet, settings: TrainSettings, strategy: OneDevice | None = None
     ) -> None:
         """Put the faces on the device, or on each.
 
         Args:
             net: takes uint8 faces, B x S x S x C, gives B x classes probabilities.
-            data: the faces; S is settings.augment.crop or their side.
-            split: how batches are shared out among devices; None: there is one.
+            data: the faces; S is the size of settings.augment.crop or their side.
+            settings: section `train`.
+            strategy: how batches are divided among devices; None: there is one.
         """
         super().__init__(name="learner", dtype="float32")
         self.settings = settings
-        self.split = split or OneDevice()
+        self.strategy = strategy or OneDevice()
         self.logits = logits_of(net)
-        self.faces = _constant(data.faces.astype(self.split.kind, copy=False), "faces")
+        self.faces = _constant(data.faces, "faces")
         # Both as floats: TensorFlow keeps integer variables in the host's memory.
         self.targets = _constant(np.eye(len(data.classes), dtype=np.float32)[data.labels], "targets")
         self.class_weights = _constant(data.class_weights[:, None], "class_weights")
@@ -55,9 +52,9 @@ class Learner(keras.Model):
     def call(self, rows: Tensor, training: bool = False) -> Tensor:
         """Return probabilities; in training a dict of logits, targets and a weight for each face."""
         if not training:
-            found = ops.softmax(ops.cast(self.logits(self.view(rows), training=False), "float32"))
-            return self.split.everywhere(found)
-        faces = augment(self._pick(rows), self.settings.augment, self.stream, self.split.uniform)
+            return ops.softmax(ops.cast(self.logits(self.view(rows), training=False), "float32"))
+        picked = ops.take(self.faces, rows, axis=0)
+        faces = augment(picked, self.settings.augment, self.stream, self.strategy.uniform)
         targets = ops.take(self.targets, rows, axis=0)
         if self.settings.mixup > 0:
             faces, targets = self._mix(faces, targets)
@@ -69,10 +66,8 @@ class Learner(keras.Model):
 
     def view(self, rows: Tensor) -> Tensor:
         """Return the faces as the net sees them outside training, uint8 B x S x S x C."""
-        return middle(self._pick(rows), self.settings.augment.crop)
-
-    def _pick(self, rows: Tensor) -> Tensor:
-        return ops.cast(ops.take(self.faces, rows, axis=0), "uint8")
+        crop = self.settings.augment.crop
+        return center_crop(ops.take(self.faces, rows, axis=0), crop.size if crop else None)
 
     def compute_loss(
         self,
@@ -88,7 +83,7 @@ class Learner(keras.Model):
         loss = ops.mean(crossed * y_pred["weights"])
         for penalty in self.losses:
             loss = loss + ops.sum(ops.cast(penalty, "float32"))
-        return self.split.share_of_loss(loss)
+        return self.strategy.scale_loss(loss)
 
     def compute_metrics(
         self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
@@ -97,24 +92,18 @@ class Learner(keras.Model):
         del x, y, sample_weight
         right = ops.argmax(y_pred["logits"], axis=-1) == ops.argmax(y_pred["targets"], axis=-1)
         self.accuracy.update_state(ops.cast(right, "float32"))
-        return self.split.logs(self.get_metrics_result())
-
-    def make_train_function(self, force: bool = False) -> None:
-        """Make what `fit` calls; several steps are one call on JAX too, where Keras would loop over them."""
-        if keras.backend.backend() != "jax" or self.steps_per_execution == 1:
-            super().make_train_function(force)
-        elif self.train_function is None or force:
-            self.train_function = several_steps(self)
+        metrics: dict[str, Any] = self.get_metrics_result()
+        return metrics
 
     def _mix(self, faces: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mix each face and target with its neighbour's in the (shuffled) batch: Zhang et al. 2018."""
-        place = self.split.uniform((ops.shape(faces)[0],), seed=self.stream) * len(self.shares)
-        share = ops.take(ops.convert_to_tensor(self.shares), ops.cast(place, "int32"), axis=0)
+        number = self.strategy.uniform((ops.shape(faces)[0],), seed=self.stream) * len(self.shares)
+        share = ops.take(ops.convert_to_tensor(self.shares), ops.cast(number, "int32"), axis=0)
         both = ops.cast(faces, "float32")
         wide = ops.reshape(share, (-1, 1, 1, 1))
-        mixed = ops.cast(ops.round(both * wide + self.split.neighbours(both) * (1 - wide)), "uint8")
+        mixed = ops.cast(ops.round(both * wide + ops.roll(both, 1, axis=0) * (1 - wide)), "uint8")
         share = ops.reshape(share, (-1, 1))
-        return mixed, targets * share + self.split.neighbours(targets) * (1 - share)
+        return mixed, targets * share + ops.roll(targets, 1, axis=0) * (1 - share)
 
 
 def logits_of(net: Any) -> Any:
@@ -127,12 +116,25 @@ def logits_of(net: Any) -> Any:
     raise TypeError(f"the last layer of {net.name} is {type(last).__name__}; expected a softmax of its own")
 
 
-def middle(faces: Tensor, size: int | None) -> Tensor:
+def center_crop(faces: Tensor, size: int | None) -> Tensor:
     """Cut B x size x size x C out of the middle, as torchvision's CenterCrop does; None: all of it."""
     if size is None:
         return faces
     top, left = round((faces.shape[1] - size) / 2), round((faces.shape[2] - size) / 2)
     return faces[:, top : top + size, left : left + size]
+
+
+def seed_epoch(model: Any, seed: int, epoch: int) -> None:
+    """Set the state of every seed generator in a Keras model (dropout, augmentation) for one epoch.
+
+    On PyTorch its own generator too, from which Keras draws dropout there. (Not on TensorFlow: a new seed
+    makes it throw away the compiled step, a second an epoch.)
+    """
+    if keras.backend.backend() == "torch":
+        keras.utils.set_random_seed(derive(seed, "backend", epoch))
+    states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
+    for number, state in enumerate(states):
+        state.assign(np.array([derive(seed, "generator", number, epoch), 0], dtype=state.dtype))
 
 
 def _constant(values: NDArray[Any], name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Writing a trained net as a .keras file whose bytes follow from its weights alone."""
+"""Writing a net as a .keras file whose bytes follow from its weights alone, and starting from such a file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from candid.errors import CandidError
+from candid.evaluation.model_file import load_model_file
 from candid.files import writing
 from candid.training.lineage import ABOUT
 
@@ -65,3 +67,62 @@ def _entry(name: str) -> zipfile.ZipInfo:
     entry.external_attr = 0o644 << 16
     entry.create_system = 3  # as on Unix, whatever this machine is
     return entry
+
+
+class InitialWeights(NamedTuple):
+    """Where the weights come from that a training starts with."""
+
+    preset: str | None
+    """imagenet, or a folder with a keras-hub preset: weights of the body."""
+    model: Path | None
+    """An earlier model of train."""
+    files: list[Path]
+    """All files that are read for it."""
+
+
+def initial_weights(weights: str | None) -> InitialWeights:
+    """Say what `model.weights` names. CandidError: nothing is there."""
+    if weights is None or weights == "imagenet":
+        return InitialWeights(weights, None, [])
+    path = Path(weights)
+    if path.is_dir():
+        return InitialWeights(weights, None, sorted(file for file in path.rglob("*") if file.is_file()))
+    if path.is_file():
+        return InitialWeights(None, path, [path])
+    raise CandidError(
+        f"params.yaml: model.weights = {weights!r}: no such file; expected null, imagenet, a .keras file "
+        "or a folder with a keras-hub preset"
+    )
+
+
+def start_from(net: Any, path: str | Path, classes: list[str]) -> None:
+    """Copy the weights of a .keras file into `net`; with other classes, all but those of the last layer.
+
+    Args:
+        net: freshly built.
+        path: a file written by train, of the same net and settings.
+        classes: the outputs of `net`, in order.
+
+    Raises:
+        CandidError: the file is no model of train's, or a weight has another shape.
+    """
+    earlier, card = load_model_file(path)
+    head = [id(weight) for weight in _last_layer(net).weights] if card.classes != classes else []
+    if len(earlier.weights) != len(net.weights):
+        raise CandidError(
+            f"{path}: {len(earlier.weights)} weights, but the net has {len(net.weights)}: "
+            "expected a model of the same model.arch"
+        )
+    for old, new in zip(earlier.weights, net.weights, strict=True):
+        if id(new) in head:
+            continue
+        if tuple(old.shape) != tuple(new.shape):
+            raise CandidError(
+                f"{path}: {old.path} has shape {tuple(old.shape)}, the net's is {tuple(new.shape)}: "
+                "expected a model of the same model.arch and data.image_size"
+            )
+        new.assign(old)
+
+
+def _last_layer(net: Any) -> Any:
+    return next(layer for layer in reversed(net.layers) if layer.weights)

@@ -21,8 +21,8 @@ from candid.backend import use_backend
 from candid.data.archives import open_files
 from candid.data.images import decode
 from candid.errors import CandidError, run
-from candid.evaluation.model_file import read_card
-from candid.evaluation.predict import load_model, predict
+from candid.evaluation.model_file import load_model_file
+from candid.evaluation.predict import predict
 from candid.predict.command import main
 from candid.predict.outputs import Folder
 from candid.predict.sources import Picture, Skipped, pictures
@@ -280,8 +280,8 @@ def test_a_cropped_face_gets_the_probabilities_that_evaluate_gives(here, command
     assert command("faces", "--already-cropped")[0] == 0
     path = here / "models/pretrained/fer2013.keras"
     faces = np.stack([decode(file.read_bytes(), 48, "grey") for file in sorted(folder.iterdir())])
-    card = read_card(path)
-    expected = predict(load_model(use_backend("tensorflow"), path, card), faces, np.arange(4), "none")
+    use_backend("tensorflow")
+    expected = predict(load_model_file(path)[0], faces, np.arange(4), "none")
     given = [[float(row[f"p_{name}"]) for name in CLASSES] for row in rows()]
     np.testing.assert_allclose(given, expected, rtol=2e-5)
     assert {row["score"] for row in rows()} == {""}

@@ -19,16 +19,15 @@ from candid.data.faces import LABELS
 from candid.data.ingest import assemble
 from candid.data.readers import Record, Wanted, read_folders
 from candid.errors import CandidError
-from candid.evaluation.model_file import read_card
-from candid.evaluation.predict import load_model, predict
-from candid.evaluation.views import Images
+from candid.evaluation.model_file import load_model_file, read_card
+from candid.evaluation.predict import Images, predict
 from candid.files import md5, write_json
 from candid.pretrained import command, recipe
 from candid.pretrained import pack as packing
 from candid.pretrained.pack import MOST_BYTES, half, pack
 from candid.settings import read_yaml
-from tests.commands.gate_project import Project, faces
 from tests.commands.tiny_model import CLASSES, SIZE, write_data, write_tiny
+from tests.gate.project import Project, faces
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +35,8 @@ SHIPPED = ROOT / "models" / "pretrained" / "fer2013.keras"
 
 
 def load(path: Path):
-    return load_model(use_backend("tensorflow"), path, read_card(path))
+    use_backend("tensorflow")
+    return load_model_file(path)[0]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from candid.backend import use_backend
 from candid.data import faces
-from candid.files import write_array, write_csv
+from candid.files import write_csv
 
 SIZE, CLASSES = 24, ("angry", "happy", "sad")
 
@@ -54,7 +54,7 @@ def write_data(folder: Path, total: int = 90, test: int = 45, channels: int = 1)
     images = generator.integers(0, 140, shape).astype(np.uint8)
     for place in ids:
         images[place, 6 * (place % 3) : 6 * (place % 3) + 4] = 230
-    write_array(folder / "faces.npy", images)
+    np.save(folder / "faces.npy", images)
     labels = np.array(CLASSES)[ids % 3]
     table = pd.DataFrame({"id": ids, "label": labels, "source": [f"a/{n}.png" for n in ids]})
     table = table.assign(dataset="sample", part="", subject="", sequence="")

@@ -16,14 +16,14 @@ import pytest
 
 from candid.backend import use_backend
 from candid.data import faces
-from candid.files import write_array, write_csv
+from candid.files import write_csv
 
 SIZE, CLASSES = 24, ("angry", "happy", "sad")
 
 
 def add_card(path: Path, **changes: Any) -> None:
     """Append entry candid.json to a .keras file."""
-    card = {"classes": list(CLASSES), "image_size": SIZE, "color": "grey", "epoch": 2} | changes
+    card = {"classes": list(CLASSES), "image_size": SIZE, "color": "grey", "best_epoch": 2} | changes
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("candid.json", json.dumps(card))
 
@@ -64,9 +64,8 @@ def make_project(tmp_path, monkeypatch, bare_model) -> Callable[..., Path]:
         total = 75
         ids = np.arange(total)
         labels = np.array(CLASSES)[ids % 3]
-        write_array(
-            tmp_path / "data/faces.npy", generator.integers(0, 256, (total, SIZE, SIZE)).astype(np.uint8)
-        )
+        (tmp_path / "data").mkdir()
+        np.save(tmp_path / "data/faces.npy", generator.integers(0, 256, (total, SIZE, SIZE)).astype(np.uint8))
         table = pd.DataFrame({"id": ids, "label": labels, "source": [f"a/{n}.png" for n in ids]})
         table = table.assign(dataset="made", part="", subject="", sequence="")
         write_csv(tmp_path / "data/faces.csv", table[list(faces.FACES_COLUMNS)])
@@ -88,7 +87,7 @@ def make_project(tmp_path, monkeypatch, bare_model) -> Callable[..., Path]:
         add_card(tmp_path / "models/model.keras", **(card or {}))
         settings = f"evaluate: {{tta: {tta}, bootstrap: 200, seed: 0}}\n"
         (tmp_path / "params.yaml").write_text(
-            settings + "train: {backend: tensorflow, seed: 7, monitor: val_loss}\nsplit: {seed: 3}\n"
+            settings + "train: {backend: tensorflow, seed: 7}\nsplit: {seed: 3}\n"
         )
         monkeypatch.chdir(tmp_path)
         return Path.cwd()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from candid.data.faces import load_images, read_splits
 from candid.files import read_json
 from candid.settings import read_section
-from candid.training.inputs import training_set
-from candid.training.params import ModelSettings, TrainSettings
+from candid.training.data import training_set
+from candid.training.settings import ModelSettings, TrainSettings
 
 
 def read_training_set() -> None:

@@ -19,12 +19,12 @@ from candid.data.faces import load_images, read_faces, read_kept, read_splits
 from candid.data.ingest import READERS, assemble
 from candid.data.readers import Wanted
 from candid.errors import CandidError
-from candid.evaluation.draw_curves import read_history
 from candid.evaluation.model_file import read_card
+from candid.evaluation.plots import read_history
 from candid.files import read_json
-from candid.recipes.check import SECTIONS
+from candid.sections import SECTIONS
 from candid.settings import Section, check, read_yaml
-from candid.training.inputs import training_set
+from candid.training.data import training_set
 from tests.data.made import encoded, pixels
 from tests.reliability.corpus_archives import tar_of, zip_of
 from tests.reliability.corpus_models import keras_file

@@ -1,4 +1,4 @@
-"""Every net: its size, what goes in and comes out, a step of training, a file, the table in the docs."""
+"""Every net: its size, what goes in and comes out, a step of training, a file, the docs, presets."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 from keras import layers
 
 from benchmarks.operations import multiply_adds
-from candid.settings import read_section, read_yaml
-from candid.training.nets import NETS, SETTINGS, body_layers, build_model
+from candid.errors import CandidError
+from candid.training.nets import NETS, body_layers, build_model, hub
+from candid.training.nets.parts import IMAGENET
 
 ROOT = Path(__file__).parents[2]
 TRAINABLE = {  # bah2022, Table 1; qutub2023, Table 10
@@ -26,8 +28,12 @@ TRAINABLE = {  # bah2022, Table 1; qutub2023, Table 10
     "vgg19": 45_227_079,
     "efficientnet_b0": 4_016_515,
 }
-FACES = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 1), dtype=np.uint8)
+RNG = np.random.default_rng(0)
+FACES = RNG.integers(0, 256, (4, 48, 48, 1), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 6])
+COLOUR = RNG.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+GREY = COLOUR[..., :1]
+STANDARD = {"name": "standard", "mean": 0.5, "std": 0.25}
 
 
 @pytest.fixture(scope="module", params=NETS)
@@ -49,14 +55,8 @@ def weights_of(some: list[Any]) -> list[Any]:
     return [weight for layer in some for weight in layer.get_weights()]
 
 
-def test_counts(net: Any) -> None:
-    if net.name in TRAINABLE:
-        assert count(net.trainable_weights) == TRAINABLE[net.name]
-    if net.name == "residual_cnn":
-        assert count(net.weights) == 9_773_111
-
-
-def test_docs_tell_the_size(net: Any) -> None:
+def test_the_size_is_the_published_one_and_that_of_the_docs(net: Any) -> None:
+    assert count(net.trainable_weights) == TRAINABLE.get(net.name, count(net.trainable_weights))
     row = re.search(rf"^\| `{net.name}` \|.*$", (ROOT / "docs/nets.md").read_text(encoding="utf-8"), re.M)
     assert row, f"docs/nets.md: no row for {net.name}"
     cells = [cell.strip() for cell in row.group().strip("|").split("|")]
@@ -75,7 +75,7 @@ def test_grey_bytes_to_probabilities(net: Any) -> None:
     np.testing.assert_array_equal(given, outputs(net, FACES[..., 0]))
 
 
-def test_file_loads_with_keras_alone(net: Any, tmp_path: Path) -> None:
+def test_a_file_loads_with_keras_alone(net: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     net.save(path)
     with zipfile.ZipFile(path) as file:
@@ -83,8 +83,7 @@ def test_file_loads_with_keras_alone(net: Any, tmp_path: Path) -> None:
     assert {layer["module"] for layer in config["config"]["layers"]} == {"keras.layers"}
     loaded = keras.models.load_model(path, safe_mode=True)
     path.unlink()
-    expected = outputs(net, FACES)
-    np.testing.assert_array_equal(outputs(loaded, FACES), expected)
+    np.testing.assert_array_equal(outputs(loaded, FACES), outputs(net, FACES))
     assert [layer.name for layer in body_layers(loaded)] == [layer.name for layer in body_layers(net)]
 
 
@@ -93,7 +92,7 @@ def test_batch_norm_follows_within_an_epoch_of_13_steps(net: Any) -> None:
     assert momenta == (set() if net.name.startswith("vgg") else {0.9})
 
 
-def test_frozen_body_stays_and_thawed_body_learns(net: Any) -> None:
+def test_a_frozen_body_stays_and_a_thawed_one_learns(net: Any) -> None:
     body = body_layers(net)
     head = [layer for layer in net.layers if layer.weights and layer not in body]
     try:
@@ -112,7 +111,199 @@ def test_frozen_body_stays_and_thawed_body_learns(net: Any) -> None:
             layer.trainable = True
 
 
-def test_params_holds_a_valid_section_for_each_net() -> None:
-    assert list(read_yaml(ROOT / "params.yaml")["archs"]) == list(NETS)
-    for name, kind in SETTINGS.items():
-        read_section(f"archs.{name}", kind, ROOT / "params.yaml")
+@pytest.mark.parametrize("name", ["baseline_cnn", "resnet18"])
+def test_the_same_seed_gives_the_same_net_and_file(name: str) -> None:
+    made = []
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        made.append(build_model(name, image_size=32))
+    for one, other in zip(made[0].get_weights(), made[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert json.dumps(made[0].get_config()) == json.dumps(made[1].get_config())
+
+
+@pytest.mark.parametrize("name", ["baseline_cnn", "resnet18"])
+def test_colour_faces_and_grey_ones_repeated_for_a_body_of_three_channels(name: str) -> None:
+    colour = build_model(name, image_size=32, channels=3, classes=["happy", "sad"])
+    given = outputs(colour, COLOUR)
+    assert given.shape == (3, 2)
+    assert np.isfinite(given).all()
+    if name == "resnet18":
+        grey = build_model(name, image_size=32, classes=2)
+        colour.set_weights(grey.get_weights())
+        np.testing.assert_allclose(outputs(grey, GREY), outputs(colour, GREY.repeat(3, axis=3)), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["vgg19", "resnet18"])
+def test_counts_hold_for_crops(name: str) -> None:
+    assert count(build_model(name, image_size=40).trainable_weights) == TRAINABLE[name]
+
+
+@pytest.mark.parametrize(
+    ("scaling", "channels", "mean", "std"),
+    [
+        ("unit", 1, 0.0, 1.0),
+        (STANDARD, 1, 0.5, 0.25),
+        (STANDARD, 3, 0.5, 0.25),
+        ("imagenet", 1, 0.449, 0.226),
+        ("imagenet", 3, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    ],
+)
+def test_scaling(scaling: Any, channels: int, mean: Any, std: Any) -> None:
+    model = build_model("baseline_cnn", image_size=32, channels=channels, scaling=scaling)
+    faces = COLOUR if channels == 3 else GREY
+    below = keras.Model(model.input, model.get_layer("scaling").output)
+    np.testing.assert_allclose(outputs(below, faces), (faces / 255 - mean) / std, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["basic_cnn", "resnet18", "efficientnet_b0"])
+def test_momentum_reaches_every_batch_norm(name: str) -> None:
+    model = build_model(name, image_size=32, batch_norm_momentum=0.5)
+    momenta = [layer.momentum for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+    assert len(momenta) > 5
+    assert set(momenta) == {0.5}
+
+
+@pytest.mark.parametrize("name", ["baseline_cnn", "efficientnet_b0"])
+def test_mixed_precision_ends_in_float32(name: str) -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_model(name, image_size=32)
+    finally:
+        keras.config.set_dtype_policy(before)
+    bodies = body_layers(model)
+    assert {layer.compute_dtype for layer in bodies} == {"bfloat16"}
+    assert {weight.dtype for layer in bodies for weight in layer.weights} == {"float32"}
+    given = outputs(model, GREY)
+    assert given.dtype == np.float32
+    np.testing.assert_allclose(given.sum(axis=1), 1, atol=1e-6)
+
+
+def test_a_net_learns_a_few_faces_by_heart() -> None:
+    keras.utils.set_random_seed(0)
+    model = build_model("baseline_cnn", image_size=32, classes=3)
+    model.compile(keras.optimizers.Adam(0.001), "sparse_categorical_crossentropy", jit_compile=False)
+    labels = np.arange(3)
+    model.fit(GREY, labels, batch_size=3, epochs=30, verbose=0)
+    np.testing.assert_array_equal(outputs(model, GREY).argmax(axis=1), labels)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["residual_cnn", "baseline_cnn", "plain_cnn", "self_built", "resnet18", "vgg11", "efficientnet_b0"],
+)
+def test_the_smallest_face_goes_through(name: str) -> None:
+    size = NETS[name].smallest
+    one, other = outputs(build_model(name, image_size=size), FACES[:2, :size, :size])
+    assert np.isfinite(one).all()
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "line"),
+    [
+        ("resnet19", {}, "model.arch = 'resnet19': expected one of " + ", ".join(NETS)),
+        ("resnet18", {"drop": 0.1}, "unknown key archs.resnet18.drop; expected one of scaling, batch_norm"),
+        ("vgg11", {"batch_norm_momentum": 0.9}, "unknown key archs.vgg11.batch_norm_momentum"),
+        ("residual_cnn", {"dropout": 1.0}, "archs.residual_cnn.dropout = 1.0: "),
+        ("self_built", {"widths": [32]}, "archs.self_built.widths = [32]: "),
+        ("residual_cnn", {"image_size": 24}, "= 24: residual_cnn needs at least 32"),
+        ("basic_cnn", {"classes": ["happy"]}, "1 classes: basic_cnn needs at least 2"),
+        ("basic_cnn", {"channels": 4}, "faces of 4 channels"),
+        ("baseline_cnn", {"weights": "imagenet"}, "model.weights = 'imagenet': baseline_cnn has no preset"),
+    ],
+)
+def test_a_wrong_argument_ends_in_one_line(name: str, arguments: dict[str, Any], line: str) -> None:
+    with pytest.raises(CandidError) as caught:
+        build_model(name, **arguments)
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+SMALL = [64, 8, 8, 8]
+
+
+def backbone(blocks: int = 2) -> Any:
+    """A body with random weights and statistics, as keras-hub itself builds it."""
+    keras.utils.set_random_seed(1)
+    made = keras_hub.models.ResNetBackbone(
+        **hub.RESNET, stackwise_num_blocks=[2, 2, 2, blocks], block_type="basic_block"
+    )
+    rng = np.random.default_rng(1)
+    values = [rng.uniform(0.1, 0.3, weight.shape) - 0.1 * (weight.ndim > 1) for weight in made.weights]
+    made.set_weights(values)
+    return made
+
+
+@pytest.fixture
+def preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A preset of a narrow resnet18, so that it is a small file."""
+    monkeypatch.setitem(hub.RESNET, "stackwise_num_filters", SMALL)
+    backbone().save_to_preset(str(tmp_path / "small"))
+    return tmp_path / "small"
+
+
+def assert_body_is(model: Any, source: Any) -> None:
+    """Compare the maps that both make of the same faces, prepared by hand for keras-hub's."""
+    mean, std = IMAGENET[3]
+    prepared = ((GREY.repeat(3, axis=3) / 255 - mean) / std).astype(np.float32)
+    below = keras.Model(model.input, model.get_layer("head_average").input)
+    expected = np.asarray(source(prepared, training=False))
+    assert np.ptp(expected) > 0
+    np.testing.assert_allclose(outputs(below, GREY), expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_weights_of_a_preset_go_into_the_body_and_the_head_stays_new(preset: Path) -> None:
+    keras.utils.set_random_seed(0)
+    plain = build_model("resnet18", image_size=32)
+    keras.utils.set_random_seed(0)
+    loaded = build_model("resnet18", image_size=32, weights=str(preset))
+    assert_body_is(loaded, backbone())
+    assert [layer.name for layer in loaded.layers] == [layer.name for layer in plain.layers]
+    one, other = (model.get_layer("head_logits").get_weights() for model in (plain, loaded))
+    np.testing.assert_array_equal(one[0], other[0])
+    for layer in body_layers(loaded):
+        layer.trainable = False
+    below = keras.Model(loaded.input, loaded.get_layer("head_average").input)
+    frozen = np.asarray(below(GREY, training=True))  # on the statistics that it came with
+    np.testing.assert_array_equal(frozen, np.asarray(below(GREY, training=False)))
+
+
+@pytest.mark.usefixtures("preset")
+def test_imagenet_asks_for_the_nets_own_preset_or_says_that_no_hub_is_in_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def fetch(preset: str) -> Any:
+        asked.append(preset)
+        if len(asked) > 1:
+            raise ConnectionError("Failed to resolve\n'www.kaggle.com'")
+        return backbone()
+
+    known = keras_hub.models.Backbone.presets
+    assert sum(net.preset in known for net in NETS.values()) == 6
+    monkeypatch.setattr(keras_hub.models.Backbone, "from_preset", fetch)
+    assert_body_is(build_model("resnet18", image_size=32, weights="imagenet"), backbone())
+    assert asked == ["resnet_18_imagenet"]
+    with pytest.raises(CandidError) as caught:
+        build_model("resnet18", image_size=32, weights="imagenet")
+    line = str(caught.value)
+    assert "resnet_18_imagenet" in line
+    assert "www.kaggle.com" in line
+    assert line.endswith("set model.weights: null to train from scratch")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("content", ["other body", None, "{}", "no json"])
+def test_a_folder_without_this_nets_preset_is_refused(preset: Path, content: str | None) -> None:
+    line, folder = r"^params\.yaml: model\.weights = .*preset", preset.parent / "other"
+    folder.mkdir()
+    if content == "other body":
+        backbone(blocks=1).save_to_preset(str(folder))
+        line = r"layer 'stack3_block1_1_bn' differs: expected .* resnet18"
+    elif content is not None:
+        (folder / "config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(CandidError, match=line):
+        build_model("resnet18", image_size=32, weights=str(folder))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 
-from candid.training.inputs import TrainingSet
-from candid.training.params import TrainSettings
-from candid.training.train import COLUMNS
-from candid.training.train import train as train_net
+from candid.training.checkpoints import Checkpoints
+from candid.training.data import TrainingSet
+from candid.training.fit import COLUMNS, Progress, train
+from candid.training.settings import TrainSettings
 
 AUGMENT: dict[str, Any] = {
     "flip": 0.0,
@@ -35,27 +36,23 @@ TRAIN: dict[str, Any] = {
     "steps_per_execution": 1,
     "optimizer": "nadam",
     "learning_rate": 0.01,
-    "momentum": 0.9,
-    "nesterov": False,
     "weight_decay": 0.0,
     "clip_norm": None,
     "schedule": "constant",
-    "min_lr": 1e-7,
-    "plateau": {"monitor": "val_accuracy", "patience": 2, "factor": 0.1},
-    "warmup_epochs": 0,
-    "step_epochs": [],
-    "step_factor": 0.1,
-    "early_stopping": {"monitor": "val_accuracy", "patience": None},
+    "early_stopping": None,
     "monitor": "val_accuracy",
     "label_smoothing": 0.0,
     "mixup": 0.0,
     "averaging": 0.0,
     "batch_norm": "recomputed",
-    "freeze_epochs": 0,
-    "thaw_learning_rate": 0.001,
+    "freeze": None,
     "augment": AUGMENT,
     "seed": 0,
 }
+
+
+class CutShort(BaseException):
+    """Stands for SIGKILL: nothing may catch it, and what is on disk is the same."""
 
 
 def settings(augment: dict[str, Any] | None = None, **changes: Any) -> TrainSettings:
@@ -75,9 +72,28 @@ def build(size: int = 12, channels: int = 1, classes: int = 3) -> Any:
     return keras.Model(faces, keras.layers.Softmax(dtype="float32")(x), name="tiny")
 
 
-def train(*given: Any, **options: Any) -> tuple[Any, pd.DataFrame]:
-    """Train, with the history as the table that the stage writes."""
-    net, history = train_net(*given, **options)
+def fit(
+    folder: Path,
+    settings: TrainSettings,
+    data: TrainingSet | None = None,
+    make: Any = build,
+    cut_after: int | None = None,
+    lines: list[str] | None = None,
+    **options: Any,
+) -> tuple[Any, pd.DataFrame]:
+    """Train with checkpoints in `folder`; CutShort after the line of an epoch. The net and its history."""
+
+    def say(line: str) -> None:
+        if lines is not None:
+            lines.append(line)
+        if line.startswith(f"epoch {cut_after}/"):
+            raise CutShort
+
+    keras.backend.clear_session()  # as in a new process, layers are named from the start
+    checkpoints = Checkpoints(folder)
+    net, history = train(
+        make, data or faces(), settings, checkpoints, body_layers, progress=Progress(say), **options
+    )
     return net, pd.DataFrame(history, columns=list(COLUMNS))
 
 
@@ -89,7 +105,7 @@ def body_layers(net: Any) -> list[Any]:
 def faces(
     train: int = 40, validation: int = 20, size: int = 12, channels: int = 1, classes: int = 3, wrong: int = 0
 ) -> TrainingSet:
-    """Faces whose class shows in the place of a bright bar, on noise; every `wrong`-th has a wrong label."""
+    """Faces whose class shows in where a bright bar is, on noise; every `wrong`-th has a wrong label."""
     rng = np.random.default_rng(0)
     labels = np.arange(train + validation, dtype=np.int32) % classes
     pixels = rng.integers(0, 120, (train + validation, size, size, channels), dtype=np.uint8)

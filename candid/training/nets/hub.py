@@ -1,4 +1,4 @@
-"""Bodies from keras-hub, laid out as plain Keras layers, and the weights of its presets."""
+"""Nets with bodies from keras-hub, laid out as plain Keras layers, and the weights of its presets."""
 
 from __future__ import annotations
 
@@ -7,12 +7,134 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from keras import layers
 
 from candid.errors import CandidError
-from candid.training.nets.parts import Tensor
+from candid.training.nets.parts import (
+    HEAD,
+    Tensor,
+    average,
+    dense_relu,
+    probabilities,
+    scaled,
+    three_channels,
+)
+from candid.training.settings import EfficientNetSettings, NormedSettings, ResNetSettings, VGGSettings
+
+Edit = Callable[[Any, dict[str, Any]], None]
 
 # What a layer computes; a preset must agree with the net in these.
 COMPUTES = ("filters", "kernel_size", "strides", "padding", "use_bias", "activation", "axis", "epsilon")
+RESNET: dict[str, Any] = {
+    "input_conv_filters": [64],
+    "input_conv_kernel_sizes": [7],
+    "stackwise_num_filters": [64, 128, 256, 512],
+    "stackwise_num_strides": [1, 2, 2, 2],
+}
+VGG_WIDTHS = [64, 128, 256, 512, 512]
+VGG_LAST_POOL = "block5_pool"
+VGG_LAST_POOL_STRIDE = 16  # the map below the last pool is the face's side over this
+EFFICIENTNET_B0: dict[str, Any] = {
+    "stackwise_width_coefficients": [1.0] * 7,
+    "stackwise_depth_coefficients": [1.0] * 7,
+    "stackwise_kernel_sizes": [3, 3, 5, 3, 5, 5, 3],
+    "stackwise_num_repeats": [1, 2, 2, 3, 3, 4, 1],
+    "stackwise_input_filters": [32, 16, 24, 40, 80, 112, 192],
+    "stackwise_output_filters": [16, 24, 40, 80, 112, 192, 320],
+    "stackwise_expansion_ratios": [1, 6, 6, 6, 6, 6, 6],
+    "stackwise_strides": [1, 2, 2, 2, 1, 2, 1],
+    "stackwise_squeeze_and_excite_ratios": [0.25] * 7,
+    "stackwise_block_types": ["v1"] * 7,
+    "min_depth": None,
+    "use_depth_divisor_as_min_depth": True,
+    "cap_round_filter_decrease": True,
+}
+
+
+def resnet18(faces: Tensor, settings: ResNetSettings, classes: int) -> Tensor:
+    """Build qutub2023's ResNet18: global average, softmax; 11,180,103 trainable parameters with 7 classes."""
+    body = {**RESNET, "stackwise_num_blocks": [2, 2, 2, 2], "block_type": "basic_block"}
+    return _resnet(faces, settings, classes, body)
+
+
+def resnet50(faces: Tensor, settings: ResNetSettings, classes: int) -> Tensor:
+    """Build the ResNet50 of li2021, adebo2023 and rehman2024: global average, softmax."""
+    body = {**RESNET, "stackwise_num_blocks": [3, 4, 6, 3], "block_type": "bottleneck_block"}
+    return _resnet(faces, settings, classes, body)
+
+
+def _resnet(faces: Tensor, settings: ResNetSettings, classes: int, body: dict[str, Any]) -> Tensor:
+    prepared = scaled(three_channels(faces), settings.scaling)
+    size = faces.shape[1]
+    config = {**body, "image_shape": (size, size, prepared.shape[-1])}
+    x = attach("ResNetBackbone", config, faces, prepared, _momentum(settings))
+    return probabilities(average(x), classes, settings.dropout)
+
+
+def vgg11(faces: Tensor, settings: VGGSettings, classes: int) -> Tensor:
+    """Build adebo2023's VGG11; as the paper gives two layers of 4096 and no map size, the map is averaged."""
+    return _vgg_head(average(_vgg_body(faces, settings, [1, 1, 2, 2, 2])), settings, classes)
+
+
+def vgg16(faces: Tensor, settings: VGGSettings, classes: int) -> Tensor:
+    """Build qutub2023's VGG16: global average, 4096, 4096; 33,625,927 parameters with 7 classes."""
+    return _vgg_head(average(_vgg_body(faces, settings, [2, 2, 3, 3, 3])), settings, classes)
+
+
+def vgg19(faces: Tensor, settings: VGGSettings, classes: int) -> Tensor:
+    """Build qutub2023's VGG19: a 2x2 map laid flat, 4096, 4096; 45,227,079 parameters with 7 classes.
+
+    The paper says that the map is pooled to 1x1, but its count needs 2x2, at 48 px as at its crops of 40:
+    here the last pooling is as wide as it takes to leave 2x2 of a face of any side from 32 px.
+    """
+    x = _vgg_body(faces, settings, [2, 2, 4, 4, 4], last_map=2)
+    return _vgg_head(layers.Flatten(name=f"{HEAD}flat")(x), settings, classes)
+
+
+def _vgg_body(
+    faces: Tensor, settings: VGGSettings, repeats: list[int], last_map: int | None = None
+) -> Tensor:
+    size = faces.shape[1]
+
+    def edit(layer: Any, config: dict[str, Any]) -> None:
+        if isinstance(layer, layers.Conv2D):
+            # With keras-hub's Glorot each ReLU halves the variance, and no batch norm makes up for it.
+            config["kernel_initializer"] = keras.initializers.HeNormal()
+        elif layer.name == VGG_LAST_POOL and last_map:
+            below = size // VGG_LAST_POOL_STRIDE
+            stride = below // last_map
+            config |= {"strides": stride, "pool_size": below - stride * (last_map - 1)}
+
+    prepared = scaled(three_channels(faces), settings.scaling)
+    config = {
+        "stackwise_num_repeats": repeats,
+        "stackwise_num_filters": VGG_WIDTHS,
+        "image_shape": (size, size, prepared.shape[-1]),
+    }
+    return attach("VGGBackbone", config, faces, prepared, edit)
+
+
+def _vgg_head(x: Tensor, settings: VGGSettings, classes: int) -> Tensor:
+    for name in ("dense1", "dense2"):
+        x = dense_relu(x, 4096, name, settings.dropout)
+    return probabilities(x, classes)
+
+
+def efficientnet_b0(faces: Tensor, settings: EfficientNetSettings, classes: int) -> Tensor:
+    """Build qutub2023's EfficientNet-B0; 4,016,515 trainable parameters with 7 classes."""
+    prepared = scaled(three_channels(faces), settings.scaling)
+    shape = (*faces.shape[1:3], prepared.shape[-1])
+    config = {**EFFICIENTNET_B0, "dropout": settings.drop_connect, "input_shape": shape}
+    x = attach("EfficientNetBackbone", config, faces, prepared, _momentum(settings))
+    return probabilities(average(x), classes, settings.dropout)
+
+
+def _momentum(settings: NormedSettings) -> Edit:
+    def edit(layer: Any, config: dict[str, Any]) -> None:
+        if isinstance(layer, layers.BatchNormalization):
+            config["momentum"] = settings.batch_norm_momentum
+
+    return edit
 
 
 def attach(
@@ -20,7 +142,7 @@ def attach(
     config: dict[str, Any],
     faces: Tensor,
     prepared: Tensor,
-    edit: Callable[[Any, dict[str, Any]], None],
+    edit: Edit,
 ) -> Tensor:
     """Build a keras-hub body on top of `prepared` and return its feature map, N x h x w x F.
 
@@ -49,21 +171,21 @@ def attach(
     return body.output
 
 
-def load_preset(model: Any, layers: list[Any], preset: str, weights: str) -> None:
+def load_preset(model: Any, body: list[Any], preset: str, weights: str) -> None:
     """Copy the weights of a preset into the body, layer by layer by name.
 
     Args:
         model: a net with a keras-hub body.
-        layers: its body.
+        body: its layers of the body.
         preset: keras-hub's name of the ImageNet weights.
         weights: imagenet, or a folder written by save_to_preset of keras-hub.
 
     Raises:
-        CandidError: no hub can be reached, or what was found is not this net's body.
+        CandidError: no hub can be reached, or the weights are not of this net's body.
     """
     source = _fetch(preset) if weights == "imagenet" else _read(weights)
     theirs = {layer.name: layer for layer in source.layers if layer.weights}
-    ours = {layer.name: layer for layer in layers}
+    ours = {layer.name: layer for layer in body}
     for name in sorted(theirs.keys() | ours.keys()):
         if name not in theirs or name not in ours or _signature(theirs[name]) != _signature(ours[name]):
             raise CandidError(

@@ -1,13 +1,12 @@
-"""What every net shares: its settings, the way in for the faces and the way out to probabilities."""
+"""What every net shares: the way in for the faces and the way out to probabilities."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import keras
-from pydantic import Field
 
-from candid.settings import Section
+from candid.training.settings import Scaling, StandardScaling
 
 Tensor = Any  # keras.KerasTensor; Keras carries no types
 
@@ -19,43 +18,16 @@ IMAGENET = {1: ([0.449], [0.226]), 3: ([0.485, 0.456, 0.406], [0.229, 0.224, 0.2
 CHANNELS = 3
 
 
-class NetSettings(Section):
-    """Keys that each net has."""
-
-    scaling: Literal["unit", "standard", "imagenet"] = "unit"
-    """unit: pixels to 0..1; standard: then less `mean`, over `std`; imagenet: the same with ImageNet's
-    figures, channel by channel."""
-    mean: float = Field(default=0.4907, ge=0, le=1)
-    """Of standard, in units of 0..1; the defaults are those of adebo2023."""
-    std: float = Field(default=0.2099, gt=0, le=1)
-
-
-class NormedSettings(NetSettings):
-    """Keys of a net with batch norm."""
-
-    batch_norm_momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Share of the old statistics kept at each step. Keras's own 0.99 forgets the initial values only after
-    some 500 steps, which is 38 epochs where an epoch is 13 steps; 0.9 takes 50."""
-
-
-class BodySettings(NetSettings):
-    """Keys of a net whose body was made for ImageNet."""
-
-    scaling: Literal["unit", "standard", "imagenet"] = "imagenet"
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """In the head."""
-
-
-def scaled(faces: Tensor, settings: NetSettings) -> Tensor:
-    """Scale uint8 pixels as `settings.scaling` says; float32 also where the net computes in bfloat16.
+def scaled(faces: Tensor, scaling: Scaling) -> Tensor:
+    """Scale uint8 pixels as `scaling` says; float32 also where the net computes in bfloat16.
 
     (bfloat16 holds every pixel value, but pixel / 255 - mean would lose half of its digits.)
     """
     channels = faces.shape[-1]
     means, stds = [0.0] * channels, [1.0] * channels
-    if settings.scaling == "standard":
-        means, stds = [settings.mean] * channels, [settings.std] * channels
-    elif settings.scaling == "imagenet":
+    if isinstance(scaling, StandardScaling):
+        means, stds = [scaling.mean] * channels, [scaling.std] * channels
+    elif scaling.name == "imagenet":
         means, stds = IMAGENET[channels]
     scale = [1 / (255 * std) for std in stds]
     offset = [-mean / std for mean, std in zip(means, stds, strict=True)]

@@ -1,0 +1,1 @@
+"""From archives to faces: catalogue, download, decoding, readers, fingerprints of known sets."""

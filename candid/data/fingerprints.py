@@ -1,0 +1,313 @@
+"""Fingerprints of known sets: a set is known by its pixels, not by its counts.
+
+A fingerprint holds names, labels, parts and figures of some 1,000 faces of a genuine archive, and no picture.
+candid.data.copies compares a copy with it. Made by
+
+    python -m candid.data.fingerprints ARCHIVE --dataset fer2013 --out candid/data/fingerprints/fer2013.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from candid.data.catalogue import find_dataset, read_catalogue
+from candid.data.figures import (
+    MIRROR_BITS,
+    PERCENTILES,
+    SIDE,
+    Faces,
+    Figures,
+    Hashes,
+    distance_bits,
+    hash_images,
+    measure,
+    shrink,
+)
+from candid.data.images import FORMATS, decode
+from candid.data.ingest import READERS, assemble
+from candid.data.readers import Record, Wanted
+from candid.errors import CandidError, run
+from candid.files import write_text
+
+FOLDER = Path(__file__).with_suffix("")
+"""Holds <dataset>.csv of each known set."""
+FORMAT = 1
+PROBES = 960
+"""With MIN_PROBES the file of FER2013 stays below 100 KB."""
+MAX_PROBES = 1000
+"""Of a set of no more faces all are probes."""
+MIN_PROBES = 8
+"""Of each class in each part, where there are as many."""
+SAME_BITS = 10
+"""Two hashes of a face, altered in tone or not, differ by at most this many bits as a rule (re-encoded: by up
+to 4), and no other face of the set comes as near to a probe."""
+MIN_SPREAD = 8
+"""Grey levels between the 5 % and the 95 % quantile of a probe: the hash of a flatter face is noise."""
+COLUMNS = (
+    *("name", "label", "part", "size", "hash", "mean"),
+    *(f"q{percent:02}" for percent in PERCENTILES),
+    *("low", "high", "fine", "coarse"),
+)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """N labelled faces as they were read."""
+
+    names: Sequence[str]
+    """Files; folders and suffix don't count. Empty where a face has no file of its own (a row of a table)."""
+    labels: Sequence[str]
+    parts: Sequence[str] | None
+    """Official parts, "" for none; None: not known, and not compared."""
+    images: NDArray[np.uint8]
+    """N x H x W, or N x H x W x 3, as ingest decoded them."""
+    read: Callable[[int], bytes] | None = None
+    """File of face i. None: its pixels are those in `images`, and its size is not compared."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What is kept of a genuine set: figures of its probes, in the order of their names."""
+
+    dataset: str
+    faces: int
+    """Faces in the set, of which the probes are a few."""
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    parts: tuple[str, ...]
+    sizes: NDArray[np.int64]
+    """Width and height of the published files, in pixels; 0: not known."""
+    figures: Figures
+
+
+def stem(name: str) -> str:
+    """A file's name without folders and suffix: one face is published as .jpg here and as .png there."""
+    base = name.rpartition("/")[2]
+    return base.rpartition(".")[0] or base
+
+
+def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = None) -> Fingerprint:
+    """Make the fingerprint of a genuine set.
+
+    The probes are chosen by a hash of their names, as many of each class in each part as its share of the set
+    (at least MIN_PROBES). Left out are names that occur twice, flat faces, and, in a set of over MAX_PROBES
+    faces, those of which another face is a near-duplicate or its mirror image: that would look like a renamed
+    file.
+
+    Args:
+        dataset: the name in the catalogue.
+        images: all faces of the set.
+        reduced_to: where the archive holds a reduced copy, its longest side in pixels: the published size of
+            files of that side is not known.
+    """
+    chosen = _choose(images)
+    faces, sizes = load_faces(images, chosen)
+    if reduced_to is not None:
+        sizes[sizes.max(axis=1) >= reduced_to] = 0
+    names = [stem(images.names[i]) for i in chosen]
+    return Fingerprint(
+        dataset,
+        len(images.names),
+        tuple(names),
+        tuple(images.labels[i] for i in chosen),
+        tuple(images.parts[i] if images.parts is not None else "" for i in chosen),
+        sizes,
+        _rounded(measure(faces)),
+    )
+
+
+def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[np.int64]]:
+    """Some faces as grey of SIDE x SIDE, and width and height of their files (0: not known).
+
+    Files are decoded only where ingest decoded them to another size or to colour.
+    """
+    decoded = images.images.shape[1:] == (SIDE, SIDE)
+    faces = images.images[list(chosen)] if decoded else np.empty((len(chosen), SIDE, SIDE), np.uint8)
+    sizes = np.zeros((len(chosen), 2), np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about odd metadata
+        for row, i in enumerate(chosen):
+            data = images.read(i) if images.read is not None else None
+            if data is not None:
+                sizes[row] = _size_of(data)
+            if not decoded and data is not None:
+                faces[row] = decode(data, SIDE, "grey")
+            elif not decoded:
+                faces[row] = shrink(images.images, slice(i, i + 1))[0]
+    return faces, sizes
+
+
+def _size_of(data: bytes) -> tuple[int, int]:
+    """Width and height in the head of a picture file; a PNG's without Pillow, which takes far longer."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        return picture.size
+
+
+def write_fingerprint(path: str | Path, fingerprint: Fingerprint) -> None:
+    """Write a fingerprint as text: a line of JSON behind a #, and a CSV table of COLUMNS."""
+    usual = _usual(fingerprint.sizes)
+    head = {"format": FORMAT, "dataset": fingerprint.dataset, "faces": fingerprint.faces, "size": usual}
+    text = io.StringIO()
+    text.write(f"# {json.dumps(head)}\n")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    figures = fingerprint.figures
+    for i, name in enumerate(fingerprint.names):
+        size = _size_text(fingerprint.sizes[i])
+        table.writerow(
+            (
+                *(name, fingerprint.labels[i], fingerprint.parts[i], "" if size == usual else size),
+                *(f"{int(figures.hash[i]):016x}", f"{figures.mean[i]:.1f}"),
+                *(f"{level:.0f}" for level in figures.quantiles[i]),
+                *(f"{share[i]:.3f}".removeprefix("0") for share in (figures.low, figures.high)),
+                *(f"{energy[i]:g}" for energy in (figures.fine, figures.coarse)),
+            )
+        )
+    write_text(path, text.getvalue())
+
+
+def read_fingerprint(path: str | Path) -> Fingerprint:
+    """Read what write_fingerprint wrote; CandidError where it is something else."""
+    try:
+        first, *lines = Path(path).read_text(encoding="utf-8").splitlines()
+        head = json.loads(first.removeprefix("# "))
+        if head["format"] != FORMAT:
+            raise CandidError(f"{path}: format {head['format']!r}; expected {FORMAT}")
+        rows = list(csv.DictReader(lines))
+        quantiles = [[float(row[f"q{percent:02}"]) for percent in PERCENTILES] for row in rows]
+        usual = head["size"]
+        return Fingerprint(
+            str(head["dataset"]),
+            int(head["faces"]),
+            tuple(row["name"] for row in rows),
+            tuple(row["label"] for row in rows),
+            tuple(row["part"] for row in rows),
+            np.array([_size(row["size"] or usual) for row in rows], np.int64).reshape(-1, 2),
+            Figures(
+                np.array([int(row["hash"], 16) for row in rows], np.uint64),
+                np.array([float(row["mean"]) for row in rows]),
+                np.array(quantiles).reshape(-1, len(PERCENTILES)),
+                *(
+                    np.array([float(row[column]) for row in rows])
+                    for column in ("low", "high", "fine", "coarse")
+                ),
+            ),
+        )
+    except FileNotFoundError:
+        raise CandidError(f"{path}: no such file; expected a fingerprint") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CandidError(f"{path}: not a fingerprint: {error}; expected {','.join(COLUMNS)}") from None
+
+
+def read_known() -> dict[str, Fingerprint]:
+    """Read the fingerprints of all known sets: dataset -> fingerprint."""
+    return {path.stem: read_fingerprint(path) for path in sorted(FOLDER.glob("*.csv"))}
+
+
+def read_archive(dataset: str, path: Path) -> ImageSet:
+    """Read all faces of a set in the catalogue from its archive."""
+    entry = find_dataset(dataset, read_catalogue())
+    records = [
+        item for item in READERS[entry.reader](dataset, entry, [path], Wanted()) if isinstance(item, Record)
+    ]
+    files = {record.source: record.data for record in records if isinstance(record.data, bytes)}
+    ingested = assemble(((dataset, record) for record in records), SIDE, "grey")
+    return ImageSet(
+        [row.source for row in ingested.rows],
+        [row.label for row in ingested.rows],
+        [row.part for row in ingested.rows],
+        ingested.images,
+        lambda i: files[ingested.rows[i].source],
+    )
+
+
+def _choose(images: ImageSet) -> list[int]:
+    """The faces that become probes, in the order of their names."""
+    names = [stem(name) for name in images.names]
+    uses = Counter(names)
+    hashes = hash_images(images.images)
+    cells: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i in sorted(range(len(names)), key=lambda i: hashlib.blake2b(names[i].encode()).digest()):
+        if uses[names[i]] == 1 and names[i]:
+            cells[images.labels[i], images.parts[i] if images.parts is not None else ""].append(i)
+    chosen: list[int] = []
+    for members in cells.values():
+        share = 1.0 if len(names) <= MAX_PROBES else PROBES / len(names)
+        quota = max(MIN_PROBES, round(share * len(members)))
+        candidates = [i for i in members[: 4 * quota] if _spread(images, i) >= MIN_SPREAD]
+        if share < 1:
+            candidates = [i for i in candidates if not _has_twin(hashes, i)]
+        chosen += candidates[:quota]
+    return sorted(chosen, key=lambda i: names[i])
+
+
+def _has_twin(hashes: Hashes, i: int) -> bool:
+    """Has another face the hash of face i, or that of its mirror image, or nearly?"""
+    near = (distance_bits(hashes, hashes[i]) <= SAME_BITS) | (
+        distance_bits(hashes, hashes[i] ^ MIRROR_BITS) <= SAME_BITS
+    )
+    return bool(np.delete(near, i).any())
+
+
+def _spread(images: ImageSet, i: int) -> float:
+    low, high = np.quantile(images.images[i], (0.05, 0.95))
+    return float(high - low)
+
+
+def _rounded(figures: Figures) -> Figures:
+    """As precise as the file has them."""
+    return Figures(
+        figures.hash,
+        np.round(figures.mean, 1),
+        figures.quantiles,
+        np.round(figures.low, 3),
+        np.round(figures.high, 3),
+        *(np.array([float(f"{each:.3g}") for each in energy]) for energy in (figures.fine, figures.coarse)),
+    )
+
+
+def _usual(sizes: NDArray[np.int64]) -> str:
+    """The commonest of the sizes."""
+    return Counter(map(_size_text, sizes)).most_common(1)[0][0] if len(sizes) else ""
+
+
+def _size_text(size: Iterable[int]) -> str:
+    return "x".join(str(int(side)) for side in size)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = text.split("x")
+    return int(width), int(height)
+
+
+def main() -> None:
+    """Make the fingerprint of a genuine archive."""
+    parser = argparse.ArgumentParser("candid.data.fingerprints", description=__doc__.splitlines()[0])
+    parser.add_argument("archive", type=Path, help="a genuine archive, as published")
+    parser.add_argument("--dataset", required=True, help="its name in the catalogue")
+    parser.add_argument("--reduced-to", type=int, help="longest side in pixels of a reduced copy")
+    parser.add_argument("--out", type=Path, required=True)
+    settings = parser.parse_args()
+    images = read_archive(settings.dataset, settings.archive)
+    fingerprint = make_fingerprint(settings.dataset, images, settings.reduced_to)
+    write_fingerprint(settings.out, fingerprint)
+    print(f"{settings.out}: {len(fingerprint.names):,} probes of {fingerprint.faces:,} faces")
+
+
+if __name__ == "__main__":
+    run("fingerprints", main, hint="")

@@ -1,0 +1,478 @@
+"""plots/*.png and the tables that DVC overlays. Equal inputs give equal bytes; classes are in one order."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from sklearn import metrics
+
+from candid.data.faces import PARTS, class_order
+from candid.errors import CandidError
+from candid.evaluation import scores
+from candid.evaluation.predictions import PREFIX, Images, Predictions, as_predictions
+from candid.evaluation.scores import Integers
+from candid.files import read_csv, write_csv, writing
+from candid.text import clean, interval, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    Picture = tuple[tuple[float, float], Callable[[Figure], None]]
+    """Size in inches, and what draws on an empty figure."""
+
+INK, MUTED, RULE = "#22262b", "#6b737c", "#d9dde2"
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8c6d1f", "#000000")
+"""Told apart by the colour-blind too (Okabe and Ito 2008; their yellow darkened to be seen on white)."""
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)))
+MAX_CLASSES_WITH_TEXT = 20  # beyond, cells are too small to read
+MISTAKES_COLUMNS, MISTAKES_ROWS = 8, 5
+HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with Matplotlib: the same on every machine
+    "font.size": 10,
+    "text.color": INK,
+    "text.parse_math": False,  # a class may be called "$"
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#eceef1",
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+}
+
+
+def write_plots(
+    table: pd.DataFrame,
+    report: dict[str, Any],
+    images: Images,
+    history: pd.DataFrame,
+    best_epoch: int | None,
+    splits: pd.DataFrame,
+    folder: str | Path = "plots",
+) -> None:
+    """Draw the pictures and write roc.csv and calibration.csv.
+
+    Args:
+        table: plots/predictions.csv.
+        report: of `evaluate`, of the same table.
+        images: all faces; the table's `id` are rows of it.
+        history: plots/history.csv.
+        best_epoch: whose weights the model has, as `history` counts; None: unknown.
+        splits: data/splits.csv.
+        folder: where to write.
+    """
+    predictions, folder = as_predictions(table), Path(folder)
+    wrong = worst(predictions)
+    faces = images[table["id"].to_numpy()[wrong[: MISTAKES_COLUMNS * MISTAKES_ROWS]]]
+    for name, picture in {
+        "confusion": confusion_picture(predictions, report),
+        "confusion_precision": confusion_picture(predictions, report, by_predicted=True),
+        "roc": roc_picture(predictions, report),
+        "reliability": reliability_picture(predictions, report),
+        "curves": curves_picture(history, best_epoch),
+        "classes": classes_picture(splits),
+    }.items():
+        save_picture(folder / f"{name}.png", *picture)
+    save_picture(folder / "mistakes.png", *mistakes_picture(predictions, faces, wrong), colors=None)
+    write_csv(folder / "roc.csv", roc_table(predictions))
+    write_csv(folder / "calibration.csv", calibration_table(predictions))
+
+
+def save_picture(
+    path: str | Path, size: tuple[float, float], draw: Callable[[Figure], None], colors: int | None = 128
+) -> None:
+    """Draw on an empty figure of `size` inches and write it as PNG, without date or version inside.
+
+    A chart needs few colours; a palette of them makes a third of the bytes that git has to keep. Faces
+    need them all (`colors`: None).
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # silent about building its font cache
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(), writing(path) as aside, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a class may be in any script
+        mpl.rcdefaults()
+        parameters: Any = mpl.rcParams
+        parameters.update(STYLE)
+        figure = Figure(figsize=size, dpi=140, layout="constrained")
+        draw(figure)
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.draw()
+        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        (picture.quantize(colors) if colors else picture).save(aside, format="PNG", optimize=True)
+
+
+def title(figure: Figure, headline: str, *lines: str, warning: str = "") -> None:
+    """Put a headline at the top left of a figure, smaller lines below it, and a warning in red."""
+    width, height = figure.get_size_inches()
+    rows = [(headline, INK, 13.5, "bold"), *((line, MUTED, 9.5, "normal") for line in lines)]
+    if warning:
+        rows.append((warning, "#b3261e", 9.5, "bold"))
+    below = 0.12
+    for text, color, points, weight in rows:
+        font: dict[str, Any] = {"color": color, "fontsize": points, "fontweight": weight}
+        figure.text(0.14 / width, 1 - below / height, text, ha="left", va="top", **font)
+        below += (text.count("\n") + 1) * points / 72 * 1.5
+    engine: Any = figure.get_layout_engine()
+    engine.set(rect=(0, 0, 1, 1 - (below + 0.08) / height))
+
+
+def short(name: str, most: int = 14) -> str:
+    """Cut a long class name, so that axes stay readable."""
+    name = clean(name)
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def no_frame(axes: Axes) -> None:
+    """Remove grid, spines and ticks."""
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def accuracy_text(scored: dict[str, Any]) -> str:
+    """Write an accuracy with its 95 % interval, which is left out where it is unknown."""
+    accuracy: float = scored["accuracy"]
+    return percent(accuracy) + interval(scored.get("accuracy_low"), scored.get("accuracy_high"))
+
+
+def leak_warning(report: dict[str, Any]) -> str:
+    """Lines that say so where the split is leaky, else empty."""
+    if not report["leaky"]:
+        return ""
+    line = f"Leaky split: {report['leaked_test_faces']:,} of these faces have a related image in training"
+    others = report["clean"]
+    if others["faces"]:
+        line += f"\nOn the other {others['faces']:,} the accuracy is {accuracy_text(others)}"
+    return line
+
+
+def confusion_picture(
+    predictions: Predictions, report: dict[str, Any], by_predicted: bool = False
+) -> Picture:
+    """Draw the confusion matrix: shares of the rows (recall), or of the columns (precision), with counts."""
+    classes = predictions.classes
+    counts = scores.confusion_matrix(predictions.actual, predictions.predicted, len(classes))
+    totals = counts.sum(axis=0 if by_predicted else 1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
+    side = min(max(5.2, 0.82 * len(classes) + 1.0), 18.0)
+    groups = report["groups"]
+    among = (
+        ""
+        if groups == report["faces"]
+        else f" over {groups:,} independent group{'s' * (groups != 1)} of faces"
+    )
+    cells = "column's faces (precision)" if by_predicted else "row's faces (recall)"
+
+    def draw(figure: Figure) -> None:
+        title(
+            figure,
+            f"Accuracy {accuracy_text(report)} on {report['faces']:,} test faces",
+            f"95 % bootstrap interval{among}",
+            f"Cells: share of the {cells}, with the count",
+            warning=leak_warning(report),
+        )
+        axes = figure.add_subplot()
+        numbers = [f"{short(name)}\nn = {total:,}" for name, total in zip(classes, totals.flat, strict=True)]
+        names = [short(name) for name in classes]
+        with_text = len(classes) <= MAX_CLASSES_WITH_TEXT
+        display = metrics.ConfusionMatrixDisplay(shares, display_labels=names)
+        display.plot(
+            ax=axes, cmap="Blues", colorbar=False, include_values=with_text, im_kw={"vmin": 0, "vmax": 1}
+        )
+        no_frame(axes)
+        columns, rows = (numbers, names) if by_predicted else (names, numbers)
+        axes.set_xticks(range(len(names)), columns, rotation=35, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), rows)
+        axes.set_xlabel("predicted", color=MUTED)
+        axes.set_ylabel("actual", color=MUTED)
+        for edge in np.arange(len(classes) + 1) - 0.5:  # white rules between the cells
+            axes.axhline(edge, color="white", linewidth=1.5)
+            axes.axvline(edge, color="white", linewidth=1.5)
+        for (row, column), text in np.ndenumerate(display.text_ if with_text else np.empty((0, 0), object)):
+            count, share = counts[row, column], shares[row, column]
+            text.set(
+                text=(f"{100 * share:.0f} %" if share >= 0.005 else "<1 %") if count else "", y=row - 0.1
+            )
+            text.set(
+                color="white" if share > 0.6 else INK,
+                fontsize=11,
+                fontweight="bold" if row == column else "normal",
+            )
+            if count:
+                below: dict[str, Any] = {"color": text.get_color(), "ha": "center", "va": "center"}
+                axes.text(column, row + 0.24, f"{count:,}", fontsize=8.5, **below)
+
+    return (side + 1.2, side + 1.0), draw
+
+
+def roc_curves(predictions: Predictions) -> dict[str, tuple[Any, Any]]:
+    """Return false and true positive rates by `p_<class>`, one class against the rest, where it has both.
+
+    `micro` takes all N x K decisions as one curve; `macro` is the mean of the classes' curves.
+    """
+    truth, probabilities = predictions.truth, predictions.probabilities
+    curves = {
+        f"{PREFIX}{name}": metrics.roc_curve(truth[:, number], probabilities[:, number])[:2]
+        for number, name in enumerate(predictions.classes)
+        if 0 < truth[:, number].sum() < len(truth)
+    }
+    if curves:
+        rates = np.linspace(0, 1, 1001)
+        macro = np.mean([np.interp(rates, *curve) for curve in curves.values()], axis=0)
+        curves["macro"] = (np.r_[0, rates], np.r_[0, macro])
+    if len(predictions.classes) > 1:
+        curves["micro"] = metrics.roc_curve(truth.ravel(), probabilities.ravel())[:2]
+    return curves
+
+
+def roc_table(predictions: Predictions) -> pd.DataFrame:
+    """Return the curves as columns over false positive rates in steps of 0.01: what DVC overlays."""
+    rates = np.linspace(0, 1, 101)
+    columns = {name: np.interp(rates, *curve).round(6) for name, curve in roc_curves(predictions).items()}
+    return pd.DataFrame({"false_positive_rate": rates.round(2), **columns})
+
+
+def roc_picture(predictions: Predictions, report: dict[str, Any]) -> Picture:
+    """Draw a curve a class, their mean, and the curve of all decisions, with the areas under them."""
+    curves = roc_curves(predictions)
+    areas = {f"{PREFIX}{name}": values.get("auc") for name, values in report["per_class"].items()}
+    areas |= {name: report[name].get("auc") for name in ("macro", "micro")}
+    lines: list[dict[str, Any]] = [
+        {"color": COLORS[number % len(COLORS)], "linestyle": DASHES[number // len(COLORS) % len(DASHES)]}
+        | {"linewidth": 1.6, "alpha": 1}
+        for number in range(len(curves))
+    ]
+    averages: dict[str, Any] = {"macro": "-", "micro": (0, (2, 2))}
+    for name in averages.keys() & curves.keys():
+        lines[list(curves).index(name)] = {
+            "color": INK,
+            "linewidth": 2.2,
+            "alpha": 1,
+            "linestyle": averages[name],
+        }
+
+    def draw(figure: Figure) -> None:
+        macro = areas["macro"]
+        value = "no AUC: the test set has one class only" if macro is None else f"macro AUC {macro:.3f}"
+        line = f"One class against the rest, on {report['faces']:,} test faces"
+        title(figure, f"ROC: {value}", line, warning=leak_warning(report))
+        axes = figure.add_subplot()
+        if curves:
+            rates, hits = zip(*curves.values(), strict=True)
+            labels = [f"{short(name.removeprefix(PREFIX))}  {areas[name]:.3f}" for name in curves]
+            display = metrics.RocCurveDisplay(fpr=list(rates), tpr=list(hits), name=labels)
+            chance = {"color": MUTED, "linewidth": 1, "linestyle": (0, (1, 3)), "label": None}
+            display.plot(ax=axes, curve_kwargs=lines, plot_chance_level=True, chance_level_kw=chance)
+            columns = 1 + len(curves) // 14
+            axes.legend(title="area under the curve", loc="lower right", fontsize=9, ncols=columns)
+        axes.set_xlabel("false positive rate", color=MUTED)
+        axes.set_ylabel("true positive rate", color=MUTED)
+
+    return (6.6, 6.9), draw
+
+
+def calibration_table(predictions: Predictions) -> pd.DataFrame:
+    """Return mean confidence, accuracy and faces of each bin of confidence that has faces."""
+    right = predictions.predicted == predictions.actual
+    bins = scores.calibration(right, predictions.confidence)
+    columns = {
+        "confidence": bins.confidence.round(6),
+        "accuracy": bins.accuracy.round(6),
+        "faces": bins.faces,
+    }
+    return pd.DataFrame(columns)[bins.faces > 0]
+
+
+def reliability_picture(predictions: Predictions, report: dict[str, Any]) -> Picture:
+    """Draw accuracy by confidence above the histogram of confidence.
+
+    Bars, not the line of scikit-learn's CalibrationDisplay, which a bin of a single face bends as far as one
+    of thousands.
+    """
+    right = predictions.predicted == predictions.actual
+    bins = scores.calibration(right, predictions.confidence)
+    confidence, accuracy = float(predictions.confidence.mean()), report["accuracy"]
+    leaning = ""  # said only where the interval of the accuracy excludes the mean confidence
+    if confidence > report.get("accuracy_high", 1):
+        leaning = ": overconfident"
+    elif confidence < report.get("accuracy_low", 0):
+        leaning = ": underconfident"
+
+    def draw(figure: Figure) -> None:
+        line = f"{report['faces']:,} test faces: mean confidence {percent(confidence)}, "
+        line += f"right in {percent(accuracy)}"
+        title(
+            figure,
+            f"Calibration error {percent(report['ece'])}{leaning}",
+            line,
+            warning=leak_warning(report),
+        )
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        full = bins.faces > 0
+        left, claimed, hit = bins.edges[:-1][full], bins.confidence[full], bins.accuracy[full]
+        upper.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (4, 2)), label="perfectly calibrated")
+        style: dict[str, Any] = {"width": 1 / len(bins.faces), "align": "edge"}
+        upper.bar(left, hit, color=COLORS[0], edgecolor="white", label="share that is right", **style)
+        style |= {"facecolor": "none", "edgecolor": COLORS[1], "hatch": "////", "linewidth": 0}
+        upper.bar(left, claimed - hit, bottom=hit, label="gap to the confidence", **style)
+        upper.legend(loc="upper left")
+        upper.set_ylim(0, 1)
+        upper.set_ylabel("accuracy", color=MUTED)
+        widths = np.diff(bins.edges)
+        lower.bar(bins.edges[:-1], bins.faces, widths, align="edge", color="#b8c4d0", edgecolor="white")
+        lower.axvline(confidence, color=COLORS[1], linewidth=1.8, label="mean confidence")
+        lower.axvline(accuracy, color=INK, linewidth=1.8, linestyle=(0, (3, 1.5)), label="accuracy")
+        lower.set_xlim(0, 1)
+        lower.set_xlabel("confidence: probability of the predicted class", color=MUTED)
+        lower.set_ylabel("faces", color=MUTED)
+        lower.legend(loc="upper left", fontsize=9)
+
+    return (6.4, 7.4), draw
+
+
+def read_history(path: str | Path) -> pd.DataFrame:
+    """Read plots/history.csv: one row an epoch, HISTORY_COLUMNS and whatever else train measured, as numbers.
+
+    A score that is no number (an epoch without validation, a loss that diverged) leaves a gap.
+    """
+    table = read_csv(path, HISTORY_COLUMNS, {"epoch": np.int64})
+    if table.empty:
+        raise CandidError(f"{path}: no epoch; expected at least one row")
+    for name in table.columns[1:]:
+        table[name] = pd.to_numeric(table[name].replace("", "nan"), errors="coerce")
+    return table
+
+
+def curves_picture(history: pd.DataFrame, best_epoch: int | None) -> Picture:
+    """Draw accuracy, macro F1, loss and learning rate by epoch; the model has the weights of `best_epoch`."""
+    best = history[history["epoch"] == best_epoch]
+
+    def draw(figure: Figure) -> None:
+        line = "" if best.empty else f"best: epoch {best_epoch}"
+        if not best.empty and np.isfinite(best["val_accuracy"].iloc[0]):
+            line += f", validation accuracy {percent(best['val_accuracy'].iloc[0])}"
+        title(figure, f"Training: {len(history)} epoch{'s' * (len(history) != 1)}", *([line] if line else []))
+        rates = "learning_rate" in history
+        grid = figure.add_gridspec(2 if rates else 1, 2, height_ratios=(4, 1) if rates else (1,))
+        _curves(figure.add_subplot(grid[0, 0]), history, "accuracy", best)
+        _curves(figure.add_subplot(grid[0, 1]), history, "loss", best)
+        if rates:
+            axes = figure.add_subplot(grid[1, :])
+            axes.step(history["epoch"], history["learning_rate"], where="mid", color=COLORS[2], linewidth=1.6)
+            if (history["learning_rate"] > 0).any():
+                axes.set_yscale("log")
+                axes.yaxis.set_major_formatter("{x:g}")
+                axes.yaxis.set_minor_formatter("")
+            axes.set_title("learning rate", loc="left", color=MUTED, fontsize=10)
+            axes.locator_params(axis="x", integer=True)
+
+    return (9.6, 5.2), draw
+
+
+def _curves(axes: Axes, history: pd.DataFrame, name: str, best: pd.DataFrame) -> None:
+    style: dict[str, Any] = {"marker": "o" if len(history) < 3 else "", "linewidth": 1.8}
+    axes.plot(history["epoch"], history[name], color=COLORS[0], label="training", **style)
+    axes.plot(history["epoch"], history[f"val_{name}"], color=COLORS[1], label="validation", **style)
+    if name == "accuracy" and "val_macro_f1" in history:
+        style |= {"color": COLORS[1], "linestyle": (0, (3, 2)), "linewidth": 1.2}
+        axes.plot(history["epoch"], history["val_macro_f1"], label="validation, macro F1", **style)
+    if not best.empty:
+        axes.axvline(best["epoch"].iloc[0], color=INK, linewidth=1, linestyle=(0, (3, 2)))
+        dot: dict[str, Any] = {"color": COLORS[1], "markeredgecolor": INK, "markersize": 7}
+        axes.plot(best["epoch"], best[f"val_{name}"], "o", label="best", **dot)
+    axes.set_title(name, loc="left", color=MUTED, fontsize=10)
+    axes.locator_params(axis="x", integer=True)
+    axes.set_xlabel("epoch", color=MUTED)
+    axes.legend(loc="best")
+
+
+def classes_picture(splits: pd.DataFrame) -> Picture:
+    """Draw the share of each class in the training, validation and test set, with the faces."""
+    classes = class_order(splits["label"])
+    faces = pd.crosstab(splits["label"], splits["part"]).reindex(classes, columns=list(PARTS), fill_value=0)
+    shares = (100 * faces / faces.sum().clip(lower=1)).to_numpy()
+    below = np.arange(len(classes)) * (len(PARTS) + 1)
+
+    def draw(figure: Figure) -> None:
+        title(
+            figure,
+            f"{len(splits):,} faces by class and set",
+            "Bars: share of the set's faces, with the count",
+        )
+        axes = figure.add_subplot()
+        for number, part in enumerate(PARTS):
+            label = f"{part}  {faces[part].sum():,}"
+            bars = axes.barh(below + number, shares[:, number], height=0.9, color=COLORS[number], label=label)
+            axes.bar_label(
+                bars, [f"{count:,}" for count in faces[part]], padding=3, fontsize=8.5, color=MUTED
+            )
+        axes.set_yticks(below + 1, [short(name) for name in classes])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.margins(x=0.08)
+        axes.set_xlabel("% of the set", color=MUTED)
+        axes.legend(loc="best")
+
+    return (7.4, 1.6 + 0.62 * len(classes)), draw
+
+
+def worst(predictions: Predictions) -> Integers:
+    """Return positions of the wrong predictions, the most confident first, equal ones in their order."""
+    wrong = np.flatnonzero(predictions.predicted != predictions.actual)
+    return wrong[np.argsort(-predictions.confidence[wrong], kind="stable")]
+
+
+def mistakes_picture(predictions: Predictions, faces: Images, wrong: Integers) -> Picture:
+    """Draw the mistakes that the model was most confident of.
+
+    Args:
+        predictions: on N test faces.
+        faces: those at the first of `wrong`, as many as are drawn.
+        wrong: positions of all mistakes, as `worst` gives them.
+    """
+    rows = max(1, -(-len(faces) // MISTAKES_COLUMNS))
+
+    def draw(figure: Figure) -> None:
+        share = percent(len(wrong) / len(predictions.actual))
+        headline = (
+            f"The {len(faces)} most confident of {len(wrong):,} mistakes" if len(wrong) else "No mistakes"
+        )
+        line = f"{share} of {len(predictions.actual):,} test faces; above: predicted, below: the label"
+        title(figure, headline, line)
+        sheet = figure.subplots(rows, MISTAKES_COLUMNS).flat
+        for axes, face, position in zip(sheet, faces, wrong, strict=False):
+            predicted = short(predictions.classes[predictions.predicted[position]], 10)
+            label = short(predictions.classes[predictions.actual[position]], 12)
+            axes.imshow(face, cmap="gray", vmin=0, vmax=255)
+            axes.set_title(
+                f"{predicted} {predictions.confidence[position]:.0%}", fontsize=8.5, color=INK, pad=3
+            )
+            axes.set_xlabel(label, fontsize=8.5, color=MUTED, labelpad=2)
+            axes.set(xticks=[], yticks=[])
+        for axes in figure.axes:
+            no_frame(axes)
+        for axes in figure.axes[len(faces) :]:
+            axes.set_axis_off()
+
+    return (10.4, 1.62 * rows + 0.9), draw

@@ -1,0 +1,49 @@
+"""HTML pages that stand alone: rendered from candid/templates, no script, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import functools
+from typing import Any
+
+import jinja2
+
+from candid import text
+
+
+def render(template: str, **context: Any) -> str:
+    """Return the HTML of a template of candid/templates, filled in; every value is escaped.
+
+    Templates extend base.html, which holds the style and the macros `table`, `figure` and `cards`. A variable
+    that is not given is an error. Filters beside Jinja's own: `clean` (a name on one line), `percent`,
+    `points`.
+
+    Example:
+        >>> "<title>Two &lt; three" in render("base.html", title="Two < three")
+        True
+    """
+    return _environment().get_template(template).render(**context)
+
+
+def data_uri(png: bytes) -> str:
+    """Return a PNG as what `src` of an <img> takes, so that the page needs no file beside it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("candid"),
+        autoescape=lambda name: name is None or name.endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "clean": text.clean,
+        "markdown": text.markdown,
+        "percent": text.percent,
+        "points": text.points,
+    }
+    return environment

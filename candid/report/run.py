@@ -1,0 +1,233 @@
+"""All that a revision keeps of a run, and what it says in words."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from candid import text
+from candid.compare.measured import draw
+from candid.evaluation import scores
+from candid.gate.results import MISSING, Results, Revision, flat, look_up, read_results
+
+SECTIONS = ("data", "dedup", "split", "class_weights", "model", "archs", "train", "evaluate")
+COUNTS = ("ingest", "dedup", "split", "provenance")
+HISTORY = "plots/history.csv"
+PICTURES = ("classes", "curves", "roc", "reliability", "confusion", "confusion_precision", "mistakes")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's settings and results; what it did not keep is empty."""
+
+    results: Results
+    params: dict[str, Any]
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """metrics/<name>.json of COUNTS."""
+    epochs: int = 0
+    """Rows of plots/history.csv."""
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    """plots/<name>.png of PICTURES."""
+
+    @property
+    def name(self) -> str:
+        """How the revision is called."""
+        return self.results.name
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """metrics/report.json."""
+        return self.results.report
+
+    @property
+    def title(self) -> str:
+        """Net and dataset."""
+        return f"{self.setting('model.arch')} on {self.setting('data.dataset')}"
+
+    def setting(self, dotted: str) -> Any:
+        """A value of params.yaml; None where there is none."""
+        value = look_up(self.params, dotted)
+        return None if value is MISSING else value
+
+    def settings(self) -> dict[str, str]:
+        """Dotted key and value of what the stages read; of the nets, the one that was trained."""
+        arch = str(self.setting("model.arch"))
+        chosen = {name: self.params[name] for name in SECTIONS if name in self.params}
+        if "archs" in chosen:
+            chosen["archs"] = {arch: self.setting(f"archs.{arch}")}
+        return {key: setting_text(value) for key, value in flat(chosen)}
+
+    def f1_bounds(self) -> dict[str, tuple[float, float] | None]:
+        """95 % interval of the F1 of each class, as `candid compare` has it; None where there is none."""
+        table = self.results.table
+        resampled = draw(table.assign(group=pd.factorize(table["group"])[0]))
+        return {name: resampled.bounds(f"per_class.{name}.f1") for name in self.results.classes}
+
+    def worst_confusions(self, most: int = 3) -> list[str]:
+        """The most frequent kinds of mistakes."""
+        results = self.results
+        counts = scores.confusion_matrix(results.actual, results.predicted, len(results.classes))
+        off = counts * (1 - np.eye(len(counts), dtype=np.int64))
+        pairs = [divmod(int(index), len(off)) for index in np.argsort(-off, axis=None, kind="stable")[:most]]
+        names = results.classes
+        return [f"{names[a]} taken for {names[p]} ({off[a, p]:,} faces)" for a, p in pairs if off[a, p]]
+
+    @property
+    def net(self) -> str:
+        """The net and where its weights come from."""
+        weights = self.setting("model.weights")
+        origin = "from scratch" if weights is None else f"from {weights} weights"
+        return f"{self.setting('model.arch')}, {origin}"
+
+    @property
+    def dataset(self) -> str:
+        """The dataset and how its faces were brought in."""
+        data = self.params.get("data") or {}
+        words = [f"{data.get('dataset')}, {data.get('image_size')} px {data.get('color')}"]
+        words += [f"only {', '.join(data['classes'])}"] if data.get("classes") else []
+        words += [f"parts {', '.join(data['parts'])}"] if data.get("parts") else []
+        return ", ".join(words)
+
+    @property
+    def protocol(self) -> str:
+        """How train, validation and test set came about; this stands beside every number."""
+        split = self.params.get("split") or {}
+        kind = split.get("protocol")
+        if kind == "random":
+            words = f"random {'/'.join(f'{100 * share:g}' for share in split.get('ratios', []))}"
+        elif kind == "folds":
+            words = f"fold {split.get('fold')} of {split.get('folds')}, repeat {split.get('repeat')}"
+        else:
+            other = {
+                ours: theirs for ours, theirs in (split.get("official") or {}).items() if theirs != [ours]
+            }
+            listed = (f"{ours} from {' and '.join(theirs) or 'nothing'}" for ours, theirs in other.items())
+            words = f"{kind} sets" + (f" ({', '.join(listed)})" if other else "")
+        groups = split.get("groups") or []
+        together = f"{', '.join(groups)} kept together" if groups else "images one by one"
+        return f"{words}; {together}; near-duplicates {self.duplicates}"
+
+    @property
+    def duplicates(self) -> str:
+        """What was done to near-duplicates."""
+        policy = self.counts.get("dedup", {}).get("policy", self.setting("dedup.policy"))
+        done = {"remove": "removed", "group": "kept together", "off": "left as they are"}
+        return done.get(str(policy), str(policy))
+
+    @property
+    def clean(self) -> str:
+        """Whether test faces have related images in the training set."""
+        if not self.scores["leaky"]:
+            return "leak-free"
+        leaked = self.scores.get("leaked_test_faces", "some")
+        return f"leaky: {leaked} test faces have related images in the training set"
+
+    @property
+    def grouped(self) -> str:
+        """`2,465 test faces`, and in how many groups if some are not alone."""
+        faces, groups = self.scores.get("faces"), self.scores.get("groups")
+        within = f" in {number(groups)} independent groups" if groups != faces else ""
+        return f"{number(faces)} test faces{within}"
+
+    @property
+    def training(self) -> str:
+        """Optimiser, rate, batches and epochs."""
+        train = self.params.get("train") or {}
+        stop = look_up(train, "early_stopping.patience")
+        return (
+            f"{choice(train.get('optimizer'))}, learning rate {train.get('learning_rate')} "
+            f"({choice(train.get('schedule'))}), batches of {train.get('batch_size')}, "
+            f"at most {train.get('epochs')} epochs"
+            + (f", stopping after {stop} without progress" if isinstance(stop, int) else "")
+            + f"; saved by {train.get('monitor')}; {train.get('backend')}, {train.get('precision')}"
+        )
+
+    @property
+    def augmentation(self) -> str:
+        """The changes that are switched on, each with its ranges."""
+        changes = self.setting("train.augment") or {}
+        words = []
+        for name, value in changes.items():
+            if isinstance(value, dict) and value.get("probability"):
+                ranges = ", ".join(f"{key} {share}" for key, share in value.items() if key != "probability")
+                often = "" if value["probability"] == 1 else f", probability {value['probability']}"
+                words.append(f"{name} ({ranges}{often})")
+            elif isinstance(value, int | float) and value:
+                words.append(f"{name} {value:g}")
+        return "; ".join(words) or "none"
+
+    @property
+    def command(self) -> str:
+        """What makes the run again, in a clone."""
+        revision = self.counts.get("provenance", {}).get("revision")
+        return (f"git checkout {str(revision)[:12]} && " if revision else "") + "dvc repro"
+
+
+def read_run(revision: Revision) -> Run:
+    """Read what a revision keeps; pictures that git does not hold come from DVC's cache if they are there.
+
+    Raises:
+        CandidError: the revision has no results, or ones that can't be read.
+    """
+    counts = {
+        name: revision.json(path)
+        for name in COUNTS
+        if revision.read(path := f"metrics/{name}.json") is not None
+    }
+    pictures = {name: revision.read(f"plots/{name}.png") for name in PICTURES}
+    history = revision.read(HISTORY)
+    return Run(
+        read_results(revision),
+        revision.yaml("params.yaml"),
+        counts,
+        0 if history is None else max(len(io.BytesIO(history).readlines()) - 1, 0),
+        {name: png for name, png in pictures.items() if png is not None},
+    )
+
+
+def number(value: Any) -> str:
+    """`2,465`, or `0.968` for a fraction; a dash for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def choice(value: Any) -> str:
+    """A setting that is a name, or a mapping with its own settings behind the name."""
+    if not isinstance(value, dict):
+        return str(value)
+    others = ", ".join(f"{key} {setting_text(inner)}" for key, inner in value.items() if key != "name")
+    return f"{value.get('name')}{f' ({others})' if others else ''}"
+
+
+def setting_text(value: Any) -> str:
+    """A setting as params.yaml has it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def share(values: Any, name: str, interval: bool = True) -> str:
+    """`68.2 % (66.7 to 69.7)` from the entries name, name_low and name_high; a dash where there is none."""
+    value, low, high = (
+        values.get(name + end) if isinstance(values, dict) else None for end in ("", "_low", "_high")
+    )
+    if not isinstance(value, int | float):
+        return "–"
+    bounds = (
+        text.interval(low, high) if interval and isinstance(low, float) and isinstance(high, float) else ""
+    )
+    return text.percent(value).replace(" ", "\u00a0") + bounds
+
+
+def different_settings(runs: Sequence[Run]) -> list[list[str]]:
+    """Dotted key, and its value in each run, where they are not all equal."""
+    tables = [run.settings() for run in runs]
+    rows = [
+        [key, *(each.get(key, "–") for each in tables)] for key in dict.fromkeys(k for t in tables for k in t)
+    ]
+    return [row for row in rows if len(set(row[1:])) > 1]

@@ -1,0 +1,110 @@
+"""What training reads, put into arrays, and the order in which an epoch visits it.
+
+Every random choice follows from the seed, what it is for, and the epoch; nothing is carried over, so that a
+resumed run draws what an undisturbed one draws.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.data.faces import class_order
+from candid.errors import CandidError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Training and validation faces; no test face is in here."""
+
+    faces: NDArray[np.uint8]
+    """N x H x W x C, C 1 (grey) or 3 (RGB): `train` training faces, then the validation faces."""
+    labels: NDArray[np.int32]
+    """N, each an index into `classes`."""
+    classes: list[str]
+    """In the order of the model's outputs."""
+    class_weights: NDArray[np.float32]
+    """One a class."""
+    train: int
+    """How many of the faces are training faces."""
+
+    @property
+    def validation_labels(self) -> NDArray[np.int32]:
+        """Labels of the validation faces."""
+        return self.labels[self.train :]
+
+
+def training_set(images: NDArray[np.uint8], splits: pd.DataFrame, weights: Any) -> TrainingSet:
+    """Pick the training and validation faces.
+
+    Args:
+        images: N x H x W or N x H x W x 3.
+        splits: id, label, part (data/splits.csv).
+        weights: class -> weight (data/class_weights.json).
+
+    Raises:
+        CandidError: there are no training or no validation faces, an id is not in the array, or the weights
+        don't fit the classes.
+    """
+    classes = class_order(splits["label"])
+    if len(classes) < 2:
+        raise CandidError(f"data/splits.csv: {len(classes)} classes; expected at least 2")
+    ids = {part: splits.loc[splits["part"] == part, "id"].to_numpy() for part in ("train", "validation")}
+    for part, rows in ids.items():
+        if len(rows) == 0:
+            raise CandidError(
+                f"data/splits.csv: no {part} faces; give the part a share in params.yaml: split.ratios"
+            )
+    chosen = np.concatenate([ids["train"], ids["validation"]])
+    if chosen.min() < 0 or chosen.max() >= len(images):
+        raise CandidError(f"data/splits.csv: id {chosen.max()}, but data/faces.npy has {len(images)} faces")
+    table = splits.set_index("id")["label"]
+    index = {name: i for i, name in enumerate(classes)}
+    labels = np.array([index[name] for name in table.loc[chosen]], np.int32)
+    faces = np.ascontiguousarray(images[chosen])
+    return TrainingSet(
+        faces=faces if faces.ndim == 4 else faces[..., None],
+        labels=labels,
+        classes=classes,
+        class_weights=_weights(classes, weights),
+        train=len(ids["train"]),
+    )
+
+
+def _weights(classes: list[str], weights: Any) -> NDArray[np.float32]:
+    if not isinstance(weights, dict):
+        raise CandidError("data/class_weights.json: expected one weight a class")
+    for name in classes:
+        if name not in weights:
+            raise CandidError(
+                f"data/class_weights.json: no weight for class {name!r}; expected one for each class"
+            )
+        value = weights[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise CandidError(f"data/class_weights.json: {name} = {value!r}: expected a number of at least 0")
+    return np.array([weights[name] for name in classes], np.float32)
+
+
+def derive(seed: int, *purpose: str | int) -> int:
+    """Return a seed of 31 bits for one purpose; different purposes give unrelated seeds."""
+    text = "/".join(str(part) for part in (seed, *purpose))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
+
+
+def epoch_order(count: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int32]:
+    """Return the order in which an epoch visits `count` faces: a permutation, filled up to whole batches.
+
+    The last batch is filled from the permutation's start: a batch of one or two faces would spoil batch norm,
+    and a second batch size would be compiled a second time.
+    """
+    order = np.random.default_rng(derive(seed, "order", epoch)).permutation(count)
+    whole = -(-count // batch_size) * batch_size
+    return np.resize(order, whole).astype(np.int32)

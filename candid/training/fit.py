@@ -1,0 +1,344 @@
+"""Training as one function of arrays: a net, the faces, the settings, and where checkpoints go."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+from candid.backend import feed, fuses_batch_norm, is_out_of_memory, steps_per_call, worth_compiling
+from candid.errors import CandidError
+from candid.training.batch_norm import Recompute, fused_batch_norm
+from candid.training.checkpoints import Arrays, Checkpoint, Checkpoints, History
+from candid.training.data import TrainingSet, derive, epoch_order
+from candid.training.distribution import OneDevice
+from candid.training.learner import Learner, seed_epoch
+from candid.training.save import start_from
+from candid.training.settings import Cosine, Plateau, Sgd, TrainSettings
+
+COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "learning_rate")
+PREDICT_BATCH = 256
+
+
+class Progress(NamedTuple):
+    """How a run is shown while it goes on."""
+
+    say: Callable[[str], None] = print
+    """Takes one line an epoch."""
+    record: Callable[[History], None] = lambda _: None
+    """Takes the history after each epoch."""
+    bar: bool = False
+    """Show Keras's progress bar."""
+
+
+class Phase(NamedTuple):
+    """Epochs with one optimizer."""
+
+    first: int
+    """Finished epochs at its start."""
+    last: int
+    """Finished epochs at its end, if nothing stops it."""
+    rate: float
+    """Learning rate, where a schedule starts."""
+    frozen: bool
+    """Whether only the head is trained."""
+
+
+def train(
+    build: Callable[[], Any],
+    data: TrainingSet,
+    settings: TrainSettings,
+    checkpoints: Checkpoints,
+    body_layers: Callable[[Any], list[Any]] = lambda net: net.layers[:0],
+    weights: str | Path | None = None,
+    progress: Progress | None = None,
+    strategy: OneDevice | None = None,
+) -> tuple[Any, History]:
+    """Train a net and return it at its best epoch, in float32, with a row of COLUMNS for each epoch.
+
+    Args:
+        build: makes the net; called again where the saved net differs in precision.
+        data: the faces.
+        settings: section `train`.
+        checkpoints: what a killed run leaves behind.
+        body_layers: gives the layers of a net that `freeze` freezes.
+        weights: a .keras file to start from, or None.
+        progress: how the run is shown; None: by a line an epoch.
+        strategy: how batches are divided among devices; None: there is one.
+
+    Raises:
+        CandidError: the loss is not a number, memory ran out, or the weights don't fit.
+    """
+    strategy, progress = strategy or OneDevice(), progress or Progress()
+    keras.utils.set_random_seed(settings.seed)
+    keras.config.set_dtype_policy(settings.precision)
+    try:
+        with strategy.scope():
+            net = build()
+            if weights is not None:
+                start_from(net, weights, data.classes)
+            training = Training(net, data, settings, checkpoints, body_layers(net), progress, strategy)
+            fused = strategy.devices == 1 and fuses_batch_norm()
+            with fused_batch_norm(net) if fused else strategy.whole_batch(net):
+                training.run()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise CandidError(
+            f"out of memory with train.batch_size = {settings.batch_size}: try half of it, or a smaller net"
+        ) from None
+    finally:
+        keras.config.set_dtype_policy("float32")
+    return _in_float32(net, build, settings), training.history
+
+
+def best_epoch(history: History, monitor: str) -> int:
+    """Return the epoch with the best value of `monitor`, from 1; of equal ones the first."""
+    sign = -1 if monitor == "val_loss" else 1
+    return int(max(history, key=lambda row: sign * row[monitor])["epoch"])
+
+
+def phase_of(epoch: int, settings: TrainSettings) -> Phase:
+    """Return the phase to which the epoch after `epoch` finished ones belongs."""
+    freeze = settings.freeze
+    if freeze is None:
+        return Phase(0, settings.epochs, settings.learning_rate, frozen=False)
+    if epoch < freeze.epochs:
+        return Phase(0, freeze.epochs, settings.learning_rate, frozen=True)
+    return Phase(freeze.epochs, settings.epochs, freeze.thaw_learning_rate, frozen=False)
+
+
+def build_optimizer(settings: TrainSettings, phase: Phase, steps: int) -> Any:
+    """Make the optimizer of one phase, of which each epoch has `steps` steps."""
+    rate: Any = phase.rate
+    if isinstance(settings.schedule, Cosine):
+        epochs, floor = phase.last - phase.first, settings.schedule.min_lr / rate
+        warmup = min(settings.schedule.warmup_epochs, epochs) * steps
+        rising = max(0, warmup - 1)  # the first step has a rate of its own, not 0
+        peak = {"warmup_target": rate, "warmup_steps": rising} if rising else {}
+        first = rate / warmup if rising else rate
+        rate = keras.optimizers.schedules.CosineDecay(first, epochs * steps - rising, floor, **peak)
+    common: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": settings.clip_norm}
+    if settings.weight_decay > 0 or settings.optimizer.name == "adamw":
+        common["weight_decay"] = settings.weight_decay
+    if settings.averaging > 0:
+        common |= {"use_ema": True, "ema_momentum": settings.averaging, "ema_overwrite_frequency": None}
+    if isinstance(settings.optimizer, Sgd):
+        common |= {"momentum": settings.optimizer.momentum, "nesterov": settings.optimizer.nesterov}
+    kinds = {"sgd": "SGD", "adam": "Adam", "nadam": "Nadam", "adamw": "AdamW"}
+    optimizer = getattr(keras.optimizers, kinds[settings.optimizer.name])(**common)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    # fit, called once an epoch, ends with this; the averages must stand in for validation only.
+    optimizer.finalize_variable_values = lambda _: None
+    return optimizer
+
+
+def validation_scores(probabilities: NDArray[np.float32], labels: NDArray[np.int32]) -> dict[str, float]:
+    """Return val_loss (mean cross-entropy, nats; NaN where a probability is), val_accuracy and val_macro_f1.
+
+    Macro F1 is over the classes that occur among the labels or the predictions.
+
+    Args:
+        probabilities: N x classes.
+        labels: N, indices into the classes.
+    """
+    predicted = probabilities.argmax(axis=1)
+    finite = bool(np.isfinite(probabilities).all())
+    loss = log_loss(labels, probabilities, labels=range(probabilities.shape[1])) if finite else math.nan
+    return {
+        "val_loss": float(loss),
+        "val_accuracy": float(accuracy_score(labels, predicted)),
+        "val_macro_f1": float(f1_score(labels, predicted, average="macro")),
+    }
+
+
+class Training:
+    """One run: its net, its history, and the checkpoints that follow it."""
+
+    def __init__(
+        self,
+        net: Any,
+        data: TrainingSet,
+        settings: TrainSettings,
+        checkpoints: Checkpoints,
+        body: list[Any],
+        progress: Progress,
+        strategy: OneDevice,
+    ) -> None:
+        """Set up; `run` does the work. `body` are the layers of the net that are frozen at first."""
+        self.net, self.data, self.settings, self.checkpoints = net, data, settings, checkpoints
+        self.body, self.progress, self.strategy = body, progress, strategy
+        self.learner = Learner(net, data, settings, strategy)
+        self.recompute: Recompute | None = None
+        self.watchers: list[Any] = []
+        self.history: History = []
+        self.best: Arrays = []
+        self.batch_size = min(settings.batch_size, data.train)
+        if self.batch_size % strategy.devices:
+            raise CandidError(
+                f"params.yaml: train.batch_size: {self.batch_size} faces a step for {strategy.devices} "
+                "devices: expected a multiple"
+            )
+        self.steps = -(-data.train // self.batch_size)
+
+    def run(self) -> None:
+        """Train to the end, from the last checkpoint where there is one; then the net is the best epoch's."""
+        saved = self.checkpoints.read()
+        if saved:
+            self.history, self.best = saved.history, saved.best
+            self.net.set_weights(saved.weights)
+            self.progress.record(self.history)
+            self.progress.say(f"resuming after epoch {len(self.history)}")
+        phase = None
+        while len(self.history) < self.settings.epochs:
+            if phase != (phase := phase_of(len(self.history), self.settings)):
+                self._enter(phase)
+                if saved and len(self.history) > phase.first:
+                    _assign(self.learner.optimizer.variables, saved.optimizer)
+            if self.learner.stop_training:
+                break
+            self._epoch()
+        self.net.set_weights(self.best)
+        seed_epoch(self.net, self.settings.seed, 0)  # these are saved too, and shall not depend on the epoch
+
+    def _enter(self, phase: Phase) -> None:
+        """Compile for a phase, with a new optimizer; schedule and patience count its epochs so far."""
+        settings = self.settings
+        for layer in self.body:
+            layer.trainable = not phase.frozen
+        wanted = min(settings.steps_per_execution, self.steps) if self.strategy.devices == 1 else 1
+        self.learner.compile(
+            optimizer=build_optimizer(settings, phase, self.steps),
+            steps_per_execution=steps_per_call(wanted),
+            jit_compile=worth_compiling() and self.strategy.compiles,
+        )
+        self.learner.optimizer.build(self.learner.trainable_variables)
+        if settings.batch_norm == "recomputed":
+            self.recompute = Recompute(self.learner)
+        self.watchers = []
+        if isinstance(settings.schedule, Plateau):
+            options = settings.schedule.model_dump(exclude={"name"})
+            self._watch(keras.callbacks.ReduceLROnPlateau, **options)
+        if settings.early_stopping and not phase.frozen:
+            self._watch(keras.callbacks.EarlyStopping, **settings.early_stopping.model_dump())
+        for row in self.history[phase.first :]:
+            self._tell_watchers(row)
+
+    def _watch(self, kind: Any, **options: Any) -> None:
+        watcher = kind(mode="min" if options["monitor"] == "val_loss" else "max", **options)
+        watcher.set_model(self.learner)
+        watcher.on_train_begin()
+        self.watchers.append(watcher)
+
+    def _tell_watchers(self, row: dict[str, float]) -> None:
+        for watcher in self.watchers:
+            watcher.on_epoch_end(int(row["epoch"]), dict(row))
+
+    def _epoch(self) -> None:
+        settings, started, epoch = self.settings, time.perf_counter(), len(self.history) + 1
+        optimizer = self.learner.optimizer
+        trained = self._fit(epoch)
+        fitted = time.perf_counter()
+        # As text between, so that it is 0.001 and not 0.0010000000474974513.
+        rate = float(str(np.float32(ops.convert_to_numpy(optimizer.learning_rate))))
+        own = self._prepare_validation(epoch)
+        scores = validation_scores(self._predict(), self.data.validation_labels)
+        if not math.isfinite(trained["loss"]) or not math.isfinite(scores["val_loss"]):
+            raise CandidError(
+                f"epoch {epoch}: the loss is not a number: train.learning_rate = {rate:g} is probably too "
+                "high; try a tenth of it, or set train.clip_norm"
+            )
+        row = {"epoch": epoch, **trained, **scores, "learning_rate": rate}
+        self.history.append(row)
+        is_best = best_epoch(self.history, settings.monitor) == epoch
+        if is_best:
+            self.best = self.net.get_weights()
+        if own is not None:
+            self.net.set_weights(own)
+        self._tell_watchers(row)  # the optimizer then has the next epoch's rate
+        self.checkpoints.write(
+            lambda: Checkpoint(self.history, self.net.get_weights(), _values(optimizer.variables), self.best)
+        )
+        self.progress.record(self.history)
+        names = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1")
+        values = "  ".join(f"{name} {row[name]:.4f}" for name in names)
+        speed = self.steps * self.batch_size / (fitted - started)
+        self.progress.say(
+            f"epoch {epoch}/{settings.epochs}  {values}  learning_rate {rate:.2e}  "
+            f"{time.perf_counter() - started:.1f} s  {speed:.0f} faces/s{'  best so far' if is_best else ''}"
+        )
+
+    def _fit(self, epoch: int) -> dict[str, float]:
+        """Fit one epoch; return its loss and accuracy."""
+        seed, bar = self.settings.seed, self.progress.bar
+        seed_epoch(self.learner, seed, epoch - 1)
+        callbacks = keras.callbacks.CallbackList(
+            add_history=True,
+            add_progbar=bar,
+            model=self.learner,
+            epochs=self.settings.epochs,
+            steps=self.steps,
+            verbose=int(bar),
+        )
+        fitted = self.learner.fit(
+            **feed(epoch_order(self.data.train, self.batch_size, seed, epoch - 1), self.batch_size),
+            shuffle=False,
+            initial_epoch=epoch - 1,
+            epochs=epoch,
+            callbacks=callbacks,
+            verbose=int(bar),
+        )
+        return {name: float(fitted.history[name][-1]) for name in ("loss", "accuracy")}
+
+    def _prepare_validation(self, epoch: int) -> Arrays | None:
+        """Bring the weights into the state that is validated; return those to go on with, if they differ."""
+        if self.recompute is None:
+            return None
+        own: Arrays = self.net.get_weights()
+        if self.settings.averaging > 0:
+            averages = self.learner.optimizer._model_variables_moving_average
+            _assign(self.learner.trainable_variables, _values(averages))
+        seed = derive(self.settings.seed, "batch_norm", epoch - 1)
+        self.recompute.run(np.random.default_rng(seed).permutation(self.data.train).astype(np.int32))
+        return own
+
+    def _predict(self) -> NDArray[np.float32]:
+        """Return the probabilities of the validation faces."""
+        rows = np.arange(self.data.train, len(self.data.faces), dtype=np.int32)
+        size = _up(min(PREDICT_BATCH, len(rows)), self.strategy.devices)
+        filled = np.resize(rows, _up(len(rows), size))  # whole batches: one shape is compiled
+        predicted: NDArray[np.float32] = self.learner.predict(**feed(filled, size), verbose=0)[: len(rows)]
+        return predicted
+
+
+def _in_float32(net: Any, build: Callable[[], Any], settings: TrainSettings) -> Any:
+    """The saved model computes in float32, so that it predicts alike on machines without bfloat16."""
+    if settings.precision == "float32":
+        return net
+    keras.backend.clear_session(free_memory=False)
+    keras.utils.set_random_seed(settings.seed)
+    plain = build()
+    plain.set_weights(net.get_weights())
+    seed_epoch(plain, settings.seed, 0)
+    return plain
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
+
+
+def _values(variables: list[Any]) -> Arrays:
+    return [np.asarray(ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: list[Any], values: Arrays) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -1,0 +1,199 @@
+"""python -m stages.evaluate, whole: outputs, equal bytes, test-time augmentation, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from candid.data.faces import load_images
+from candid.errors import CandidError
+from candid.evaluation.predictions import read_predictions
+from candid.evaluation.report import evaluate, headline
+from candid.training.lineage import EARLIER, OWN, lineage
+from stages.evaluate import main
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+PLOTS = (
+    "confusion.png",
+    "confusion_precision.png",
+    "curves.png",
+    "mistakes.png",
+    "reliability.png",
+    "roc.png",
+)
+PICTURES = ("classes", "confusion", "confusion_precision", "curves", "mistakes", "reliability", "roc")
+METRICS = ("metrics/report.json", "metrics/metrics.json", "metrics/provenance.json")
+TABLES = ("plots/predictions.csv", "plots/roc.csv", "plots/calibration.csv")
+OUTPUTS = (*METRICS, *TABLES, *(f"plots/{name}.png" for name in PICTURES))
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Leave out what takes the longest."""
+    monkeypatch.setattr("candid.evaluation.write_plots", lambda *_: None)
+
+
+def contents() -> dict[str, bytes]:
+    return {name: Path(name).read_bytes() for name in OUTPUTS}
+
+
+def summary() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path("metrics/report.json").read_text())
+    return found
+
+
+def test_the_command_writes_its_outputs_and_nothing_else_twice_the_same(make_project, run_stage):
+    make_project()
+    before = {path for path in Path().rglob("*") if path.is_file()}
+    main()
+    first = contents()
+    assert {path for path in Path().rglob("*") if path.is_file()} - before == {Path(name) for name in first}
+    done = run_stage("stages.evaluate", PYTHONHASHSEED="7", TZ="Asia/Tokyo", LC_ALL="C")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert contents() == first
+
+
+def test_every_number_comes_from_the_table(make_project, no_pictures):
+    make_project()
+    main()
+    table = read_predictions()
+    assert list(table.columns) == [
+        *(
+            "group",
+            "leaked",
+            "copied",
+            "validated",
+            "actual",
+            "predicted",
+            "id",
+            "source",
+            "digest",
+            "dataset",
+        ),
+        *("p_angry", "p_happy", "p_sad"),
+    ]
+    assert table["id"].tolist() == [str(number) for number in range(30, 75)]
+    assert table["source"][0] == "a/30.png"
+    assert evaluate(table, 200, 0) == summary()
+    assert headline(summary()) == json.loads(Path("metrics/metrics.json").read_text())
+
+
+def test_faces_that_an_earlier_model_was_trained_on_are_leaks(make_project, no_pictures, add_card, capsys):
+    folder = make_project()
+    model = folder / "models/model.keras"
+    start = {"file": "old.keras", "md5": "0" * 32, "faces": "unknown"}
+    with zipfile.ZipFile(model) as archive:
+        kept = {name: archive.read(name) for name in archive.namelist() if name != "candid.json"}
+    _, entries = lineage({}, load_images(folder / "data/faces.npy")[30:40], None)
+    with zipfile.ZipFile(model, "w") as archive:
+        for name, content in (kept | {EARLIER: entries[OWN]}).items():
+            archive.writestr(name, content)
+    add_card(model, started_from=start)
+    main()
+    found = summary()
+    assert found["leaky"] is True
+    assert found["copied_test_faces"] >= 10
+    assert json.loads(Path("metrics/provenance.json").read_text())["started_from"] == start
+    assert "old.keras, which doesn't say what faces it was trained on" in capsys.readouterr().err
+
+
+def test_leaks_have_their_price_in_the_metrics(make_project, no_pictures):
+    make_project()
+    main()
+    found = summary()
+    assert (found["leaky"], found["leaked_test_faces"], found["copied_test_faces"]) == (True, 2, 1)
+    table = pd.read_csv("plots/predictions.csv").query("id not in [50, 60]")
+    assert found["clean"]["faces"] == 43
+    assert found["clean"]["accuracy"] == pytest.approx(
+        (table["actual"] == table["predicted"]).mean(), abs=1e-6
+    )
+    assert (found["groups"], found["clean"]["groups"]) == (42, 40), "four copies of one face count once"
+
+
+def test_views_are_averaged(make_project, no_pictures):
+    def probabilities() -> np.ndarray:
+        main()
+        return pd.read_csv("plots/predictions.csv")[["p_angry", "p_happy", "p_sad"]].to_numpy()
+
+    make_project()
+    plain = probabilities()
+    faces = np.load("data/faces.npy")
+    np.save("data/faces.npy", faces[:, :, ::-1])
+    mirrored = probabilities()
+    np.save("data/faces.npy", faces)
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("tta: none", "tta: flip"))
+    np.testing.assert_allclose(probabilities(), (plain + mirrored) / 2, rtol=1e-5)
+    Path("params.yaml").write_text(text.replace("tta: none", "tta: ten_crop"))
+    assert np.abs(probabilities() - plain).max() > 0.01
+
+
+def test_a_net_of_crops(make_project, no_pictures):
+    make_project(tta="ten_crop", size=20, card={"image_size": 24})
+    main()
+    assert summary()["faces"] == 45
+
+
+def test_provenance_says_what_made_it(make_project, no_pictures):
+    make_project()
+    main()
+    made = json.loads(Path("metrics/provenance.json").read_text())
+    assert made["best_epoch"] == 2, "as the model's file has it"
+    assert made["seeds"] == {"split": 3, "train": 7, "evaluate": 0}
+    assert made["backend"] == "tensorflow"
+    assert {"python", "keras", "tensorflow", "numpy"} <= set(made["versions"])
+    assert set(made["md5"]) >= {"data/faces.npy", "data/splits.csv", "models/model.keras"}
+    assert made["device"]["devices"]
+    assert "revision" not in made, "there is no git here"
+
+
+def spoil(path: str, old: str, new: str) -> None:
+    text = Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "words"),
+    [
+        ("params.yaml", "tta: none", "tta: many", "evaluate.tta = 'many'"),
+        ("params.yaml", "bootstrap: 200", "bootstrap: 0", "evaluate.bootstrap = 0"),
+        ("params.yaml", "seed: 0", "seed: 0, sed: 1", "unknown key evaluate.sed"),
+        ("params.yaml", "backend: tensorflow", "backend: theano", "train.backend = 'theano'"),
+        ("data/splits.csv", "test", "train", "no face in the test part"),
+        ("data/splits.csv", "sad", "surprise", "has angry, happy, surprise"),
+        ("data/splits.csv", "group", "grope", "no column 'group'"),
+        ("data/faces.csv", "74,", "75,", "column 'id'"),
+        ("data/kept.csv", "true", "yes", "'yes' is not true or false"),
+        ("plots/history.csv", "epoch", "round", "no column 'epoch'"),
+        ("plots/history.csv", "1,1.0", "one,1.0", "column 'epoch'"),
+    ],
+)
+def test_bad_inputs_end_in_one_line_and_leave_earlier_results(make_project, path, old, new, words):
+    make_project()
+    Path("metrics").mkdir()
+    Path("metrics/report.json").write_text("earlier")
+    spoil(path, old, new)
+    with pytest.raises(CandidError) as caught:
+        main()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert Path("metrics/report.json").read_text() == "earlier"
+
+
+def test_an_error_is_all_that_a_person_reads(make_project, run_stage):
+    """Even where the fault shows only after Keras is there, whose libraries like to talk."""
+    make_project(size=32, card={"image_size": 32})
+    done = run_stage("stages.evaluate")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "candid evaluate: models/model.keras: takes 32 x 32 px; data/faces.npy holds 24 x 24 px"
+    )

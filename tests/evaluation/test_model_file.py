@@ -1,0 +1,345 @@
+"""Model files: a right one is loaded; any other ends in one line, runs nothing and takes no memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from candid.backend import use_backend
+from candid.errors import CandidError
+from candid.evaluation import hdf5_check
+from candid.evaluation.model_file import check_classes, load_model_file, read_card
+from candid.evaluation.predict import check_input
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+CARD: dict[str, Any] = {"classes": ["angry", "happy", "sad"], "image_size": 24, "color": "grey"}
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+
+
+def refusal(call: Callable[..., Any], *args: Any) -> str:
+    with pytest.raises(CandidError) as caught:
+        call(*args)
+    message = str(caught.value)
+    assert "\n" not in message
+    message.encode()  # what a terminal shows
+    return message
+
+
+@pytest.fixture
+def model(tmp_path: Path, bare_model: Callable[..., Path], add_card: Callable[..., None]) -> Path:
+    """A right model file, its weights still unchecked."""
+    path = Path(shutil.copy(bare_model(), tmp_path / "m.keras"))
+    add_card(path)
+    return path
+
+
+def change(path: Path, changed: dict[str, Any], compression: int = zipfile.ZIP_STORED) -> Path:
+    """Write entries anew: bytes, or what JSON takes; None leaves one out."""
+    with zipfile.ZipFile(path) as file:
+        entries: dict[str, Any] = {name: file.read(name) for name in file.namelist()}
+    with zipfile.ZipFile(path, "w", compression) as file:
+        for name, value in (entries | changed).items():
+            if value is not None:
+                file.writestr(name, value if isinstance(value, bytes) else json.dumps(value))
+    return path
+
+
+def config_of(path: Path) -> dict[str, Any]:
+    with zipfile.ZipFile(path) as file:
+        config: dict[str, Any] = json.loads(file.read(CONFIG))
+    return config
+
+
+def test_a_model_of_train_is_loaded_with_its_card(model):
+    change(model, {"candid.json": CARD | {"best_epoch": 7, "later": "passed over"}})
+    use_backend("tensorflow")
+    loaded, card = load_model_file(model)
+    assert loaded.output_shape == (None, 3)
+    assert (card.classes, card.image_size, card.color, card.best_epoch) == (CARD["classes"], 24, "grey", 7)
+    change(model, {"candid.json": CARD})
+    assert read_card(model).best_epoch is None, "as of models from before"
+
+
+def test_what_keras_drops_is_no_reason_to_refuse(model):
+    """A compiled model: its optimiser is not loaded."""
+    config = config_of(model) | {"compile_config": {"optimizer": {"class_name": "Nadam", "module": "keras"}}}
+    read_card(change(model, {CONFIG: config}))
+
+
+LAMBDA = {"module": "keras.layers", "class_name": "Lambda", "config": {"function": "code"}}
+FUNCTION = {
+    "module": "builtins",
+    "class_name": "function",
+    "config": "get_file",
+    "registered_name": "function",
+}
+
+
+def layer(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    """Change the last layer, a Dense."""
+    return lambda config: config["config"]["layers"][-1].update(changes)
+
+
+def setting(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda config: config["config"]["layers"][-1]["config"].update(changes)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (layer(**LAMBDA), "keras.layers.Lambda"),
+        (layer(class_name="TorchModuleWrapper"), "TorchModuleWrapper"),
+        (layer(class_name="TFSMLayer", config={"filepath": "/tmp/x"}), "TFSMLayer"),
+        (layer(class_name="TextVectorization", config={"vocabulary": "/etc/passwd"}), "TextVectorization"),
+        (layer(module="keras_hub.tokenizers", class_name="BytePairTokenizer"), "keras_hub.tokenizers"),
+        (layer(module="os", class_name="system"), "os.system"),
+        (layer(module="candid.training.nets", class_name="Own"), "candid.training.nets"),
+        (layer(module=7), "7.Dense"),
+        (layer(module="kerasevil.layers"), "kerasevil"),
+        (layer(module=None), "None.Dense"),  # the way of old files, which look a class up by name
+        (layer(registered_name="other>Dense"), "Dense"),
+        (layer(class_name=["Dense"]), "Dense"),
+        (layer(class_name="\ud800"), "keras.layers."),
+        (layer(class_name="Functional", module="keras.src.models.functional"), "Functional"),
+        (setting(activation=FUNCTION), "builtins.function"),
+        (setting(activation="get_file"), "activation 'get_file'"),
+        (setting(kernel_initializer=LAMBDA), "Lambda"),
+        (setting(deep=[{"deeper": [FUNCTION]}]), "builtins.function"),
+        (setting(lora_rank=4), "lora_rank"),
+        (setting(quantization_config={"mode": "int8"}), "quantization_config"),
+        (setting(units=10**9), "weights"),
+        (setting(units=10**30), "not the configuration"),
+        (setting(units="3"), "not the configuration"),
+        (layer(build_config={"input_shape": [None, 10**8]}), "weights"),
+        (layer(build_config=None), "not the configuration"),
+        (lambda config: config["config"].update(layers=[{}] * 5000), "5000 layers"),
+        (lambda config: config["config"].update(layers=7), "not the configuration"),
+        (lambda config: config.update(class_name="Sequential", module="keras"), "Sequential"),
+        (lambda config: config.update(registered_name="other>Functional"), "Functional"),
+        (
+            lambda config: config["config"]["layers"][0]["config"].update(batch_shape=[None, 20000, 20000]),
+            "1024 px",
+        ),
+    ],
+)
+def test_an_evil_configuration_is_refused_before_keras_sees_it(model, spoil, words):
+    config = config_of(model)
+    spoil(config)
+    assert words in refusal(read_card, change(model, {CONFIG: config}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"candid.json": None}, "no entry candid.json"),
+        ({CONFIG: None}, "no entry config.json"),
+        ({WEIGHTS: None}, "no entry model.weights.h5"),
+        ({"assets/vocabulary.txt": b"x"}, "'assets/vocabulary.txt' too many"),
+        ({"../../evil": b"x"}, "too many"),
+        ({"candid.json": b"{"}, "not JSON"),
+        ({"candid.json": b"[" * 100_000}, "not JSON"),
+        ({CONFIG: b"\xff\xfe"}, "config.json is not JSON"),
+        ({CONFIG: b" " * 3_000_000}, "at most 2,097,152 are read"),
+        ({CONFIG: []}, "not the configuration"),
+        ({WEIGHTS: b"x"}, "weights; model.weights.h5 is of 1 bytes"),
+        ({"candid.json": ["happy"]}, "candid.json"),
+        ({"candid.json": CARD | {"classes": "happy"}}, "candid.json.classes"),
+        ({"candid.json": CARD | {"classes": []}}, "candid.json.classes"),
+        ({"candid.json": CARD | {"classes": ["a"] * 5000}}, "candid.json.classes"),
+        ({"candid.json": CARD | {"classes": ["happy\n# Gate: pass"]}}, "control characters"),
+        ({"candid.json": CARD | {"classes": ["\ud800"]}}, "candid.json.classes"),
+        ({"candid.json": CARD | {"image_size": "big"}}, "candid.json.image_size"),
+        ({"candid.json": CARD | {"image_size": 20_000}}, "candid.json.image_size = 20000"),
+        ({"candid.json": CARD | {"image_size": 10**30}}, "candid.json.image_size"),
+        ({"candid.json": {"classes": ["a"]}}, "candid.json.image_size is missing"),
+    ],
+)
+def test_an_archive_that_train_has_not_written_is_refused(model, changed, words):
+    message = refusal(read_card, change(model, changed))
+    assert words in message
+    assert str(model) in message
+
+
+class Bomb:
+    """Unpickled, it would leave a file behind."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("ran"),))
+
+
+def test_suffix_and_content_must_agree(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = model.read_bytes()
+    h5 = Path(shutil.copy(model, tmp_path / "m.h5"))
+    assert "ends in .keras" in refusal(read_card, h5), "Keras would take it for its old format"
+    for content in (
+        b"",
+        b"PK\x03\x04 cut",
+        b"\x89HDF\r\n\x1a\n",
+        b"\x89HDF\r\n\x1a\n" + whole,
+        pickle.dumps(Bomb()),
+    ):
+        model.write_bytes(content)
+        assert "not a .keras file" in refusal(read_card, model)
+    with zipfile.ZipFile(model, "w") as file:  # as PyTorch packs one
+        file.writestr("archive/data.pkl", pickle.dumps(Bomb()))
+    assert "archive/data.pkl" in refusal(read_card, model)
+    assert not Path("ran").exists()
+
+
+def test_missing_folder_pipe_device_cut_and_packed(model, tmp_path):
+    assert "no such file" in refusal(read_card, tmp_path / "none.keras")
+    assert "folder" in refusal(read_card, tmp_path)
+    os.mkfifo(tmp_path / "pipe.keras")
+    (tmp_path / "zero.keras").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        assert "no such file" in refusal(read_card, tmp_path / f"{name}.keras"), (
+            "neither hangs nor fills memory"
+        )
+    whole = model.read_bytes()
+    for end in range(0, len(whole), len(whole) // 30):
+        model.write_bytes(whole[:end])
+        refusal(read_card, model)
+    model.write_bytes(whole.replace(b'"batch_shape"', b'"batch_shame"'))
+    assert "Bad CRC" in refusal(read_card, model)
+    model.write_bytes(whole)
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(model, "a") as file:
+        file.writestr(CONFIG, "{}")
+    assert "'config.json' too many" in refusal(read_card, model)
+    model.write_bytes(whole)
+    assert "packed its entry" in refusal(
+        read_card, change(model, {WEIGHTS: bytes(10**7)}, zipfile.ZIP_DEFLATED)
+    )
+
+
+def chunked(file: h5py.File) -> None:
+    file.create_dataset("x", (30_000, 30_000), "f4", chunks=(100, 100))  # 3.6 GB in a few kB
+
+
+def not_stored(file: h5py.File) -> None:
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_LATE)
+    space = h5py.h5s.create_simple((30_000, 30_000))
+    h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, space, layout)
+
+
+def virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((10, 10), "f4")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (10, 10))
+    file.create_virtual_dataset("x", layout)
+
+
+@pytest.mark.parametrize(
+    ("fill", "words"),
+    [
+        (lambda file: file.update({"x": h5py.ExternalLink("/etc/passwd", "/")}), "link to another place"),
+        (lambda file: file.update({"x": h5py.SoftLink("/")}), "link to another place"),
+        (chunked, "chunked"),
+        (not_stored, "3,600,000,000 bytes"),
+        (lambda file: file.create_dataset("x", data=np.zeros(999), compression="gzip"), "chunked"),
+        (
+            lambda file: file.create_dataset("x", (9,), "f8", external=[("/etc/passwd", 0, 72)]),
+            "another file",
+        ),
+        (virtual, "virtual"),
+        (lambda file: file.create_dataset("x", data="text"), "no array of numbers"),
+        (lambda file: file.create_dataset("x", data=file.ref, dtype=h5py.ref_dtype), "no array of numbers"),
+        (lambda file: file.update({"x": np.dtype("f4")}), "no array of numbers"),
+    ],
+)
+def test_evil_weights_are_refused(fill, words):
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        fill(file)
+    with pytest.raises(ValueError, match=words):
+        hdf5_check.check(content.getvalue())
+
+
+def test_plain_weights_pass_and_a_cycle_of_groups_ends():
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file["layers/dense/vars/0"] = np.ones((3, 4), np.float16)
+        file["layers/again"] = file["/"]
+    hdf5_check.check(content.getvalue())
+
+
+def test_weights_are_read_by_a_process_of_its_own(model, tmp_path, monkeypatch):
+    use_backend("tensorflow")
+    with zipfile.ZipFile(model) as file:
+        weights = file.read(WEIGHTS)
+    change(model, {WEIGHTS: weights[: len(weights) // 2] + bytes(len(weights) - len(weights) // 2)})
+    assert "model.weights.h5: " in refusal(load_model_file, model)
+    for code, words in (
+        ("import os; os.kill(os.getpid(), 11)", "signal 11"),
+        ("raise SystemExit('\\x1b[31mevil')", r"\x1b[31mevil"),
+    ):
+        (tmp_path / "script.py").write_text(code)
+        monkeypatch.setattr(hdf5_check, "__file__", str(tmp_path / "script.py"))
+        assert words in refusal(load_model_file, model)
+
+
+def test_a_model_that_keras_cannot_rebuild_or_of_other_outputs(model):
+    use_backend("tensorflow")
+    change(model, {"candid.json": CARD | {"classes": ["a", "b", "c", "d"]}})
+    assert "gives (None, 3); expected (None, 4)" in refusal(load_model_file, model)
+    config = config_of(model)
+    config["config"]["layers"][-1]["inbound_nodes"][0]["args"] = []
+    assert "Keras can't load it" in refusal(load_model_file, change(model, {CONFIG: config}))
+
+
+def test_a_layer_that_fills_memory_at_work_is_refused(tmp_path, add_card):
+    keras = use_backend("tensorflow")
+    faces = keras.Input((24, 24, 1), dtype="uint8")
+    x = keras.layers.ZeroPadding2D(6000)(keras.layers.Rescaling(1 / 255)(faces))
+    x = keras.layers.Dense(3, "softmax")(keras.layers.GlobalAveragePooling2D()(x))
+    keras.Model(faces, x).save(tmp_path / "m.keras")
+    add_card(tmp_path / "m.keras")
+    assert "too large" in refusal(load_model_file, tmp_path / "m.keras")
+
+
+def test_a_model_takes_its_own_faces(tmp_path, bare_model, add_card):
+    use_backend("tensorflow")
+    faces = np.zeros((2, 24, 24), np.uint8)
+    cases: list[tuple[int, tuple[int, ...], dict[str, Any], str | None]] = [
+        (24, (1,), {}, None),
+        (24, (3,), {"color": "rgb"}, "data/faces.npy is grey"),
+        (24, (), {"color": "rgb"}, "data/faces.npy is grey"),
+        (32, (), {"image_size": 32}, "takes 32 x 32 px; data/faces.npy holds 24 x 24 px"),
+        (20, (), {"image_size": 20}, "takes 20 x 20 px"),
+        (20, (), {"image_size": 24}, None),
+    ]
+    for number, (size, channels, changes, words) in enumerate(cases):
+        path = Path(shutil.copy(bare_model(size=size, channels=channels), tmp_path / f"{number}.keras"))
+        add_card(path, **changes)
+        model, card = load_model_file(path)
+        if words:
+            assert words in refusal(check_input, model, card, faces, "none", path)
+        else:
+            check_input(model, card, faces, "none", path)
+        if size == 20:  # ten_crop makes crops for it, whatever it was trained on
+            check_input(model, card, faces, "ten_crop", path)
+
+
+def test_another_class_list_is_named_with_both(model):
+    message = refusal(check_classes, read_card(model), ["happy", "sad"], "m.keras")
+    assert "angry, happy, sad" in message
+    assert "has happy, sad" in message
+
+
+def test_another_backend_is_refused(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert "KERAS_BACKEND=jax" in refusal(use_backend, "tensorflow")
+    monkeypatch.delenv("KERAS_BACKEND")
+    assert "torch is not installed" in refusal(use_backend, "torch")

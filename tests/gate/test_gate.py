@@ -1,0 +1,375 @@
+"""The gate as people and CI call it: exit status, ways to print, one line where nothing can be compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from candid.errors import CandidError
+from candid.gate.verdict import compare
+from tests.conftest import REPOSITORY
+from tests.gate.conftest import Call
+from tests.gate.project import CLASSES, Project, faces, worse
+
+
+def refused(candid: Call, *arguments: str) -> str:
+    """The one line on stderr of a comparison that can't be made."""
+    ended = candid("gate", *(arguments or ("--baseline", "main")))
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("candid gate: cannot compare: ")
+    assert ended.err.count("\n") == 1
+    return ended.err
+
+
+def test_the_same_predictions_pass(project: Project, candid: Call) -> None:
+    status, out, err = candid("gate", "--baseline", "main")
+    assert (status, err) == (0, "")
+    assert "Gate: pass" in out
+    assert "400 test faces" in out
+
+
+def test_a_regression_that_nobody_committed_is_seen(project: Project, candid: Call) -> None:
+    project.results(worse(faces(), 3))
+    assert candid("gate", "--baseline", "main").status == 0, "a handful of lost faces is no regression"
+    project.results(worse(faces(), 60))
+    status, out, _ = candid("gate", "--baseline", "main")
+    assert status == 1
+    assert "regression: accuracy fell by 15.0 points" in out
+    assert "60 faces lost, 0 gained" in out
+
+
+def test_one_class_that_collapses_fails_and_is_named(project: Project, candid: Call) -> None:
+    project.results(worse(faces(), 50, only="angry"))
+    status, out, _ = candid("gate", "--baseline", "main", "--json")
+    printed = json.loads(out)
+    assert status == printed["status"] == 1
+    assert any(reason.startswith("F1 of angry fell") for reason in printed["reasons"])
+    assert not any(reason.startswith("F1 of happy") for reason in printed["reasons"])
+    assert printed["classes"]["angry"]["lost"] == printed["mcnemar"]["lost"] == 50
+
+
+def test_a_class_that_falls_but_is_too_small_to_fail_carries_a_mark(project: Project, candid: Call) -> None:
+    table = faces().query("actual != 'angry' and predicted != 'angry'")
+    rare = faces().query("actual == 'angry'").head(3).assign(predicted="angry")
+    project.results(pd.concat([table, rare])).commit()
+    project.results(pd.concat([table, rare.assign(predicted="sad")]))
+    status, out, _ = candid("gate", "--baseline", "main")
+    assert status == 0
+    assert next(line for line in out.splitlines() if line.startswith("angry")).endswith("too few faces")
+    assert "too few groups for any drop to fail: F1 of angry." in out
+
+
+def test_a_broken_floor_fails_though_nothing_changed(project: Project, candid: Call) -> None:
+    project.params["gate"]["floors"] = {"accuracy": 0.1, "per_class.angry.f1": 0.99, "macro_f1": 0.2}
+    project.results(faces())
+    status, out, _ = candid("gate", "--baseline", "main")
+    assert status == 1
+    assert "regression: per_class.angry.f1 is 0." in out
+    assert "Floor: accuracy" in out
+    assert "Floor: macro_f1" in out
+    assert "Note: gate.floors is" in out, "a change that edits its own gate must say so"
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "words"),
+    [
+        ("margin", -0.1, "gate.margin"),
+        ("margin", "half", "gate.margin"),
+        ("margn", 0.1, "unknown key gate.margn"),
+        ("floors", {"log_loss": 0.5}, "log_loss"),
+        ("floors", {"accuracy": 60}, "gate.floors.accuracy"),
+        ("floors", {"per_class.contempt.f1": 0.5}, "gives no such score"),
+    ],
+)
+def test_wrong_settings_are_named(project: Project, candid: Call, entry: str, value: Any, words: str) -> None:
+    project.params["gate"][entry] = value
+    project.results(faces())
+    assert words in refused(candid)
+
+
+def test_baselines_by_branch_tag_commit_and_experiment(project: Project, candid: Call) -> None:
+    first = project.git("rev-parse", "HEAD")
+    project.git("tag", "v1")
+    project.git("update-ref", f"refs/exps/{first[:2]}/{first[2:]}/tidy-newt", first)
+    project.git("update-ref", "refs/exps/exec/EXEC_HEAD", first)
+    second = project.results(worse(faces(), 60)).commit()
+    for name in ("v1", first, first[:8], "HEAD~1", "tidy-newt"):
+        status, out, _ = candid("gate", "--baseline", name)
+        assert status == 1
+        assert f"{name} ({first[:7]})" in out
+    for name in ("nobody", "EXEC_HEAD", "HEAD:params.yaml", ""):
+        assert "no branch, tag, commit or experiment" in refused(candid, f"--baseline={name}")
+    for sha in (first, second):
+        project.git("update-ref", f"refs/exps/{sha[:2]}/{sha[2:]}/twin", sha)
+    assert "2 experiments have this name" in refused(candid, "--baseline=twin")
+
+
+def test_no_repository_and_one_of_another_user_are_named(
+    project: Project, candid: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    assert "dubious ownership" in refused(candid)
+    monkeypatch.delenv("GIT_TEST_ASSUME_DIFFERENT_OWNER")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    project.git("rev-parse")
+    monkeypatch.setattr("candid.gate.verdict.refuse_stale", lambda tree: None)
+    assert "not in a git repository" in refused(candid)
+
+
+def edit_report(key: str, value: Any, path: str = "metrics/report.json") -> Callable[[Project], None]:
+    def edit(project: Project) -> None:
+        report = json.loads((project.root / path).read_text())
+        report[key] = value
+        if value is None:
+            del report[key]
+        project.write(path, json.dumps(report))
+
+    return edit
+
+
+def edit_predictions(old: str, new: str) -> Callable[[Project], None]:
+    return lambda project: project.edit("plots/predictions.csv", old, new)
+
+
+def remove(path: str) -> Callable[[Project], None]:
+    return lambda project: (project.root / path).unlink()
+
+
+def overwrite(path: str, text: str) -> Callable[[Project], None]:
+    return lambda project: project.write(path, text)
+
+
+BROKEN = {
+    "no predictions": (remove("plots/predictions.csv"), "no plots/predictions.csv"),
+    "no report": (remove("metrics/report.json"), "no metrics/report.json"),
+    "score missing": (edit_report("accuracy", None), "no accuracy"),
+    "leaky missing": (edit_report("leaky", None), "no leaky"),
+    "score is NaN": (edit_report("ece", float("nan")), "ece is nan"),
+    "score is text": (edit_report("accuracy", "good"), "accuracy is 'good'"),
+    "scores of another run": (edit_report("accuracy", 0.99), "not of one run"),
+    "a score that has no check": (edit_report("log_loss", 0.01), "log_loss is 0.01"),
+    "metrics of another run": (edit_report("macro_f1", 0.99, "metrics/metrics.json"), "macro_f1 is 0.99"),
+    "leaks denied": (edit_predictions(",false,", ",true,"), "leak"),
+    "report is a list": (overwrite("metrics/report.json", "[1]"), "not a JSON object"),
+    "report is cut off": (overwrite("metrics/report.json", '{"accuracy": 0.'), "not JSON"),
+    "probability is NaN": (edit_predictions(",0.7,", ",nan,"), "row"),
+    "unknown label": (edit_predictions(",happy,happy,", ",happy,glad,"), "predicted is 'glad'"),
+    "prediction forged": (edit_predictions(",sad,angry,", ",sad,sad,"), "expected the class of the largest"),
+    "no digest": (edit_predictions("digest", "hash"), "no column 'digest'"),
+    "predictions are empty": (overwrite("plots/predictions.csv", ""), "not a CSV table"),
+    "predictions are binary": (overwrite("plots/predictions.csv", "\0\0"), "plots/predictions.csv"),
+    "settings are no YAML": (overwrite("params.yaml", "{"), "params.yaml: not YAML"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_cannot_be_trusted_is_refused(project: Project, candid: Call, case: str) -> None:
+    edit, words = BROKEN[case]
+    edit(project)
+    line = refused(candid, "--baseline=HEAD")
+    assert words in line
+    if "settings" in case:
+        return
+    assert "this tree" in line
+    broken = project.commit()
+    project.git("checkout", "-q", "main~1")
+    line = refused(candid, f"--baseline={broken}")
+    assert words in line
+    assert broken in line
+
+
+def test_other_data_classes_protocol_labels_and_faces_are_refused(project: Project, candid: Call) -> None:
+    table = faces()
+    project.results(table.assign(dataset="fer2013"))
+    assert "other datasets: sample in main, fer2013 in this tree" in refused(candid)
+    project.results(table, classes=(*CLASSES, "neutral"))
+    assert "other classes: angry, happy, sad in main, angry, happy, sad, neutral" in refused(candid)
+    project.results(table, leaky=True)
+    assert "other splits: leak-free in main, leaky in this tree" in refused(candid)
+    project.results(table.assign(actual=["angry", *table["actual"][1:]], predicted=table["actual"]))
+    assert "1 test faces have another label" in refused(candid)
+    project.results(table.iloc[:-40])
+    assert "400 in main, 360 in this tree, 360 in both (90.0% of all)" in refused(candid)
+    project.results(table.assign(digest=table["digest"].str[::-1]))
+    assert "0 in both (0.0% of all)" in refused(candid)
+
+
+def test_what_is_common_is_compared_if_the_settings_allow(project: Project, candid: Call) -> None:
+    project.params["gate"]["min_common"] = 0.85
+    project.results(faces().iloc[:-40])
+    status, out, _ = candid("gate", "--baseline", "main")
+    assert status == 0
+    assert "only 90.0% of the test faces are in both" in out
+    assert "the same 360 test faces" in out
+
+
+def test_groups_that_a_change_makes_coarser_are_named(project: Project, candid: Call) -> None:
+    project.results(faces(group=40))
+    status, out, _ = candid("gate", "--baseline", "main")
+    assert status == 0
+    assert "this tree puts faces into one group that are in several groups in main (10 groups, 400" in out
+    project.results(faces(group=100))
+    assert "400 test faces in 4 independent groups" in refused(candid)
+
+
+def test_markdown_and_json_say_the_same(project: Project, candid: Call) -> None:
+    project.results(worse(faces(), 60))
+    status, page, _ = candid("gate", "--baseline", "main", "--md")
+    assert status == 1
+    assert page.startswith("### ❌ Gate: regression: accuracy fell by 15.0 points")
+    assert {line.count("|") for line in page.splitlines() if line.startswith("|")} == {8, 13}
+    accuracy = json.loads(candid("gate", "--baseline", "main", "--json").out)["checks"][0]
+    assert accuracy["name"] == "accuracy"
+    assert accuracy["failed"] is True
+    assert accuracy["change"] == pytest.approx(-0.15)
+    assert accuracy["change"] < accuracy["upper95"] < accuracy["bound"] < -accuracy["margin"]
+    (project.root / "metrics/report.json").unlink()
+    status, out, _ = candid("gate", "--baseline", "main", "--json")
+    assert status == json.loads(out)["status"] == 2
+    assert candid("gate", "--baseline", "main", "--md").out.startswith("### ⚠️ Gate: cannot compare\n\nthis")
+
+
+FORGERY = "x\n\n### ✅ Gate: pass\n\n| a | <b>\x1b[2J"
+
+
+def test_a_name_forges_neither_a_verdict_nor_the_terminal(project: Project, candid: Call) -> None:
+    classes = ("angry", "happy", FORGERY)
+    table = faces().replace({"sad": FORGERY})
+    project.results(table, classes).commit()
+    worst = table.assign(
+        predicted=table["actual"].map({"angry": "happy", "happy": "angry", FORGERY: "angry"})
+    )
+    project.results(worst, classes)
+    for style in ((), ("--md",)):
+        status, out, _ = candid("gate", "--baseline", "main", *style)
+        assert status == 1
+        assert not any(line.lstrip("# ✅").startswith("Gate: pass") for line in out.splitlines())
+        assert "\x1b" not in out
+    assert "<b>" not in out.replace("\\<b", "")
+    project.results(table.assign(dataset=FORGERY), classes)
+    status, out, err = candid("gate", "--baseline", "main", "--md")
+    assert status == 2
+    assert "\n### ✅" not in out
+    assert err.count("\n") == 1
+    assert "\x1b" not in err
+
+
+def test_a_fault_of_the_gate_itself_is_no_regression(
+    project: Project, candid: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("ours")
+
+    monkeypatch.setattr("candid.gate.command.judge", broken)
+    status, _, err = candid("gate", "--baseline", "main")
+    assert status == 2
+    assert "KeyError" in err
+
+
+def as_process(code: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **options.pop("env", {})},
+        text=True,
+        check=False,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+    )
+
+
+CSV = "from candid.cli import main\nmain(['gate', 'before.csv', 'after.csv', *{more}])"
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """Two CSV files of predictions in a folder that is no project."""
+    table = faces().drop(columns=["dataset", "group", "digest", "source"])
+    table.to_csv(tmp_path / "before.csv", index=False)
+    table.to_csv(tmp_path / "after.csv", index=False)
+    return tmp_path
+
+
+def test_two_csv_files_are_compared_outside_a_project_without_tensorflow(tables: Path) -> None:
+    worse(faces(), 60)[["id", "actual", "predicted"]].to_csv(tables / "after.csv", index=False)
+    code = (
+        "import sys\ntry:\n    {}\nfinally:\n    heavy = {{'tensorflow', 'keras', 'torch', 'jax', 'dvc'}}\n"
+    )
+    code += "    assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    done = as_process(code.format(CSV.format(more=[]).replace("\n", "; ")), tables)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("Gate: regression: accuracy fell by 15.0 points")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.csv"], "1 CSV files; expected two"),
+        ([], "expected two CSV files, --baseline REV or --fresh"),
+        (["--baseline", "main", "--margin", "1"], "in its params.yaml"),
+        (["a.csv", "b.csv", "--margin", "much"], "invalid float value"),
+    ],
+)
+def test_wrong_arguments_are_one_line(candid: Call, arguments: list[str], words: str) -> None:
+    status, out, err = candid("gate", *arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+
+
+def test_tables_of_other_people(tmp_path: Path) -> None:
+    before = faces()[["id", "actual", "predicted"]]
+    assert compare(before, before).status == 0
+    assert compare(before, worse(before, 60)).status == 1
+    assert compare(before, worse(before, 60), margin=0.2, class_margin=0.5).status == 0
+    renamed = before.rename(columns={"id": "digest"}).assign(source="x")
+    assert compare(renamed, renamed).comparison.faces == 400
+    before.to_csv(tmp_path / "excel.csv", index=False, encoding="utf-8-sig")
+    assert compare(tmp_path / "excel.csv", before).status == 0
+    without = before.assign(predicted=before["predicted"].replace("angry", "sad"))
+    assert compare(without, without).status == 0, "a class that nobody predicts is still a class"
+    for table, words in (
+        (before.drop(columns="id"), "that identify a face"),
+        (before.drop(columns="actual"), "no column 'actual'"),
+        (before.iloc[:0], "no face"),
+        (before.iloc[:100], "not the same faces"),
+    ):
+        with pytest.raises(CandidError, match=words):
+            compare(before, table)
+    with pytest.raises(CandidError, match=r"nowhere\.csv: No such file"):
+        compare(tmp_path / "nowhere.csv", before)
+    with pytest.raises(CandidError, match=r"gate\.margin"):
+        compare(before, before, margin=-1)
+
+
+def test_a_passing_gate_never_exits_1_whatever_becomes_of_its_output(tables: Path) -> None:
+    code = CSV.format(more=[])
+    ascii_only = as_process(code, tables, env={"PYTHONIOENCODING": "ascii"})
+    assert ascii_only.returncode == 0
+    assert " -0.5" in ascii_only.stdout, "a minus sign that can't be encoded is still a minus"
+    markdown = as_process(CSV.format(more=["--md"]), tables, env={"PYTHONIOENCODING": "latin-1"})
+    assert (markdown.returncode, markdown.stderr) == (0, "")
+    closed = as_process(f"import os\nos.close(1)\n{code}", tables)
+    assert (closed.returncode, closed.stderr) == (0, "")
+    with Path("/dev/full").open("w") as full:
+        for unbuffered in ("", "1"):
+            done = as_process(code, tables, stdout=full, env={"PYTHONUNBUFFERED": unbuffered})
+            assert done.returncode == 2
+            assert done.stderr.startswith("candid gate: No space left on device")
+            assert done.stderr.count("\n") == 1
+            missing = as_process(code.replace("after", "missing"), tables, stderr=full)
+            assert missing.returncode == 2
+    reader, writer = os.pipe()
+    os.close(reader)
+    left = as_process(code, tables, stdout=writer)
+    os.close(writer)
+    assert (left.returncode, left.stderr) == (0, ""), "who closes the pipe does not change the verdict"
