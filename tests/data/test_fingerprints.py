@@ -22,8 +22,8 @@ from candid.data.fingerprints import (
     read_known,
     write_fingerprint,
 )
+from candid.data.images import decode
 from candid.errors import CandidError
-from candid.data.ingest.decode import decode
 
 FACES = 150
 LABELS = ("angry", "happy", "neutral")
