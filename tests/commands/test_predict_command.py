@@ -323,7 +323,10 @@ def test_a_video_gives_a_row_a_face_and_frame_with_its_time(here, command):
         (["pipe.png"], ["pipe.png: neither a file nor a folder"]),
         (["empty"], ["no picture among these files"]),
         (["face.png", "--model", "absent.keras"], ["absent.keras: no such file"]),
-        (["face.png", "--model", "text.jpg"], ["text.jpg: expected a model of train, whose name ends in .keras"]),
+        (
+            ["face.png", "--model", "text.jpg"],
+            ["text.jpg: expected a model of train, whose name ends in .keras"],
+        ),
         (["face.png", "--model", "code.keras"], ["code.keras: holds", "Lambda"]),
         (["face.png", "--model", "card.keras"], ["card.keras: takes (None, 48, 48)", "40 px"]),
         (["face.png", "--classes", "happy,sad"], ["angry, happy, sad", "expected happy, sad"]),
