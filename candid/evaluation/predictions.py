@@ -16,7 +16,7 @@ from candid.errors import CandidError
 from candid.evaluation.scores import Floats, Integers
 from candid.files import read_csv
 from candid.text import csv_cell
-from candid.training.lineage import before, digests
+from candid.training.lineage import ancestor_digests, digests
 
 Images = NDArray[np.uint8]
 DIGITS = 6
@@ -174,7 +174,7 @@ def seen_before(model: str, images: Images) -> NDArray[np.int64]:
         model: file written by train.
         images: all faces by id.
     """
-    earlier = before(model)
+    earlier = ancestor_digests(model)
     return np.flatnonzero(np.isin(digests(images), earlier)) if len(earlier) else np.zeros(0, np.int64)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from candid.data.ingest.decode import MAX_PIXELS, UnreadableError, decode
+from candid.data.archives import UnreadableError
+from candid.data.images import MAX_PIXELS, decode
 from candid.predict.crops import Box, Square, as_trained, cut, square
 from candid.predict.draw import drawn
 from candid.predict.faces import Face, Labelled

@@ -15,7 +15,7 @@ from candid.data.faces import load_images
 from candid.errors import CandidError
 from candid.evaluation.predictions import read_predictions
 from candid.evaluation.report import evaluate, headline
-from candid.training.lineage import EARLIER, OWN, lineage
+from candid.training.lineage import ANCESTORS, TRAINED_ON, lineage
 from stages.evaluate import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -93,7 +93,7 @@ def test_faces_that_an_earlier_model_was_trained_on_are_leaks(make_project, no_p
         kept = {name: archive.read(name) for name in archive.namelist() if name != "candid.json"}
     _, entries = lineage({}, load_images(folder / "data/faces.npy")[30:40], None)
     with zipfile.ZipFile(model, "w") as archive:
-        for name, content in (kept | {EARLIER: entries[OWN]}).items():
+        for name, content in (kept | {ANCESTORS: entries[TRAINED_ON]}).items():
             archive.writestr(name, content)
     add_card(model, started_from=start)
     main()
