@@ -162,7 +162,7 @@ def test_faces_of_the_test_set_are_drawn_by_class(project):
     [
         (["--faces", "nowhere"], "nowhere: no such file; expected a picture of a face"),
         (["--faces", "."], "no picture; expected pictures of faces"),
-        (["--model", "notes.txt"], "notes.txt: not a .keras"),
+        (["--model", "notes.txt"], "notes.txt: expected a model"),
         (["--model", "missing.keras"], "missing.keras: no such file"),
     ],
 )
