@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
-from stages.ingest.decode import decode
+from candid.data.images import decode
 
 from candid.data.copies import Finding, compare
 from candid.data.figures import SIDE

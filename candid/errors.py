@@ -189,16 +189,6 @@ def is_disk_fault(error: BaseException) -> bool:
 
 def cannot_write(error: OSError) -> bool:
     """Recognise a full disk or a folder that is closed to us, also as NumPy and HDF5 report it (no errno)."""
-    if error.errno in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EFBIG,
-        errno.EROFS,
-        errno.EACCES,
-        errno.EPERM,
-    ):
-        return True
-    text = str(error)
-    return " requested and " in text or any(
-        f"errno = {code}," in text for code in (errno.ENOSPC, errno.EFBIG)
-    )
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+    hdf5 = any(f"errno = {code}," in str(error) for code in (errno.ENOSPC, errno.EFBIG))
+    return error.errno in codes or " requested and " in str(error) or hdf5

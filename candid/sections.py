@@ -6,10 +6,11 @@ This decides what is refused, not what is written: no stage depends on it in dvc
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from candid.data.catalogue import DataSettings, read_catalogue
+from candid.data.catalogue import Dataset, DataSettings, read_catalogue
 from candid.data.faces import LABELS
 from candid.duplicates.params import DedupSettings
 from candid.evaluation.params import EvaluateSettings
@@ -62,8 +63,13 @@ def _refuse(path: str | Path, key: str, value: Any, reason: str) -> None:
     raise SettingError(path, key, f"{key} = {value!r}: {reason}")
 
 
+@cache
+def _catalogue() -> dict[str, Dataset]:
+    return read_catalogue()  # a twentieth of a second, and recipes are checked by the hundred
+
+
 def _check_data(data: DataSettings, path: str | Path) -> None:
-    catalogue = read_catalogue()
+    catalogue = _catalogue()
     if data.dataset not in catalogue:
         _refuse(path, "data.dataset", data.dataset, f"expected one of {', '.join(catalogue)}")
     if not catalogue[data.dataset].other_labels:

@@ -13,7 +13,7 @@ from candid.backend import devices, use_backend
 from candid.data.faces import class_order, load_images, read_faces, read_kept, read_splits
 from candid.errors import run
 from candid.evaluation.model_file import check_classes, load_model_file, read_card
-from candid.evaluation.params import EvaluateSettings, SplitSeen, TrainSeen
+from candid.evaluation.params import EvaluateSettings, Seen
 from candid.evaluation.plots import read_history, write_plots
 from candid.evaluation.predict import check_input, predict
 from candid.evaluation.predictions import seen_before, tabulate_test_set, with_predictions
@@ -30,7 +30,7 @@ FINGERPRINTED = ("data/faces.npy", "data/faces.csv", "data/kept.csv", "data/spli
 def main() -> None:
     """Run the stage in the project's folder."""
     settings = read_section("evaluate", EvaluateSettings)
-    training, splitting = read_section("train", TrainSeen), read_section("split", SplitSeen)
+    training, splitting = read_section("train", Seen), read_section("split", Seen)
     images, splits = load_images(), read_splits()
     classes, card = class_order(splits["label"]), read_card(MODEL)
     check_classes(card, classes, MODEL)

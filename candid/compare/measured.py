@@ -124,19 +124,13 @@ def _measure(
         len(members),
         len(settings),
         sum(int(one.report.get("faces", 0)) for one in counted),
-        sum(_leaked(one) for one in counted),
+        sum(int(one.report.get("leaked_test_faces", 0)) for one in counted),
         found,
         {"classes": classes, "counts": matrix(pd.concat(faces), classes).tolist()} if known else None,
         {one.name: one.commit for one in members.values()},
         sorted({one.baseline[:7] for one in members.values()}),
         max(one.when for one in members.values()),
     )
-
-
-def _leaked(of: Experiment) -> int:
-    if of.predictions is not None and "leaked" in of.predictions:
-        return int((of.predictions["leaked"] == "true").sum())
-    return int(of.report.get("leaked_test_faces", 0))
 
 
 def _portable(key: str, values: Sequence[Any]) -> list[Any]:

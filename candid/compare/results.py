@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from candid.errors import CandidError
 from candid.files import read_json, write_json
 from candid.recipes.check import flat
 from candid.recipes.recipe import Overrides, Recipe
+from candid.settings import parse_yaml
 
 FOLDER = Path("recipes/measured")
 REFS = "refs/exps/"
@@ -97,8 +96,8 @@ def _read(root: Path, name: str, commit: str, baseline: str, when: int) -> Exper
 
     try:
         report = json.loads(files.read_bytes(REPORT))
-        settings = flat(YAML(typ="safe", pure=True).load(files.read_text(PARAMS, encoding="utf-8")))
-    except (OSError, ValueError, RecursionError, AttributeError, YAMLError):
+        settings = flat(parse_yaml(files.read_text(PARAMS, encoding="utf-8"), PARAMS))
+    except (OSError, ValueError, RecursionError, AttributeError, CandidError):
         return None
     if not isinstance(report, dict) or not isinstance(report.get("accuracy"), int | float):
         return None
@@ -138,7 +137,7 @@ class Measured:
     faces: int
     """Test faces of the experiments that count."""
     leaked: int
-    """Those of them with a related image in training or validation."""
+    """Those of them with a related image in training."""
     scores: dict[str, Score]
     confusion: dict[str, Any] | None
     """`classes` and `counts` (rows actual), summed over folds and repetitions; None: unknown."""

@@ -115,8 +115,8 @@ def compare(
 
     Returns:
         Columns run, metric, published, source, then for measured (the paper's protocol) and leak_free: the
-        value, _low and _high (95 %), _faces (test faces) and _leaked (those with a related image in training
-        or validation). Shares are fractions; NaN where there is no number.
+        value, _low and _high (95 %), _faces (test faces) and _leaked (with a related image in training).
+        Shares are fractions; NaN where there is no number.
 
     Raises:
         CandidError: no such recipe or folder, or no git repository.
@@ -414,6 +414,8 @@ def behind(of: Measured, quote: Quote = clean) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_value(inner)}" for key, inner in value.items()) + "}"
     return "null" if value is None else str(value)
 
 

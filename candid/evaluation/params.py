@@ -21,19 +21,10 @@ class EvaluateSettings(Section):
 
 
 class Seen(Section):
-    """A section that another stage owns and has checked: only the keys named here are looked at."""
+    """What evaluate reads of the sections `split` and `train`, which other stages own."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
 
-
-class TrainSeen(Seen):
-    """Of section `train`: the model is run by the backend that trained it; the seed is recorded."""
-
-    backend: Literal["tensorflow", "jax", "torch"]
     seed: int
-
-
-class SplitSeen(Seen):
-    """Of section `split`: the seed is recorded."""
-
-    seed: int
+    backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
+    """Of `train`: the model is run by the backend that trained it."""

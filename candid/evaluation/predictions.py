@@ -37,12 +37,6 @@ class Predictions:
     """N x K."""
     groups: Integers
     """Faces with the same group are not independent: N."""
-    leaked: Mask
-    """A related image (same subject, sequence or duplicate, or over others) was trained on: N."""
-    copied: Mask
-    """A near-duplicate was trained on; always leaked too: N."""
-    validated: Mask
-    """Not leaked, but a related image is in the validation set, which chose the epoch: N."""
 
     @property
     def predicted(self) -> Integers:
@@ -59,17 +53,16 @@ class Predictions:
         """Whether a face is of a class: N x K."""
         return np.asarray(np.arange(len(self.classes)) == self.actual[:, None])
 
-    def __getitem__(self, chosen: Mask) -> Predictions:
-        """Only the chosen faces."""
-        return Predictions(
-            self.classes,
-            self.actual[chosen],
-            self.probabilities[chosen],
-            self.groups[chosen],
-            self.leaked[chosen],
-            self.copied[chosen],
-            self.validated[chosen],
-        )
+
+class Leaks(NamedTuple):
+    """What relates N test images to others; columns of the table."""
+
+    leaked: Mask
+    """A related image (same subject, sequence or duplicate, or over others) was trained on."""
+    copied: Mask
+    """A near-duplicate was trained on; always leaked too."""
+    validated: Mask
+    """Not leaked, but a related image is in the validation set, which chose the epoch."""
 
 
 def read_predictions(path: str | Path = "plots/predictions.csv") -> pd.DataFrame:
@@ -99,12 +92,8 @@ def as_predictions(table: pd.DataFrame) -> Predictions:
         raise CandidError(f"predictions: {error}; expected probabilities") from None
     if not np.isfinite(probabilities).all():
         raise CandidError("predictions: expected probabilities, each a number")
-    nothing = np.zeros(len(table), bool)
     groups = table["group"].to_numpy(np.int64) if "group" in table else np.arange(len(table))
-    masks = [
-        table[name].to_numpy(bool) if name in table else nothing for name in ("leaked", "copied", "validated")
-    ]
-    predictions = Predictions(classes, actual, probabilities, groups, *masks)
+    predictions = Predictions(classes, actual, probabilities, groups)
     if "predicted" in table:
         differs = np.array(classes, object)[predictions.predicted] != table["predicted"].to_numpy(object)
         if differs.any():
@@ -114,6 +103,13 @@ def as_predictions(table: pd.DataFrame) -> Predictions:
                 f"its largest probability is that of {classes[predictions.predicted[row]]!r}"
             )
     return predictions
+
+
+def leaks_of(table: pd.DataFrame) -> Leaks:
+    """Take the masks out of a table of predictions; a column that it lacks is false throughout."""
+    nothing = pd.Series(False, index=table.index)
+    columns = (table.get(name, nothing).astype(str).str.lower() == "true" for name in Leaks._fields)
+    return Leaks(*(column.to_numpy(bool) for column in columns))
 
 
 def tabulate_test_set(
@@ -168,14 +164,6 @@ def with_predictions(test: pd.DataFrame, classes: Sequence[str], probabilities: 
     written = np.array([[float(f"{value:.{DIGITS}g}") for value in row] for row in probabilities])
     columns = {f"{PREFIX}{name}": written[:, number] for number, name in enumerate(classes)}
     return test.assign(predicted=np.array(classes, dtype=object)[written.argmax(axis=1)], **columns)
-
-
-class Leaks(NamedTuple):
-    """Masks over the test faces, by rising id: what Predictions says of these columns."""
-
-    leaked: Mask
-    copied: Mask
-    validated: Mask
 
 
 def seen_before(model: str, images: Images) -> NDArray[np.int64]:

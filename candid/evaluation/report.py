@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from candid.evaluation import scores
 from candid.evaluation.bootstrap import Interval, Intervals, intervals
-from candid.evaluation.predictions import PREFIX, Predictions, as_predictions
+from candid.evaluation.predictions import PREFIX, Predictions, as_predictions, leaks_of
 
 DECIMALS = 6
 
@@ -24,7 +24,7 @@ def evaluate(table: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[
     Args:
         table: one row a test face, as in plots/predictions.csv: `actual`, `p_<class>` for each class, and
             where known `group` (faces with the same one are not independent), `leaked`, `copied` and
-            `validated` (see Predictions); other columns are passed over.
+            `validated` (see Leaks); other columns are passed over.
         resamples: bootstrap resamples of groups.
         seed: of the bootstrap.
 
@@ -50,7 +50,7 @@ def evaluate(table: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[
     bounds = _intervals(predictions, resamples, seed)
     areas = _areas(predictions)
     accuracy = float(metrics.accuracy_score(actual, predicted))
-    leaked, copied = predictions.leaked, predictions.copied
+    leaked, copied, validated = leaks_of(table)
     report = {
         "accuracy": accuracy,
         **_bounds("accuracy", bounds.accuracy),
@@ -61,7 +61,7 @@ def evaluate(table: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[
         "leaky": bool(leaked.any()),
         "leaked_test_faces": int(leaked.sum()),
         "copied_test_faces": int(copied.sum()),
-        "validated_test_faces": int(predictions.validated.sum()),
+        "validated_test_faces": int(validated.sum()),
         "faces": len(actual),
         "groups": len(np.unique(predictions.groups)),
         "macro": {**_average(predictions, "macro"), **_bounds("f1", bounds.macro_f1), "auc": areas["macro"]},
@@ -76,10 +76,10 @@ def evaluate(table: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[
             "auc": areas["weighted"],
         },
         "per_class": _per_class(predictions, areas),
-        "clean": _subset(predictions[~leaked], resamples, seed),
+        "clean": _subset(table[~leaked], resamples, seed),
     }
     if copied.any() and not np.array_equal(copied, leaked):
-        report["without_copies"] = _subset(predictions[~copied], resamples, seed)
+        report["without_copies"] = _subset(table[~copied], resamples, seed)
     tidied: dict[str, Any] = _tidy(report)
     return tidied
 
@@ -159,10 +159,11 @@ def _areas(predictions: Predictions) -> dict[str, float]:
     return {**averages, **dict(zip(names, known, strict=True))}
 
 
-def _subset(predictions: Predictions, resamples: int, seed: int) -> dict[str, Any]:
+def _subset(table: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
     """Headline scores on some of the test faces; only the count where there are none."""
-    if not len(predictions.actual):
+    if table.empty:
         return {"faces": 0}
+    predictions = as_predictions(table)
     bounds = _intervals(predictions, resamples, seed)
     return {
         "accuracy": metrics.accuracy_score(predictions.actual, predictions.predicted),

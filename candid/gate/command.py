@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from pathlib import Path
 
 from candid.cli import Parser
@@ -18,6 +19,7 @@ from candid.text import clean, markdown, markdown_table, percent, points, table
 
 HEADLINE = ("", "baseline", "now", "change", "up to", "allowed", "")
 CLASSES = ("class", "faces", "lost", "gained", "recall", "now", "F1", "now", "change", "up to", "allowed", "")
+WIDTH = 100
 ERROR_NOTE = (
     "A check fails when its whole interval lies below what is allowed (the non-inferiority margin) and a "
     "paired permutation test rejects that the two models are exchangeable; the error over all checks is "
@@ -82,8 +84,9 @@ def as_text(verdict: Verdict) -> str:
     comparison = verdict.comparison
     headline = table(HEADLINE, [row(check) for check in comparison.headline], left=(0, 6))
     classes = table(CLASSES, [_class_row(change) for change in comparison.classes], left=(0, 11))
-    lines = [title(verdict), _subject(verdict), "", *headline, "", *classes, "", *below(verdict)]
-    return "\n".join(clean(line) for line in lines) + "\n"
+    notes = (line for text in below(verdict) for line in textwrap.wrap(clean(text), WIDTH))
+    lines = [title(verdict), _subject(verdict), "", *headline, "", *classes, ""]
+    return "\n".join([*(clean(line) for line in lines), *notes]) + "\n"
 
 
 def as_markdown(verdict: Verdict) -> str:

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -25,12 +23,15 @@ from candid.errors import CandidError
 from candid.evaluation.predictions import Leaks
 from candid.evaluation.report import evaluate, headline
 from candid.evaluation.scores import Integers
-from candid.gate.statistics import Pairs, label_numbers
+from candid.gate.statistics import Pairs
+from candid.settings import parse_yaml
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
 
 PREDICTIONS, REPORT, METRICS = "plots/predictions.csv", "metrics/report.json", "metrics/metrics.json"
+KEYS = (["digest", "source"], ["id"])
+"""Columns that identify a face."""
 COLUMNS = ("source", "digest", "dataset", "group", "actual", "predicted")
 TOLERANCE = 2e-6  # metrics/report.json holds six decimals
 EXPERIMENTS = "refs/exps/"
@@ -79,10 +80,7 @@ class Revision:
         content = self.read(path)
         if content is None:
             raise CandidError(f"{self.name}: no {path}; expected a revision that `dvc repro` was run in")
-        try:
-            value = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
-        except (YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-            raise CandidError(f"{self.name}: {path}: not YAML: {error}") from None
+        value = parse_yaml(content.decode("utf-8", "replace"), f"{self.name}: {path}")
         if not isinstance(value, dict):
             raise CandidError(f"{self.name}: {path}: no sections; expected keys and values")
         return value
@@ -163,8 +161,8 @@ class Results:
 
     name: str
     classes: tuple[str, ...]
-    faces: pd.DataFrame
-    """What the table holds beside the probabilities, as text: N rows."""
+    table: pd.DataFrame
+    """plots/predictions.csv as text: N rows."""
     actual: Integers
     """Class number of each face: N."""
     predicted: Integers
@@ -191,68 +189,35 @@ def read_results(revision: Revision) -> Results:
     if absent:
         raise CandidError(f"{at}: no column {absent[0]!r}; expected {','.join(COLUMNS)},p_<class>...")
     results = as_results(table, revision.name, at)
-    scores, headlines = recompute(results, table)
     report = revision.json(REPORT)
+    metrics = revision.json(METRICS) if revision.read(METRICS) else {}
     for key in ("accuracy", "macro.f1", "leaky"):
         if look_up(report, key) is MISSING:
             raise CandidError(f"{revision.name}: {REPORT}: no {key}; expected what `dvc repro` writes")
-    metrics = revision.json(METRICS) if revision.read(METRICS) else {}
-    for path, values, expected in ((REPORT, report, scores), (METRICS, metrics, headlines)):
-        for key, value in flat(expected):
+    typed = {name: table[name] == "true" for name in Leaks._fields if name in table}
+    scores = evaluate(table.assign(group=pd.factorize(table["group"])[0], **typed), resamples=1)
+    recomputed = {REPORT: scores, METRICS: headline(scores)}
+    for path, values in ((REPORT, report), (METRICS, metrics)):
+        for key, value in flat(recomputed[path]):
             stated = look_up(values, key)
-            if stated is not MISSING and not _equal(stated, value):
+            if stated is MISSING or key.endswith(("_low", "_high")):  # bounds depend on the resamples
+                continue
+            if not isinstance(stated, int | float) or abs(stated - value) > TOLERANCE:
                 raise CandidError(
                     f"{revision.name}: {path}: {key} is {stated!r}, {PREDICTIONS} gives {value}: "
                     "not of one run; expected both as one `dvc repro` wrote them"
                 )
-    return replace(results, report=report, scores={**headlines, **scores})
-
-
-def _equal(stated: Any, value: float) -> bool:
-    return isinstance(stated, int | float) and abs(stated - value) <= TOLERANCE
-
-
-def recompute(results: Results, table: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What metrics/report.json and metrics/metrics.json must say, but for the bounds of intervals."""
-    known = [name in table for name in Leaks._fields]
-    columns = [f"p_{name}" for name in results.classes]
-    typed = pd.DataFrame(
-        {
-            "actual": table["actual"],
-            "group": pd.factorize(table["group"])[0],
-            **{name: table[name].eq("true") for name in Leaks._fields if name in table},
-            **{name: table[name].astype(float) for name in columns},
-        }
-    )
-    scores = evaluate(typed, resamples=1, seed=0)
-    headlines = headline(scores)
-    if not all(known):
-        for values in (scores, headlines):
-            for key in [
-                key for key in values if "lea" in key or "cop" in key or key in ("validated_test_faces",)
-            ]:
-                del values[key]
-    return _without_bounds(scores), _without_bounds(headlines)
-
-
-def _without_bounds(scores: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_bounds(value) if isinstance(value, dict) else value
-        for key, value in scores.items()
-        if not key.endswith(("_low", "_high"))
-    }
+    return replace(results, report=report, scores={**recomputed[METRICS], **scores})
 
 
 def parse_table(content: bytes, at: str) -> pd.DataFrame:
-    """Read a CSV table as text; CandidError where it is none, or has no row."""
+    """Read a CSV table as text; CandidError where it is none."""
     try:
         table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise CandidError(f"{at}: not a CSV table: {error}") from None
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells of longer rows for an index
         raise CandidError(f"{at}: rows of more cells than its header")
-    if table.empty:
-        raise CandidError(f"{at}: no face; expected one row a test face")
     return table
 
 
@@ -260,52 +225,42 @@ def as_results(table: pd.DataFrame, name: str, at: str) -> Results:
     """Check a table of predictions.
 
     Args:
-        table: N rows of text: actual, predicted, and what a face is known by; see `pair`.
+        table: N rows of text: actual, predicted, and what identifies a face; see `pair`.
         name: of the revision or file.
         at: where the table is, for messages.
 
     Raises:
-        CandidError: no column of labels, a label that is no class, a probability that is no number, or a
-            prediction that is not the most probable class.
+        CandidError: no row, no column of labels, a label that is no class, or a prediction that is not the
+            class of the largest probability.
     """
-    for column in ("actual", "predicted"):
-        if column not in table:
-            raise CandidError(
-                f"{at}: no column {column!r}; expected actual,predicted and digest,source or id"
-            )
+    absent = [column for column in ("actual", "predicted") if column not in table]
+    if absent or table.empty:
+        fault = f"no column {absent[0]!r}" if absent else "no face"
+        raise CandidError(f"{at}: {fault}; expected actual,predicted and digest,source or id, one row a face")
     named = {str(column)[2:] for column in table if str(column).startswith("p_")}
     classes = _ordered(named or {*table["actual"], *table["predicted"]})
-    numbers = {}
-    for column in ("actual", "predicted"):
-        numbers[column] = label_numbers(table[column].tolist(), classes)
-        unknown = numbers[column] < 0
-        if unknown.any():
-            row = int(unknown.argmax())
-            value = table[column].iloc[row]
-            expected = ", ".join(classes)
-            raise CandidError(f"{at}, row {row}: {column} is {value!r}; expected one of {expected}")
+    actual, predicted = (label_numbers(table[column], classes) for column in ("actual", "predicted"))
+    for column, numbers in (("actual", actual), ("predicted", predicted)):
+        if (numbers < 0).any():
+            row = int((numbers < 0).argmax())
+            value, known = table[column].iloc[row], ", ".join(classes)
+            raise CandidError(f"{at}, row {row}: {column} is {value!r}; expected one of {known}")
     if named:
-        _check_probabilities(table, classes, numbers["predicted"], at)
-    kept = table[[column for column in table if not str(column).startswith("p_")]]
-    return Results(name, classes, kept, numbers["actual"], numbers["predicted"])
+        columns = table[[f"p_{name}" for name in classes]].apply(pd.to_numeric, errors="coerce")
+        values = columns.to_numpy(np.float64)
+        wrong = ~(values[np.arange(len(values)), predicted] >= values.max(axis=1))  # so is NaN
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise CandidError(
+                f"{at}, row {row}: predicted is {table['predicted'].iloc[row]!r} with the probabilities "
+                f"{', '.join(map(str, values[row]))}; expected the class of the largest"
+            )
+    return Results(name, classes, table, actual, predicted)
 
 
-def _check_probabilities(table: pd.DataFrame, classes: tuple[str, ...], predicted: Integers, at: str) -> None:
-    columns = [f"p_{name}" for name in classes]
-    values = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    wrong = ~np.isfinite(values)
-    if wrong.any():
-        row, number = map(int, np.unravel_index(wrong.argmax(), wrong.shape))
-        found = table[columns[number]].iloc[row]
-        raise CandidError(f"{at}, row {row}: {columns[number]} is {found!r}; expected a number")
-    other = values[np.arange(len(values)), predicted] < values.max(axis=1)
-    if other.any():
-        row = int(other.argmax())
-        likeliest = classes[int(values[row].argmax())]
-        raise CandidError(
-            f"{at}, row {row}: predicted is {classes[predicted[row]]!r}; expected the most probable class, "
-            f"{likeliest!r}"
-        )
+def label_numbers(labels: pd.Series[str], classes: tuple[str, ...]) -> Integers:
+    """Position of each of N labels in `classes`; -1 where it is none of them."""
+    return np.asarray(pd.Index(classes).get_indexer(pd.Index(labels)), np.int64)
 
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
@@ -315,7 +270,7 @@ def _ordered(names: set[str]) -> tuple[str, ...]:
 def pair(baseline: Results, candidate: Results, min_common: float = 1.0) -> tuple[Pairs, list[str]]:
     """Match the faces of two tables, and say what a reader should know of the match.
 
-    A face is known by the pixel digest and the source file where both tables have these columns, else by
+    A face is identified by the pixel digest and the source file where both tables have these columns, else by
     `id`; of several equal ones the first is matched with the first. Faces that either table puts in one
     `group` are not independent; without the column each face is alone.
 
@@ -327,44 +282,32 @@ def pair(baseline: Results, candidate: Results, min_common: float = 1.0) -> tupl
     Raises:
         CandidError: other classes, another dataset, another kind of split, other labels, or other faces.
     """
-    tables = (baseline, candidate)
-    declared = bool(baseline.report and candidate.report)
-    if declared and baseline.classes != candidate.classes:
-        raise CandidError(_differ("classes", *((one.name, one.classes) for one in tables)))
-    if all("dataset" in results.faces for results in tables):
-        before, after = (sorted(results.faces["dataset"].unique()) for results in tables)
-        if before != after:
-            raise CandidError(_differ("datasets", (baseline.name, before), (candidate.name, after)))
-    if declared:
-        leaky = ["leaky" if results.report["leaky"] else "clean" for results in tables]
-        if leaky[0] != leaky[1]:
-            raise CandidError(
-                f"the split of {baseline.name} is {leaky[0]}, that of {candidate.name} {leaky[1]}: "
-                "their scores do not mean the same"
-            )
-    keys = _keys(baseline, candidate)
-    joined = _keyed(baseline, keys).merge(
-        _keyed(candidate, keys), on=[*keys, "copy"], suffixes=("_before", "_after"), sort=False
+    tables = baseline.table, candidate.table
+    if baseline.report and candidate.report:  # a table alone does not say which classes its model knows
+        _same("classes", baseline, candidate, baseline.classes, candidate.classes)
+        splits = [["leaky" if one.report["leaky"] else "leak-free"] for one in (baseline, candidate)]
+        _same("splits", baseline, candidate, *splits)
+    if all("dataset" in table for table in tables):
+        _same("datasets", baseline, candidate, *(sorted(table["dataset"].unique()) for table in tables))
+    keys = next((keys for keys in KEYS if all(key in table for key in keys for table in tables)), None)
+    if keys is None:
+        raise CandidError(
+            f"{baseline.name}, {candidate.name}: no columns in both that identify a face; "
+            "expected digest and source, or id"
+        )
+    joined = _keyed(tables[0], keys).merge(
+        _keyed(tables[1], keys), on=[*keys, "copy"], suffixes=("_before", "_after"), sort=False
     )
-    common = len(joined) / (len(baseline.faces) + len(candidate.faces) - len(joined))
+    sizes = [len(table) for table in tables]
+    common = len(joined) / (sum(sizes) - len(joined))
     if joined.empty or common < min_common:
         raise CandidError(
-            f"the test sets are not the same faces: {len(baseline.faces):,} in {baseline.name}, "
-            f"{len(candidate.faces):,} in {candidate.name}, {len(joined):,} in both ({common:.1%} of all); "
-            f"min_common is {min_common:g}"
+            f"the test sets are not the same faces: {sizes[0]:,} in {baseline.name}, {sizes[1]:,} in "
+            f"{candidate.name}, {len(joined):,} in both ({common:.1%} of all); min_common is {min_common:g}"
         )
     relabelled = int((joined["actual_before"] != joined["actual_after"]).sum())
     if relabelled:
         raise CandidError(f"{relabelled:,} test faces have another label than in {baseline.name}")
-    classes = _ordered({*baseline.classes, *candidate.classes})
-    columns = (joined[name].tolist() for name in ("actual_after", "predicted_before", "predicted_after"))
-    labels = [label_numbers(column, classes) for column in columns]
-    groups = united(joined["group_before"], joined["group_after"])
-    pairs = Pairs(classes, labels[0], labels[1], labels[2], groups, common)
-    return pairs, _notes(baseline, candidate, joined, common)
-
-
-def _notes(baseline: Results, candidate: Results, joined: pd.DataFrame, common: float) -> list[str]:
     notes = []
     if common < 1:
         notes.append(f"only {common:.1%} of the test faces are in both; these alone are compared")
@@ -378,29 +321,27 @@ def _notes(baseline: Results, candidate: Results, joined: pd.DataFrame, common: 
             f"{candidate.name} puts faces into one group that are in several groups in {baseline.name} "
             f"({after:,} groups, {before:,} there): with fewer independent groups less can fail"
         )
-    return notes
+    classes = _ordered({*baseline.classes, *candidate.classes})
+    columns = ("actual_after", "predicted_before", "predicted_after")
+    labels = [label_numbers(joined[name], classes) for name in columns]
+    groups = united(joined["group_before"], joined["group_after"])
+    return Pairs(classes, labels[0], labels[1], labels[2], groups, common), notes
 
 
-def _differ(what: str, *named: tuple[str, Any]) -> str:
-    return f"other {what}: " + ", against ".join(f"{', '.join(values)} in {name}" for name, values in named)
+def _same(
+    what: str, baseline: Results, candidate: Results, before: Sequence[str], after: Sequence[str]
+) -> None:
+    if list(before) != list(after):
+        raise CandidError(
+            f"other {what}: {', '.join(before)} in {baseline.name}, {', '.join(after)} in {candidate.name}; "
+            "expected the same, else the scores do not mean the same"
+        )
 
 
-def _keys(baseline: Results, candidate: Results) -> list[str]:
-    for keys in (["digest", "source"], ["id"]):
-        if all(key in results.faces for results in (baseline, candidate) for key in keys):
-            return keys
-    raise CandidError(
-        f"{baseline.name}, {candidate.name}: no columns in both that a face is known by; "
-        "expected digest and source, or id"
-    )
-
-
-def _keyed(results: Results, keys: list[str]) -> pd.DataFrame:
-    faces = results.faces
-    alone = pd.Series(range(len(faces)), index=faces.index).astype(str)
-    return faces[[*keys, "actual", "predicted"]].assign(
-        copy=faces.groupby(keys, sort=False).cumcount(), group=faces.get("group", alone)
-    )
+def _keyed(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    alone = pd.Series(range(len(table)), index=table.index)
+    copy, group = table.groupby(keys, sort=False).cumcount(), table.get("group", alone)
+    return table[[*keys, "actual", "predicted"]].assign(copy=copy, group=group)
 
 
 def united(before: pd.Series[str], after: pd.Series[str]) -> Integers:

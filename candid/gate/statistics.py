@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 from scipy.stats import binomtest
 
@@ -404,9 +403,3 @@ def _small_sample_factor(groups: float) -> float:
     """Widening for few groups, G > 1 (Hesterberg 2015): t quantile over normal, times sqrt(G / (G - 1))."""
     t, z = float(stdtrit(groups - 1, 1 - ALPHA)), float(ndtri(1 - ALPHA))
     return t / z * float(np.sqrt(groups / (groups - 1)))
-
-
-def label_numbers(labels: Sequence[str] | NDArray[np.str_], classes: Sequence[str]) -> Integers:
-    """Position of each of N labels in `classes`; -1 where it is none of them."""
-    position = {name: number for number, name in enumerate(classes)}
-    return np.array([position.get(str(label), -1) for label in labels], np.int64)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from candid.data.catalogue import read_catalogue
 from candid.errors import CandidError
 from candid.recipes.check import check_settings, flat
 from candid.recipes.recipe import (
@@ -58,10 +57,10 @@ def load_recipe(key: str, folder: str | Path = FOLDER, params: str | Path = PARA
     shared = flat(file.settings, f"{path}: settings")
     runs = [_run(number, entry, file, shared, path) for number, entry in enumerate(file.runs)]
     recipe = Recipe(key, file.paper, file.claim, file.given, file.interpreted, file.chosen, runs, file.notes)
-    base, catalogue = read_yaml(params), read_catalogue()
+    base = read_yaml(params)
     for run in runs:
         for overrides in _variants(run):
-            check_settings(base, overrides, catalogue, f"{path}: run {run.name!r}")
+            check_settings(base, overrides, f"{path}: run {run.name!r}")
     names = [run.name for run in runs] + [
         recipe.experiment(run, free, member)
         for run in runs
@@ -166,7 +165,13 @@ def _check_origins(recipe: Recipe, file: RecipeFile, path: Path) -> None:
     The settings are those of the recipe and of its runs, with `over`. What the leak-free counterpart changes,
     or a run without ImageNet weights, is always ours.
     """
-    known = dict.fromkeys(key for run in recipe.runs for key in (*run.paper.settings, *run.paper.over))
+    known = dict.fromkeys(
+        leaf
+        for run in recipe.runs
+        for settings in (run.paper.settings, run.paper.over)
+        for key, value in settings.items()
+        for leaf in ([f"{key}.{part}" for part in value] if isinstance(value, dict) else [key])
+    )
     origins = [
         (f"{name} {key}", key)
         for name in ("given", "interpreted", "chosen")

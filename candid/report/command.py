@@ -18,12 +18,12 @@ from candid.errors import CandidError
 from candid.evaluation import scores
 from candid.files import write_text
 from candid.gate.command import HEADLINE, below, row
-from candid.gate.results import PREDICTIONS, Revision, git, pair, resolve
+from candid.gate.results import PREDICTIONS, Revision, flat, git, pair, resolve
 from candid.gate.statistics import compare_pairs
 from candid.gate.verdict import judge
 from candid.report.card import card
 from candid.report.comment import comment
-from candid.report.run import Run, different_settings, number, read_run, share
+from candid.report.run import Run, different_settings, number, read_run, setting_text, share
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -89,14 +89,11 @@ def page(runs: Sequence[Run], here: Revision, baseline: str | None, show_faces: 
         different=different_settings(runs),
         number=number,
         share=share,
-        bounds=_bounds,
-        decimal=_decimal,
         data_uri=html.data_uri,
-        grouped_settings=_grouped_settings,
         class_counts=class_counts,
         averages=_averages,
         per_class=_per_class,
-        provenance=_provenance,
+        cells=lambda values: [[text.clean(setting_text(cell)) for cell in row] for row in flat(values)],
     )
 
 
@@ -124,90 +121,42 @@ def _trivial(run: Run) -> str:
 
 def _side_by_side(first: Run, run: Run) -> tuple[str, ...]:
     """A run with its protocol, paired with the first on the same faces; why not where that can't be."""
-    small = Markup("{}<small>{}</small>")
     about = "; ".join((run.net, run.dataset, run.protocol, run.clean))
-    change: str = "–"
+    name = Markup("{}<small>{}</small>").format(text.clean(run.name), text.clean(about))
+    change = "–"
     if run is not first:
         try:
             comparison = compare_pairs(pair(first.results, run.results)[0], resamples=1000)
             drop = text.points(comparison.headline[0].change)
-            change = small.format(f"{drop} points", f"McNemar: p = {comparison.mcnemar.p_value:.2g}")
+            change = f"{drop} points, McNemar p = {comparison.mcnemar.p_value:.2g}"
         except CandidError as error:
-            change = text.clean(str(error).partition(";")[0].partition(":")[0])
-    faces = number(run.scores.get("faces"))
-    both = (_small_interval(run.scores, "accuracy"), _small_interval(run.scores["macro"], "f1"))
-    return small.format(text.clean(run.name), text.clean(about)), *both, faces, change
+            change = text.clean(str(error).partition(";")[0])
+    scores = run.scores
+    return name, share(scores, "accuracy"), share(scores["macro"], "f1"), number(scores.get("faces")), change
 
 
-def _small_interval(values: dict[str, Any], name: str) -> Markup:
-    value, _, bounds = share(values, name).partition(" (")
-    return Markup("{}<small>{}</small>").format(value, bounds.rstrip(")"))
-
-
-def _bounds(values: dict[str, Any], name: str) -> str:
-    bounds = share(values, name).partition(" (")[2].rstrip(")")
-    return f"95 %: {bounds}" if bounds else "no interval"
-
-
-def _decimal(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, int | float) else "–"
-
-
-def _grouped_settings(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for key, value in run.settings().items():
-        section, _, rest = key.partition(".")
-        groups.setdefault(section, []).append((rest, value))
-    return list(groups.items())
-
-
-def class_counts(run: Run) -> list[tuple[str, ...]]:
+def class_counts(run: Run) -> list[list[str]]:
     """Faces of each class in the training, validation and test set, and of all."""
     sets = [run.counts["split"].get(name) or {} for name in ("train", "validation", "test")]
-    rows = [
-        (name, *(number(((one.get("per_class") or {}).get(name) or {}).get("faces", 0)) for one in sets))
-        for name in map(str, run.results.classes)
-    ]
-    return [
-        *((text.clean(name), *cells) for name, *cells in rows),
-        ("all", *(number(one.get("faces")) for one in sets)),
-    ]
+    rows = []
+    for name in run.results.classes:
+        of_class = ((one.get("per_class") or {}).get(name) or {} for one in sets)
+        rows.append([text.clean(name), *(number(counts.get("faces", 0)) for counts in of_class)])
+    return [*rows, ["all", *(number(one.get("faces")) for one in sets)]]
 
 
-def _averages(run: Run) -> list[tuple[str, ...]]:
-    return [(name, *_scores(run.scores.get(name) or {})) for name in ("macro", "micro", "weighted")]
+def _averages(run: Run) -> list[list[str]]:
+    return [[name, *_cells(run.scores.get(name) or {})] for name in ("macro", "micro", "weighted")]
 
 
-def _per_class(run: Run) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
+def _per_class(run: Run) -> list[list[str]]:
+    rows = []
     for name, bounds in run.f1_bounds().items():
         values = dict((run.scores.get("per_class") or {}).get(name) or {})
         values |= {"f1_low": bounds[0], "f1_high": bounds[1]} if bounds else {}
-        rows.append((text.clean(name), *_scores(values), number(values.get("support", 0))))
+        rows.append([text.clean(name), *_cells(values), number(values.get("support", 0))])
     return rows
 
 
-def _scores(values: dict[str, Any]) -> tuple[str, str, str, str]:
-    recall, precision = share(values, "recall"), share(values, "precision")
-    return share(values, "f1"), recall, precision, _decimal(values.get("auc"))
-
-
-def _provenance(run: Run) -> list[tuple[str, str]]:
-    made = run.counts["provenance"]
-    device = made.get("device") or {}
-    machine = (
-        str(device.get("processor", "")),
-        f"{device.get('cores', '?')} cores",
-        str(device.get("system", "")),
-    )
-    rows = [
-        ("revision", made.get("revision", "not in git")),
-        (
-            "versions",
-            ", ".join(f"{name} {version}" for name, version in (made.get("versions") or {}).items()),
-        ),
-        ("machine", ", ".join(filter(None, machine))),
-        ("devices", ", ".join(map(str, device.get("devices") or [])) or "none"),
-        *((f"md5 of {path}", md5) for path, md5 in (made.get("md5") or {}).items()),
-    ]
-    return [(text.clean(str(name)), text.clean(str(value))) for name, value in rows]
+def _cells(values: dict[str, Any]) -> list[str]:
+    return [*(share(values, name) for name in ("f1", "recall", "precision")), number(values.get("auc"))]

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 from candid import text
-from candid.evaluation import bootstrap, scores
+from candid.compare.measured import draw
+from candid.evaluation import scores
 from candid.gate.results import MISSING, Results, Revision, flat, look_up, read_results
 
 SECTIONS = ("data", "dedup", "split", "class_weights", "model", "archs", "train", "evaluate")
 COUNTS = ("ingest", "dedup", "split", "provenance")
 HISTORY = "plots/history.csv"
-PICTURES = ("curves", "confusion", "roc", "reliability", "mistakes")
-RESAMPLES = 2000
+PICTURES = ("classes", "curves", "roc", "reliability", "confusion", "confusion_precision", "mistakes")
 
 
 @dataclass(frozen=True)
@@ -64,22 +64,10 @@ class Run:
         return {key: setting_text(value) for key, value in flat(chosen)}
 
     def f1_bounds(self) -> dict[str, tuple[float, float] | None]:
-        """95 % interval of the F1 of each class, resampling groups as the headline scores do."""
-        results = self.results
-        K = len(results.classes)
-        groups = pd.factorize(results.faces["group"])[0]
-        by_group = bootstrap.counts_by_group(groups, results.actual * K + results.predicted, K**2)
-        resampled = bootstrap.resample(by_group, RESAMPLES, seed=0).reshape(-1, K, K)
-        by_group = by_group.reshape(-1, K, K)
-        f1, support = scores.f1(resampled), scores.support(resampled)
-        bounds: dict[str, tuple[float, float] | None] = {}
-        for label, name in enumerate(results.classes):
-            right = by_group[:, label, label]
-            wrong = by_group[:, label].sum(axis=1) + by_group[:, :, label].sum(axis=1) - 2 * right
-            values = np.nan_to_num(f1[:, label])[support[:, label] > 0]
-            low, high = bootstrap.interval(values, right, wrong) if len(values) else bootstrap.UNKNOWN
-            bounds[name] = (low, high) if np.isfinite(low) else None
-        return bounds
+        """95 % interval of the F1 of each class, as `candid compare` has it; None where there is none."""
+        table = self.results.table
+        resampled = draw(table.assign(group=pd.factorize(table["group"])[0]))
+        return {name: resampled.bounds(f"per_class.{name}.f1") for name in self.results.classes}
 
     def worst_confusions(self, most: int = 3) -> list[str]:
         """The most frequent kinds of mistakes."""
@@ -136,7 +124,7 @@ class Run:
     def clean(self) -> str:
         """Whether test faces have related images in the training set."""
         if not self.scores["leaky"]:
-            return "clean"
+            return "leak-free"
         leaked = self.scores.get("leaked_test_faces", "some")
         return f"leaky: {leaked} test faces have related images in the training set"
 
@@ -204,8 +192,10 @@ def read_run(revision: Revision) -> Run:
 
 
 def number(value: Any) -> str:
-    """`2,465`; a dash for what is no number."""
-    return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else "–"
+    """`2,465`, or `0.968` for a fraction; a dash for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
 def choice(value: Any) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 
 from candid.compare.results import read_experiments
 from candid.compare.table import choose
-from candid.data.catalogue import read_catalogue
 from candid.errors import CandidError
 from candid.recipes import Recipe, list_recipes, load_recipe
 from candid.reproduce.plan import Planned, Request, plan, read_changes
@@ -24,7 +23,7 @@ WATCH = """\
 One worker runs them in the background, one after the other:
   dvc queue status         what waits, runs, failed or is done
   dvc queue logs NAME -f   what one of them prints
-  dvc queue stop --kill    stop; the same command as before goes on from the last checkpoint
+  dvc queue stop --kill    stop; the same command as before continues
   candid compare {key}   the numbers, at any time"""
 
 
@@ -44,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.scratch,
     )
     experiments = read_experiments(PARAMS.parent, recipe, [run.name for run in request.runs])
-    planned = plan(recipe, request, read_yaml(PARAMS), read_catalogue(), experiments)
+    planned = plan(recipe, request, read_yaml(PARAMS), experiments)
     for one in planned:
         if one.done:
             print(f"done      {one.name} ({one.done[:7]})")
@@ -86,8 +85,10 @@ def _dvc(*arguments: str) -> str:
         [sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")] or [done.stderr]
-        raise CandidError(f"dvc {' '.join(arguments[:2])}: {lines[-1].removeprefix('ERROR: ')}")
+        text = done.stderr.partition("ERROR: ")[2] or done.stderr
+        if "conflicts with existing experiment" in text:  # of other settings, at this commit
+            text = f"{arguments[4]} is there with other settings; `dvc exp remove {arguments[4]}` makes room"
+        raise CandidError(f"dvc {' '.join(arguments[:2])}: {text}")
     return done.stdout
 
 

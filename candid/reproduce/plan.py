@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from candid.compare.measured import differences
 from candid.compare.results import Experiment
-from candid.data.catalogue import OWN, Dataset
+from candid.data.catalogue import OWN
 from candid.errors import CandidError
 from candid.recipes import Recipe, Run
 from candid.recipes.check import check_settings, flat
 from candid.recipes.recipe import Overrides
+from candid.settings import parse_yaml
 
-PER_EPOCH = ("warmup_epochs", "freeze_epochs")
+PER_EPOCH = {"train.schedule": "warmup_epochs", "train.freeze": "epochs"}
 """Settings that count epochs and have to stay below `train.epochs`: they shrink in proportion."""
 LONGEST = 48
 """Of the changes in a name; longer ones become a digest of them."""
@@ -60,7 +58,6 @@ def plan(
     recipe: Recipe,
     request: Request,
     params: Mapping[str, Any],
-    catalogue: Mapping[str, Dataset],
     experiments: Sequence[Experiment] = (),
 ) -> list[Planned]:
     """List the experiments, those of a run together, in the recipe's order.
@@ -69,7 +66,6 @@ def plan(
         recipe: the paper's.
         request: what to run.
         params: params.yaml, over which the settings are put.
-        catalogue: the datasets.
         experiments: that there are.
 
     Raises:
@@ -94,7 +90,7 @@ def plan(
                     continue
                 settings = {**recipe_settings, **_shortened(recipe_settings, request.epochs), **changes}
                 where = "the command line" if settings != recipe_settings else f"recipes/{recipe.key}.yaml"
-                whole = check_settings(params, settings, catalogue, where)
+                whole = check_settings(params, settings, where)
                 changed = {key: value for key, value in changes.items() if recipe_settings.get(key) != value}
                 epochs = request.epochs if request.epochs != recipe_settings["train.epochs"] else None
                 lacking = None
@@ -123,12 +119,15 @@ def _shortened(settings: Overrides, epochs: int | None) -> Overrides:
     whole = settings["train.epochs"]
     if epochs is None or epochs == whole:
         return {}
-    shrunk = {
-        key: min(max(1, round(value * epochs / whole)), epochs - 1)
-        for key, value in settings.items()
-        if key.rpartition(".")[2] in PER_EPOCH and value and epochs < whole
-    }
-    return {"train.epochs": epochs, **shrunk}
+    changed: Overrides = {"train.epochs": epochs}
+    for key, name in PER_EPOCH.items():
+        count = (settings.get(key) or {}).get(name, 0)
+        if count and epochs < whole:
+            fewer = min(max(1, round(count * epochs / whole)), epochs - 1)
+            changed[key] = {**settings[key], name: fewer}
+    if epochs == 1 and settings.get("train.freeze"):
+        changed["train.freeze"] = None
+    return changed
 
 
 def variation(scratch: bool = False, epochs: int | None = None, changed: Overrides | None = None) -> str:
@@ -155,23 +154,20 @@ def read_changes(texts: Sequence[str]) -> Overrides:
         key, equals, value = text.partition("=")
         if not equals or not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", key):
             raise CandidError(f"--set {text}: expected section.key=value, such as train.batch_size=32")
-        try:
-            changes |= flat({key: YAML(typ="safe", pure=True).load(value)}, f"--set {text}")
-        except (YAMLError, ValueError) as error:
-            raise CandidError(f"--set {text}: not YAML: {' '.join(str(error).split())}") from None
+        changes |= flat({key: parse_yaml(value, f"--set {text}")}, f"--set {text}")
     return changes
 
 
 def set_param(params: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     """The `-S` arguments of `dvc exp run` that turn params.yaml into these settings, in Hydra's grammar."""
     had, wanted = flat(params), flat(settings)
-    gone = [f"~{key}" for key in had if key not in wanted]
-    changed = [
-        f"{'' if key in had else '++'}{key}={_written(value)}"
-        for key, value in wanted.items()
-        if differences(had, {key: value})
-    ]
-    return [argument for override in [*gone, *changed] for argument in ("-S", override)]
+    arguments: list[str] = []
+    for key, value in wanted.items():
+        if differences(had, {key: value}):
+            if isinstance(had.get(key), dict):  # Hydra would put the new mapping over the old one
+                arguments += ["-S", f"{key}=null"]
+            arguments += ["-S", f"{'' if key in had else '++'}{key}={_written(value)}"]
+    return arguments
 
 
 def _written(value: Any) -> str:
@@ -182,6 +178,8 @@ def _written(value: Any) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_written(inner)}" for key, inner in value.items()) + "}"
     text = str(value)
     if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", text) and text.lower() not in (
         "null",

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
-
 from candid.errors import CandidError
+from candid.evaluation.model_file import load_model_file
 from candid.files import writing
-from candid.training.lineage import ABOUT, read_about
+from candid.training.lineage import ABOUT
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip entry can carry
 
@@ -106,10 +104,10 @@ def start_from(net: Any, path: str | Path, classes: list[str]) -> None:
         classes: the outputs of `net`, in order.
 
     Raises:
-        CandidError: the file is missing, is no model, or a weight has another shape.
+        CandidError: the file is no model of train's, or a weight has another shape.
     """
-    earlier, earlier_classes = _load(path)
-    head = [id(weight) for weight in _last_layer(net).weights] if earlier_classes != classes else []
+    earlier, card = load_model_file(path)
+    head = [id(weight) for weight in _last_layer(net).weights] if card.classes != classes else []
     if len(earlier.weights) != len(net.weights):
         raise CandidError(
             f"{path}: {len(earlier.weights)} weights, but the net has {len(net.weights)}: "
@@ -124,21 +122,6 @@ def start_from(net: Any, path: str | Path, classes: list[str]) -> None:
                 "expected a model of the same model.arch and data.image_size"
             )
         new.assign(old)
-
-
-def _load(path: str | Path) -> tuple[Any, list[str]]:
-    try:
-        classes = list(read_about(path)["classes"])
-    except (KeyError, TypeError):
-        raise CandidError(f"{path}: no candid.json in it; expected a model.keras written by train") from None
-    except Exception as error:  # zipfile has a dozen kinds for what is no zip archive, cut, or encrypted
-        raise CandidError(f"{path}: not a Keras model: {error}") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # Keras only warns where weights stay as drawn
-            return keras.saving.load_model(path, compile=False, safe_mode=True), classes
-    except Exception as error:  # Keras raises whatever the layer at fault does
-        raise CandidError(f"{path}: not a Keras model: {str(error)[:200]}") from None
 
 
 def _last_layer(net: Any) -> Any:

@@ -37,7 +37,7 @@ OUTPUTS = (*METRICS, *TABLES, *(f"plots/{name}.png" for name in PICTURES))
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Leave out what takes the longest."""
-    monkeypatch.setattr("stages.evaluate.write_plots", lambda *_: None)
+    monkeypatch.setattr("candid.evaluation.write_plots", lambda *_: None)
 
 
 def contents() -> dict[str, bytes]:

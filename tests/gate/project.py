@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from candid.evaluation.predictions import with_predictions
 from candid.evaluation.report import evaluate, headline
+from candid.files import write_csv
 from candid.gate.verdict import STAGES
 
 CLASSES = ("angry", "happy", "sad")
@@ -162,11 +163,10 @@ class Project:
         predicted = table["predicted"].map(numbers).to_numpy()
         likely = np.where(np.arange(len(classes)) == predicted[:, None], 0.7, 0.3 / (len(classes) - 1))
         masks = dict.fromkeys(("leaked", "copied", "validated"), leaky)
-        made = with_predictions(table.drop(columns="predicted").assign(**masks), classes, likely)
-        for name in masks:
-            made[name] = made[name].map({True: "true", False: "false"})
-        report = evaluate(made, 200, 0)
-        self.write("plots/predictions.csv", made.to_csv(index=False))
+        named = table.drop(columns=["actual", "predicted"]).assign(**masks, actual=table["actual"])
+        written = with_predictions(named, classes, likely)
+        report = evaluate(written, 200, 0)
+        write_csv(self.root / "plots/predictions.csv", written)
         self.write("metrics/report.json", json.dumps(report))
         self.write("metrics/metrics.json", json.dumps(headline(report)))
 

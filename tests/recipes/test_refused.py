@@ -33,7 +33,7 @@ interpreted:
   train.augment.zoom: '2.3: "a zoom", by a tenth'
 chosen:
   archs, split.seed: not given
-  train.freeze_epochs: not spoken of
+  train.freeze: not spoken of
 leak_free:
   protocol: Subject folds.
   settings: {split.protocol: folds, dedup.policy: group}
@@ -58,8 +58,10 @@ runs:
   - name: r50
     about: Another net
     data_from: ask Ada One
-    settings: {model.arch: resnet50, model.weights: imagenet, train.freeze_epochs: 2}
-    without_imagenet: {model.weights: null, train.freeze_epochs: 0}
+    settings:
+      model: {arch: resnet50, weights: imagenet}
+      train.freeze: {epochs: 2, thaw_learning_rate: 0.0001}
+    without_imagenet: {model.weights: null, train.freeze: null}
     leak_free: {over: {}}
 notes:
   doubt: Table 1 says otherwise.
@@ -124,13 +126,13 @@ def test_a_run_s_own_over_is_that_of_its_counterpart_unless_another_is_given(tmp
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("notes:", "note:", "recipe.notes is missing"),
-        ("about: A net", "abut: A net", "runs.basic.about is missing"),
+        ("notes:", "note:", "unknown key recipe.note; expected one of paper, claim"),
+        ("about: A net", "abut: A net", "unknown key runs.basic.abut; expected one of name, about"),
         ("f1: 0.85", "f2: 0.85", "runs.basic.published.1.per_class.happy.f2"),
         (
             "rows: [[",
             "raws: [[",
-            "runs.basic.published.2.confusion.rows is missing",
+            "unknown key runs.basic.published.2.confusion.raws; expected one of",
         ),
         (
             "{over: {}}",
@@ -138,10 +140,16 @@ def test_a_run_s_own_over_is_that_of_its_counterpart_unless_another_is_given(tmp
             "unknown key runs.r50.leak_free.nine; expected one of protocol, settings",
         ),
         ("data.dataset: ck48", "data.datset: ck48", "unknown key data.datset; expected one of dataset"),
-        ("data.dataset: ck48", "gate.margin: 0.1", "unknown key gate.margin; expected a key of data,"),
+        ("data.dataset: ck48", "gete.margin: 0.1", "unknown key gete.margin; expected a key of data,"),
         ("data.dataset: ck48", "data: ck48", "unknown key data; expected a key of data,"),
         ("{low: 0.9", "{lo: 0.9", "unknown key train.augment.zoom.lo; expected one of low, high"),
         ("data.dataset: ck48", "train.augment.flip.by: 1", "unknown key train.augment.flip.by; flip has no"),
+        (
+            "data.dataset: ck48",
+            "train.schedule: cosines",
+            "train.schedule.name = 'cosines': expected one of constant",
+        ),
+        ("data.dataset: ck48", "train.schedule.name: cosine", "train.schedule is one value; expected"),
         ("data.dataset: ck48", "train.augment.shift: 0.1", "augment.shift = 0.1: expected the keys below"),
         ("cnn.dropout:", "cnn.drop:", "unknown key archs.basic_cnn.drop; expected one of scaling"),
         ("archs.basic_cnn.", "archs.basic.", "unknown key archs.basic; expected one of residual_cnn"),
@@ -150,16 +158,20 @@ def test_a_run_s_own_over_is_that_of_its_counterpart_unless_another_is_given(tmp
         ("train.epochs: 20", "train.epochs: 0", "run 'basic': train.epochs = 0: "),
         ("train.epochs: 20", "train.epochs: '20'", "train.epochs = '20': "),
         ("low: 0.9", "low: 1.9", "low 1.9 is above high 1.1"),
-        ("freeze_epochs: 2}", "freeze_epochs: 20}", "run 'r50': train.freeze_epochs = 20: must be less than"),
-        ("{model.weights: null, train", "{model.weights: null, trein", "unknown key trein.freeze_epochs"),
+        ("{epochs: 2,", "{epochs: 20,", "run 'r50': train.freeze.epochs = 20: must be less than"),
+        ("{model.weights: null, train", "{model.weights: null, trein", "unknown key trein.freeze; expected"),
         (
-            "null, train.freeze_epochs: 0",
+            "null, train.freeze: null",
             "null",
-            "a frozen body of random weights learns nothing; expected 0",
+            "a frozen body of random weights learns nothing; expected null",
         ),
-        ("arch: resnet50", "arch: basic_cnn, train.seed: 1", "basic_cnn has no ImageNet weights; expected"),
+        ("arch: resnet50", "arch: basic_cnn", "basic_cnn has no ImageNet weights; expected"),
         ("dataset: ck48", "dataset: ck49", "data.dataset = 'ck49': expected one of sample"),
-        ("data.dataset: ck48", "train.augment.crop: 99", "train.augment.crop = 99: expected at most data.im"),
+        (
+            "data.dataset: ck48",
+            "train.augment.crop: {name: ten, size: 99}",
+            "crop.size = 99: expected at most data.image_size",
+        ),
         ("data.dataset: ck48", "data.image_size: 24", "data.image_size = 24: basic_cnn needs at least 32"),
         ("split.fold: 10", "split.fold: 11", "split.fold = 10: expected 0 to 9"),
         ("seed: [0, 1, 2]", "seed: [0, 0]", "over split.seed = [0, 0]: expected different values"),
@@ -194,11 +206,11 @@ def test_a_run_s_own_over_is_that_of_its_counterpart_unless_another_is_given(tmp
         ("name: r50", "name: R 50", "runs.R 50.name = 'R 50': "),
         ("name: r50", "name: plain+2epochs", "runs.plain+2epochs.name = 'plain+2epochs': "),
         (
-            "    without_imagenet: {model.weights: null, train.freeze_epochs: 0}\n",
+            "    without_imagenet: {model.weights: null, train.freeze: null}\n",
             "",
             "expected without_imagen",
         ),
-        ("imagenet, train.freeze_epochs: 2}", "null}", "without_imagenet in a run that needs no ImageNet"),
+        ("weights: imagenet", "weights: null", "without_imagenet in a run that needs no ImageNet weights"),
         (
             "'2.3: \"a zoom\", by a tenth'",
             "by a tenth",

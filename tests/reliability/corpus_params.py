@@ -112,9 +112,9 @@ VALUES = [
     value(TRAIN, "train.learning_rate", 0, "greater than 0"),
     value(TRAIN, "train.epochs", 10**12, "less than or equal to 100000"),
     value(TRAIN, "train.batch_size", None, "integer"),
-    value(TRAIN, "train.optimizer", "os.system", "'sgd', 'adam', 'nadam' or 'adamw'"),
+    value(TRAIN, "train.optimizer", "os.system", "'os.system'", "sgd, adam, nadam, adamw"),
+    value(TRAIN, "train.schedule", {"name": "constant", "patience": 3}, "patience without effect"),
     value(TRAIN, "train.augment", {"flip": 0.5}, "missing"),
-    value(TRAIN, "train.step_epochs", [3, 1], "growing"),
     value(TRAIN, "train.seed", 2**40, "train.seed"),
     value(TRAIN, "model.weights", 7, "string"),
 ]
@@ -145,7 +145,12 @@ FILES = [
     text("split", "with binary data", seed("!!binary aGVsbG8="), "split.seed"),
     text("split", "with a set", seed("!!set {a, b}"), "split.seed"),
     text("split", "with an anchor", lambda old: seed("*one")("one: &one 1\n" + old)),
-    text("split", "with an anchor twice", lambda old: seed("*one")("one: &one 1\nnext: &one 2\n" + old)),
+    text(
+        "split",
+        "with an anchor twice",
+        lambda old: seed("*one")("one: &one 1\nnext: &one 2\n" + old),
+        *("not YAML", "duplicate anchor"),
+    ),
     text("split", "with an anchor that is missing", seed("*nowhere"), "not YAML", "nowhere"),
     text(
         "split",

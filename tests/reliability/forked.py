@@ -155,7 +155,7 @@ def serve() -> None:
         from candid.backend import use_backend
 
         use_backend("tensorflow")
-        for name in ("build", "nets", "save", "train"):
+        for name in ("fit", "nets", "save"):
             importlib.import_module(f"candid.training.{name}")
     threads = len(list(Path("/proc/self/task").iterdir()))
     assert threads == 1, f"{threads} threads; a fork would take one of them along"

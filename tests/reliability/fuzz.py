@@ -23,7 +23,7 @@ from candid.errors import CandidError
 from candid.evaluation.model_file import read_card
 from candid.evaluation.plots import read_history
 from candid.files import read_json
-from candid.recipes.check import SECTIONS
+from candid.sections import SECTIONS
 from candid.settings import Section, check, read_yaml
 from candid.training.data import training_set
 from tests.data.made import encoded, pixels

@@ -24,7 +24,7 @@ def test_a_hub_reads_its_front_matter(project: Project) -> None:
     accuracy = results["accuracy"]
     assert (accuracy.dataset_type, accuracy.dataset_split) == ("sample", "test")
     assert accuracy.task_type == "image-classification"
-    assert "near-duplicates removed; clean" in accuracy.dataset_config
+    assert "near-duplicates removed; leak-free" in accuracy.dataset_config
     assert accuracy.metric_name.startswith("Accuracy (95 % interval 0.")
     assert 0.6 < accuracy.metric_value < 0.9
 

@@ -136,7 +136,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, monke
     ck48(tmp_path)
     write_params(tmp_path, dataset="ck48")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stages.ingest.np.save", full)
+    monkeypatch.setattr("candid.data.ingest.np.save", full)
     with pytest.raises(SystemExit) as ended:
         run("ingest", main)
     assert ended.value.code == 1
