@@ -25,7 +25,7 @@ from candid.evaluation.predict import Images, predict
 from candid.files import md5, write_json
 from candid.pretrained import MAX_BYTES, half, main, pack
 from candid.settings import read_yaml
-from tests.commands.tiny_model import CLASSES, SIZE, write_data, write_tiny
+from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
 from tests.gate.project import Project, faces
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

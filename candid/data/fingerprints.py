@@ -22,13 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from candid.data.catalogue import find_dataset, read_catalogue
-from candid.errors import CandidError, run
-from candid.files import write_text
-from candid.data.ingest.decode import FORMATS, decode, decode_chunk
-from candid.data.ingest.readers import READERS
-from candid.data.ingest.records import Record, Wanted
 
+from candid.data.catalogue import find_dataset, read_catalogue
 from candid.data.figures import (
     MIRROR_BITS,
     PERCENTILES,
@@ -41,6 +36,11 @@ from candid.data.figures import (
     measure,
     shrink,
 )
+from candid.data.ingest.decode import FORMATS, decode, decode_chunk
+from candid.data.ingest.readers import READERS
+from candid.data.ingest.records import Record, Wanted
+from candid.errors import CandidError, run
+from candid.files import write_text
 
 FOLDER = Path(__file__).with_suffix("")
 """Holds <dataset>.csv of each known set."""

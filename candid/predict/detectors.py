@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from candid.backend import use_backend
 from candid.errors import CandidError
-from candid.predict.crops import Box
+from candid.predict.faces import Box
 
 Pixels = NDArray[np.uint8]
 LONGEST = 1280  # pixels of the copy that is searched: a face of 1/50 of the longer side is still found
@@ -36,7 +36,7 @@ class Detector(Protocol):
     """Finds faces in an RGB picture (H x W x 3) of LONGEST pixels a side at most; surest first."""
 
     margin: float
-    """What turns its boxes into crops like FER2013's: see candid.predict.crops.square."""
+    """What turns its boxes into crops like FER2013's: see candid.predict.faces.square."""
 
     def __call__(self, picture: Pixels) -> list[Found]:
         """Boxes in pixels of this picture."""

@@ -10,6 +10,7 @@ import tarfile
 import numpy as np
 import pandas as pd
 import pytest
+from candid.audit.sources import open_source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,7 +20,6 @@ from candid.audit.findings import find
 from candid.audit.folder import check_folder, write_report
 from candid.audit.images import read_images, thumbnails
 from candid.audit.layout import read_layout
-from candid.audit.sources import open_source
 from candid.duplicates.params import DedupSettings
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError

@@ -15,7 +15,7 @@ from candid.explain.occlusion import blurred, drops, explain, heat, occluded, pa
 from candid.explain.sheets import first_convolutions
 from candid.labelled import read_parts
 from candid.predict.classifier import load_classifier
-from tests.commands.tiny_model import CLASSES, SIZE, write_data, write_tiny
+from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 CARD = Card(classes=list(CLASSES), image_size=SIZE, color="grey")

@@ -24,7 +24,7 @@ from candid.backend import use_backend
 from candid.demo import server as server_module
 from candid.demo.looker import Looker
 from candid.demo.server import LIMIT, Server
-from tests.commands.predict_pictures import CLASSES, astronaut, encoded, exif, make_model, noise, on_face
+from tests.predict.predict_pictures import CLASSES, astronaut, encoded, exif, make_model, noise, on_face
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -20,7 +20,7 @@ from candid.export.latency import latencies
 from candid.export.options import read_options
 from candid.labelled import as_taken, read_parts
 from candid.predict.classifier import load_classifier
-from tests.commands.tiny_model import CLASSES, SIZE, write_data, write_tiny
+from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 FILES = ("model.onnx", "model.int8.onnx", "model.tflite", "model.int8.tflite")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from candid.data.ingest.decode import MAX_PIXELS, UnreadableError, decode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from candid.data.ingest.decode import MAX_PIXELS, UnreadableError, decode
-from candid.predict.crops import Box, Square, as_trained, cut, square
-from candid.predict.draw import drawn
-from candid.predict.faces import Face, Labelled
-from candid.predict.pictures import open_picture, reduced
-from tests.commands.predict_pictures import astronaut, encoded, exif
+from candid.predict.faces import Box, Face, Labelled, Square, as_trained, cut, open_picture, reduced, square
+from candid.predict.outputs import drawn
+from tests.predict.predict_pictures import astronaut, encoded, exif
 
 
 def files() -> dict[str, bytes]:

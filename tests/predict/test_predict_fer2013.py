@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from candid.data.ingest.decode import decode_chunk
+from candid.data.ingest.folders import read_folders
+from candid.data.ingest.records import Record, Wanted
 from PIL import Image
 
 from benchmarks.framing import canvas, distance, read_faces
 from candid.data.catalogue import read_catalogue
-from candid.data.ingest.decode import decode_chunk
-from candid.data.ingest.folders import read_folders
-from candid.data.ingest.records import Record, Wanted
 from candid.evaluation.predict import predict
 from candid.predict.classifier import load_classifier
 from candid.predict.command import main

@@ -10,14 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from candid.evaluation.model_file import Card
 from candid.data.images import decode
-from tests.commands.predict_pictures import FACE, astronaut, encoded, noise
+from candid.evaluation.model_file import Card
 from candid.predict.classifier import Classifier
-from candid.predict.crops import Box, as_trained, square
 from candid.predict.detectors import Found
-from candid.predict.faces import find_faces, label, whole_picture
-from candid.predict.pictures import open_picture
+from candid.predict.faces import Box, as_trained, find_faces, label, open_picture, square, whole_picture
+from tests.predict.predict_pictures import FACE, astronaut, encoded, noise
 
 Pixels = NDArray[np.uint8]
 Change = Callable[[Pixels], Pixels]
