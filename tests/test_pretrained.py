@@ -17,7 +17,7 @@ from candid import pretrained
 from candid.backend import use_backend
 from candid.data.catalogue import read_catalogue
 from candid.data.faces import LABELS
-from candid.data.images import decode
+from candid.data.ingest import assemble
 from candid.data.readers import Record, Wanted, read_folders
 from candid.errors import CandidError
 from candid.evaluation.model_file import load_model_file, read_card
@@ -25,8 +25,8 @@ from candid.evaluation.predict import Images, predict
 from candid.files import md5, write_json
 from candid.pretrained import MAX_BYTES, half, main, pack
 from candid.settings import read_yaml
-from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
 from tests.gate.project import Project, faces
+from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,9 +48,8 @@ def private_test(archive: Path) -> tuple[Images, list[str]]:
     entry = read_catalogue()["fer2013"]
     wanted = Wanted(None, frozenset({"test"}))
     records = [item for item in read_folders("fer2013", entry, [archive], wanted) if isinstance(item, Record)]
-    images = np.stack(
-        [decode(bytes(record.data), 48, "grey") for record in records if isinstance(record.data, bytes)]
-    )
+    images = assemble((("fer2013", record) for record in records), 48, "grey").images
+    assert len(images) == len(records)
     return images, [record.label for record in records]
 
 

@@ -39,7 +39,7 @@ KINDS = (*TONE, *SHARPNESS, *GEOMETRY[:3], *SIZE, *GEOMETRY[3:])
 """All kinds of alteration of pictures, in the order in which they are reported."""
 
 MIN_SHARE = 0.02
-"""Of the compared faces: a kind is reported from here on."""
+"""Of the compared faces: a kind is reported from here on. Not so SIZE, which nothing harmless changes."""
 MIN_FAMILY_SHARE = 0.2
 """Of the faces of the commonest kind of TONE (of GEOMETRY): fewer are faces on which that kind looks so."""
 HARMLESS_BITS = 4
@@ -95,7 +95,7 @@ def count_alterations(masks: Mapping[str, Mask]) -> dict[str, int]:
     # a cut face that passes for entire has other levels and fewer pixels because a part is missing
     for kind in (*TONE, *SHARPNESS, "reduced"):
         counts[kind] *= counts[kind] >= MIN_FAMILY_SHARE * counts[CUT]
-    return {kind: count if count >= least else 0 for kind, count in counts.items()}
+    return {kind: count if count >= least or kind in SIZE else 0 for kind, count in counts.items()}
 
 
 def _geometry(pairs: Pairs) -> dict[str, Mask]:

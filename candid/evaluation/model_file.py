@@ -22,10 +22,10 @@ from candid.errors import CandidError, cannot_write, is_disk_fault
 from candid.evaluation import hdf5_check
 from candid.settings import Section, check
 from candid.text import clean
-from candid.training.lineage import ABOUT, EARLIER, OWN
+from candid.training.lineage import ABOUT, ANCESTORS, TRAINED_ON
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-ENTRIES = {CONFIG, WEIGHTS, ABOUT, "metadata.json", OWN, EARLIER}
+ENTRIES = {CONFIG, WEIGHTS, ABOUT, "metadata.json", TRAINED_ON, ANCESTORS}
 LAYERS = {
     *("InputLayer", "Rescaling", "Conv2D", "DepthwiseConv2D", "Dense", "BatchNormalization", "Dropout"),
     *("Activation", "ReLU", "LeakyReLU", "Softmax", "Add", "Multiply", "Concatenate", "Flatten", "Reshape"),

@@ -22,8 +22,8 @@ from candid.data.fingerprints import (
     read_known,
     write_fingerprint,
 )
+from candid.data.images import decode
 from candid.errors import CandidError
-from candid.data.ingest.decode import decode
 
 FACES = 150
 LABELS = ("angry", "happy", "neutral")
@@ -296,6 +296,7 @@ def test_the_fingerprints_of_the_known_sets_are_small_and_hold_all_classes():
     assert {*known["fer2013"].parts} == {"train", "validation", "test"}
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("dataset", ["ck48", "fer2013", "muxspace"])
 def test_the_fingerprint_is_that_of_the_genuine_archive(dataset, mirror, tmp_path):

@@ -18,8 +18,8 @@ from candid.backend import use_backend
 from candid.demo.looker import Looker
 from candid.demo.server import Server
 from candid.predict.command import main
-from tests.predict.predict_pictures import astronaut, encoded, make_model, noise
 from tests.demo.webdriver import driver, window
+from tests.predict.predict_pictures import astronaut, encoded, make_model, noise
 
 SHOWN = "return [...document.querySelectorAll('.face')].map(face => face.dataset.predicted)"
 READY = "return document.body.dataset.ready === 'yes'"

@@ -15,7 +15,7 @@ from candid.data.faces import load_images
 from candid.errors import CandidError
 from candid.evaluation.predictions import read_predictions
 from candid.evaluation.report import evaluate, headline
-from candid.training.lineage import EARLIER, OWN, lineage
+from candid.training.lineage import ANCESTORS, TRAINED_ON, lineage
 from stages.evaluate import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -93,7 +93,7 @@ def test_faces_that_an_earlier_model_was_trained_on_are_leaks(make_project, no_p
         kept = {name: archive.read(name) for name in archive.namelist() if name != "candid.json"}
     _, entries = lineage({}, load_images(folder / "data/faces.npy")[30:40], None)
     with zipfile.ZipFile(model, "w") as archive:
-        for name, content in (kept | {EARLIER: entries[OWN]}).items():
+        for name, content in (kept | {ANCESTORS: entries[TRAINED_ON]}).items():
             archive.writestr(name, content)
     add_card(model, started_from=start)
     main()
@@ -129,9 +129,9 @@ def test_views_are_averaged(make_project, no_pictures):
     mirrored = probabilities()
     np.save("data/faces.npy", faces)
     text = Path("params.yaml").read_text()
-    Path("params.yaml").write_text(text.replace("tta: none", "tta: flip"))
+    Path("params.yaml").write_text(text.replace('"tta": "none"', '"tta": "flip"'))
     np.testing.assert_allclose(probabilities(), (plain + mirrored) / 2, rtol=1e-5)
-    Path("params.yaml").write_text(text.replace("tta: none", "tta: ten_crop"))
+    Path("params.yaml").write_text(text.replace('"tta": "none"', '"tta": "ten_crop"'))
     assert np.abs(probabilities() - plain).max() > 0.01
 
 
@@ -163,10 +163,10 @@ def spoil(path: str, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("path", "old", "new", "words"),
     [
-        ("params.yaml", "tta: none", "tta: many", "evaluate.tta = 'many'"),
-        ("params.yaml", "bootstrap: 200", "bootstrap: 0", "evaluate.bootstrap = 0"),
-        ("params.yaml", "seed: 0", "seed: 0, sed: 1", "unknown key evaluate.sed"),
-        ("params.yaml", "backend: tensorflow", "backend: theano", "train.backend = 'theano'"),
+        ("params.yaml", '"tta": "none"', '"tta": "many"', "evaluate.tta = 'many'"),
+        ("params.yaml", '"bootstrap": 200', '"bootstrap": 0', "evaluate.bootstrap = 0"),
+        ("params.yaml", '"bootstrap": 200', '"bootstrap": 200, "sed": 1', "unknown key evaluate.sed"),
+        ("params.yaml", '"backend": "tensorflow"', '"backend": "theano"', "train.backend = 'theano'"),
         ("data/splits.csv", "test", "train", "no face in the test part"),
         ("data/splits.csv", "sad", "surprise", "has angry, happy, surprise"),
         ("data/splits.csv", "group", "grope", "no column 'group'"),

@@ -18,7 +18,7 @@ from candid.export.command import main
 from candid.export.keras_model import load
 from candid.export.latency import latencies
 from candid.export.options import read_options
-from candid.labelled import as_taken, read_parts
+from candid.labelled import as_taken, read_parts, read_sample
 from candid.predict.classifier import load_classifier
 from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
 
@@ -224,15 +224,15 @@ def test_latencies_are_relative_to_the_first():
     assert second.ratio < 1
 
 
-def test_the_sample_is_drawn_where_there_is_no_data(tmp_path, monkeypatch):
-    from candid.data.download import sample
-
-    for name, value in {"ORIGINALS": 60, "PEOPLE": 10, "PAIRS": 4, "TRIPLES": 0}.items():
-        monkeypatch.setattr(sample, name, value)
+def test_the_sample_serves_where_there_is_no_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    parts = read_parts(Path("data"))
+    with pytest.raises(CandidError, match=r"neither faces\.npy nor sample\.zip"):
+        read_parts(Path("data"))
+    (tmp_path / "data").symlink_to(Path(__file__).resolve().parents[2] / "data")
+    monkeypatch.setattr("candid.labelled.SAMPLE", Path("data"))
+    parts = read_sample()
     assert parts.datasets == ("sample",)
     assert not set(parts.train.groups) & set(parts.test.groups)
-    assert len(parts.train.ids) + len(parts.test.ids) == 64
+    assert len(parts.train.ids) + len(parts.test.ids) == 2174
     with pytest.raises(CandidError, match=r"elsewhere: no faces\.npy"):
         read_parts(Path("elsewhere"))

@@ -15,11 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from candid.audit.sources import open_source
-from candid.data.ingest.decode import decode
 from PIL import Image
 
 from candid.backend import use_backend
+from candid.data.archives import open_files
+from candid.data.images import decode
 from candid.errors import CandidError, run
 from candid.evaluation.model_file import load_model_file
 from candid.evaluation.predict import predict
@@ -235,17 +235,17 @@ def test_an_archive_is_asked_once_for_all_its_pictures(tmp_path, monkeypatch):
 
     @contextmanager
     def watched(*given):
-        with open_source(*given) as source:
-            read = source.read
+        with open_files(*given) as source:
+            read = source.read_all
 
             def noted(names):
                 asked.append(list(names))
                 return read(asked[-1])
 
-            monkeypatch.setattr(source, "read", noted)
+            monkeypatch.setattr(source, "read_all", noted)
             yield source
 
-    monkeypatch.setattr("candid.predict.sources.open_source", watched)
+    monkeypatch.setattr("candid.predict.sources.open_files", watched)
     found = pictures([tmp_path / "in.tar.gz"], tmp_path / "out", 1)
     assert [(type(one), Path(one.file).name) for one in found] == [
         (Picture, "c.png"),
@@ -323,7 +323,10 @@ def test_a_video_gives_a_row_a_face_and_frame_with_its_time(here, command):
         (["pipe.png"], ["pipe.png: neither a file nor a folder"]),
         (["empty"], ["no picture among these files"]),
         (["face.png", "--model", "absent.keras"], ["absent.keras: no such file"]),
-        (["face.png", "--model", "text.jpg"], ["text.jpg: not a .keras file"]),
+        (
+            ["face.png", "--model", "text.jpg"],
+            ["text.jpg: expected a model of train, whose name ends in .keras"],
+        ),
         (["face.png", "--model", "code.keras"], ["code.keras: holds", "Lambda"]),
         (["face.png", "--model", "card.keras"], ["card.keras: takes (None, 48, 48)", "40 px"]),
         (["face.png", "--classes", "happy,sad"], ["angry, happy, sad", "expected happy, sad"]),

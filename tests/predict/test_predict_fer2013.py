@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from candid.data.ingest.decode import decode_chunk
 from candid.data.ingest.folders import read_folders
 from candid.data.ingest.records import Record, Wanted
 from PIL import Image
 
 from benchmarks.framing import canvas, distance, read_faces
 from candid.data.catalogue import read_catalogue
+from candid.data.ingest import assemble
+from candid.data.readers import Record, Wanted, read_folders
 from candid.evaluation.predict import predict
 from candid.predict.classifier import load_classifier
 from candid.predict.command import main
@@ -48,8 +49,8 @@ def test_a_cropped_face_gets_the_probabilities_that_evaluate_gives(
         rows = list(csv.DictReader(file))
     classes = classifier.card.classes
     given = np.array([[float(row[f"p_{name}"]) for name in classes] for row in rows])
-    faces, reasons = decode_chunk([record.data for record in records], 48, "grey")
-    assert not any(reasons)
+    faces = assemble((("fer2013", record) for record in records), 48, "grey").images
+    assert len(faces) == len(records)
     expected = predict(classifier.model, faces, np.arange(len(faces)), "none")
     np.testing.assert_allclose(given, expected, rtol=2e-5, atol=1e-7)
     assert [row["predicted"] for row in rows] == [classes[best] for best in expected.argmax(axis=1)]

@@ -54,7 +54,7 @@ def write_data(folder: Path, total: int = 90, test: int = 45, channels: int = 1)
     images = generator.integers(0, 140, shape).astype(np.uint8)
     for place in ids:
         images[place, 6 * (place % 3) : 6 * (place % 3) + 4] = 230
-    (folder / "faces.npy").parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "faces.npy", images)
     labels = np.array(CLASSES)[ids % 3]
     table = pd.DataFrame({"id": ids, "label": labels, "source": [f"a/{n}.png" for n in ids]})

@@ -156,6 +156,13 @@ def test_scaling(scaling: Any, channels: int, mean: Any, std: Any) -> None:
     np.testing.assert_allclose(outputs(below, faces), (faces / 255 - mean) / std, rtol=1e-5, atol=1e-5)
 
 
+def test_plain_cnn_has_the_stages_that_are_set() -> None:
+    model = build_model("plain_cnn", image_size=32, widths=[8, 16, 24], depths=[1, 3, 2])
+    convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    assert [layer.filters for layer in convolutions] == [8, 16, 16, 16, 24, 24]
+    assert [layer.output.shape[1] for layer in convolutions] == [32, 16, 16, 16, 8, 8]
+
+
 @pytest.mark.parametrize("name", ["basic_cnn", "resnet18", "efficientnet_b0"])
 def test_momentum_reaches_every_batch_norm(name: str) -> None:
     model = build_model(name, image_size=32, batch_norm_momentum=0.5)
@@ -187,6 +194,11 @@ def test_a_net_learns_a_few_faces_by_heart() -> None:
     labels = np.arange(3)
     model.fit(GREY, labels, batch_size=3, epochs=30, verbose=0)
     np.testing.assert_array_equal(outputs(model, GREY).argmax(axis=1), labels)
+
+
+def test_dropout_of_bah2022_is_higher_in_the_whole_last_block() -> None:
+    rates = [one.rate for one in build_model("residual_cnn").layers if isinstance(one, layers.Dropout)]
+    assert rates == [0.3, 0.3, 0.3, 0.3, 0.4, 0.4]
 
 
 @pytest.mark.parametrize(
