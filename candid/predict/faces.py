@@ -16,7 +16,7 @@ from candid.data.archives import UnreadableError
 from candid.data.images import Color, decode
 from candid.evaluation.model_file import Card
 from candid.predict.classifier import Classifier
-from candid.predict.detectors import LONGEST, Detector
+from candid.predict.detectors import LONGEST, Box, Detector
 
 
 def open_picture(data: bytes) -> Image.Image:
@@ -46,25 +46,6 @@ def reduced(image: Image.Image, longest: int, shortest: int = 0) -> Image.Image:
         return image.convert("RGB") if image.mode != "RGB" else image.copy()
     size = (max(1, round(image.width * wanted / side)), max(1, round(image.height * wanted / side)))
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0).convert("RGB")
-
-
-class Box(NamedTuple):
-    """A rectangle in pixels; it may reach beyond the picture."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    def scaled(self, factor: float) -> Box:
-        """The same rectangle in a picture `factor` times as large."""
-        return Box(*(value * factor for value in self))
-
-    def clipped(self, width: int, height: int) -> Box:
-        """The part within a picture of this size, in whole pixels, at least one."""
-        left, top = min(max(round(self.left), 0), width - 1), min(max(round(self.top), 0), height - 1)
-        right, bottom = round(self.left + self.width), round(self.top + self.height)
-        return Box(left, top, max(min(right, width) - left, 1), max(min(bottom, height) - top, 1))
 
 
 class Square(NamedTuple):

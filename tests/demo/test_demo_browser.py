@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from candid.backend import use_backend
-from candid.demo.looker import Looker
 from candid.demo.server import Server
+from candid.demo.service import PredictionService
 from candid.predict.command import main
 from tests.demo.webdriver import driver, window
 from tests.predict.predict_pictures import astronaut, encoded, make_model, noise
@@ -75,7 +75,7 @@ def port():
 
 @pytest.fixture(scope="module")
 def server(folder):
-    with Server(0, Looker([folder / "one.keras", folder / "two.keras"])) as made:
+    with Server(0, PredictionService([folder / "one.keras", folder / "two.keras"])) as made:
         thread = threading.Thread(target=made.serve_forever)
         thread.start()
         yield made

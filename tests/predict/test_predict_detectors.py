@@ -13,8 +13,8 @@ from PIL import Image, ImageEnhance
 from candid.errors import CandidError
 from candid.evaluation.model_file import Card
 from candid.predict import detectors
-from candid.predict.detectors import DETECTORS, Found, distinct, make_detector
-from candid.predict.faces import Box, find_faces
+from candid.predict.detectors import DETECTORS, Box, Found, distinct, make_detector
+from candid.predict.faces import find_faces
 from tests.predict.predict_pictures import FACE, astronaut, encoded, exif, noise, on_face
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from candid.data.ingest.folders import read_folders
-from candid.data.ingest.records import Record, Wanted
 from PIL import Image
 
 from benchmarks.framing import canvas, distance, read_faces

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from candid.data.ingest.decode import MAX_PIXELS, UnreadableError, decode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from candid.data.archives import UnreadableError
 from candid.data.images import MAX_PIXELS, decode
-from candid.predict.faces import Box, Face, Labelled, Square, as_trained, cut, open_picture, reduced, square
+from candid.predict.detectors import Box
+from candid.predict.faces import Face, Labelled, Square, as_trained, cut, open_picture, reduced, square
 from candid.predict.outputs import drawn
 from tests.predict.predict_pictures import astronaut, encoded, exif
 

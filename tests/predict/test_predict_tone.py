@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 from candid.data.images import decode
 from candid.evaluation.model_file import Card
 from candid.predict.classifier import Classifier
-from candid.predict.detectors import Found
-from candid.predict.faces import Box, as_trained, find_faces, label, open_picture, square, whole_picture
+from candid.predict.detectors import Box, Found
+from candid.predict.faces import as_trained, find_faces, label, open_picture, square, whole_picture
 from tests.predict.predict_pictures import FACE, astronaut, encoded, noise
 
 Pixels = NDArray[np.uint8]
