@@ -21,7 +21,7 @@ from candid.data.archives import open_files
 from candid.data.images import decode
 from candid.evaluation.scores import Floats
 from candid.predict.classifier import DEFAULT, Classifier, load_classifier
-from candid.predict.crops import Box, as_trained, cut, square
+from candid.predict.faces import Box, as_trained, cut, square
 from candid.predict.detectors import DETECTORS, make_detector
 
 SIDE, TIMES, CANVAS = 48, 4, 480
