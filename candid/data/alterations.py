@@ -232,7 +232,7 @@ def _least(compared: int) -> int:
 def _strips() -> list[Window]:
     """The parts of a side that are tried: all of it, and shares at five positions."""
     positions = [(0.96, 0.5), *((share, at / 4) for share in (0.9, 0.8, 0.7, 0.6, 0.5) for at in range(5))]
-    return [(0.0, 1.0), *((at * (1 - share), at * (1 - share) + share) for share, at in places)]
+    return [(0.0, 1.0), *((at * (1 - share), at * (1 - share) + share) for share, at in positions)]
 
 
 STRIPS = _strips()
