@@ -45,9 +45,9 @@ def main() -> None:
 
 def check_out(path: Path) -> None:
     """Let DVC bring pictures that `dvc add` keeps: experiments in a copy of the project begin without them."""
-    pointer = path.with_name(f"{path.name}.dvc")
-    if not path.exists() and pointer.is_file():
-        subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet", str(pointer)], check=False)
+    pointer = f"{path}.dvc"
+    if not os.path.exists(path) and os.path.isfile(pointer):  # noqa: PTH110, PTH113 - these take any text
+        subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet", pointer], check=False)
 
 
 if __name__ == "__main__":
