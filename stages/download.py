@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def check_out(path: Path) -> None:
-    """Let DVC bring pictures that `dvc add` keeps: experiments in a copy of the project begin without them."""
+    """Let DVC bring pictures that `dvc add` keeps: experiments in a copy of the project start without."""
     pointer = f"{path}.dvc"
     if not os.path.exists(path) and os.path.isfile(pointer):  # noqa: PTH110, PTH113 - these take any text
         subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet", pointer], check=False)
