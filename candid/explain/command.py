@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from candid.evaluation.model_file import read_card
-from candid.evaluation.plots import save_picture
+from candid.evaluation.picture import save_picture
 from candid.explain.convolutions import first_convolutions
 from candid.explain.draw_filters import filters_picture
 from candid.explain.draw_where import where_picture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.evaluation.plots import INK, no_frame, title
+from candid.evaluation.picture import INK, no_frame, title
 from candid.evaluation.predict import Images
 from candid.explain.colours import as_rgb, enlarged, signed
 from candid.explain.convolutions import Responses

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from candid.evaluation.plots import INK, MUTED, no_frame, short, title
+from candid.evaluation.picture import INK, MUTED, no_frame, short, title
 from candid.evaluation.predict import Images
 from candid.explain.colours import as_rgb, overlaid
 from candid.explain.look import Look, Row
