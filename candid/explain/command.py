@@ -10,25 +10,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-<<<<<<< HEAD
-from candid.evaluation.model_file import read_card
-from candid.evaluation.picture import save_picture
-from candid.explain.convolutions import first_convolutions
-from candid.explain.draw_filters import filters_picture
-from candid.explain.draw_where import where_picture
-from candid.explain.given import choose
-from candid.explain.look import look
-from candid.explain.options import read_options
-from candid.labelled import as_taken
-from candid.predict.classifier import load_classifier
-=======
 import numpy as np
 
 from candid.data.archives import UnreadableError, is_clutter, is_not_picture
 from candid.data.images import decode
 from candid.errors import CandidError
 from candid.evaluation.model_file import Card, read_card
-from candid.evaluation.plots import save_picture
+from candid.evaluation.picture import save_picture
 from candid.evaluation.predict import Images
 from candid.explain.occlusion import explain
 from candid.explain.sheets import filters_picture, first_convolutions, where_picture
@@ -38,7 +26,6 @@ from candid.text import clean
 
 CONSIDERED = 60
 """Test faces of each class among which right and wrong predictions are searched."""
->>>>>>> main
 
 
 def main(arguments: list[str] | None = None) -> None:
