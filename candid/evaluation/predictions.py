@@ -163,7 +163,8 @@ def with_predictions(test: pd.DataFrame, classes: Sequence[str], probabilities: 
     """
     written = np.array([[float(f"{value:.{DIGITS}g}") for value in row] for row in probabilities])
     columns = {f"{PREFIX}{name}": written[:, number] for number, name in enumerate(classes)}
-    return test.assign(predicted=np.array(classes, dtype=object)[written.argmax(axis=1)], **columns)
+    predicted = np.array(classes, dtype=object)[written.argmax(axis=1)]
+    return test.drop(columns="actual").assign(actual=test["actual"], predicted=predicted, **columns)
 
 
 def seen_before(model: str, images: Images) -> NDArray[np.int64]:

@@ -21,7 +21,6 @@ from scipy.sparse.csgraph import connected_components
 from candid.data.faces import class_order
 from candid.errors import CandidError
 from candid.evaluation.predictions import Leaks
-from candid.evaluation.report import evaluate, headline
 from candid.evaluation.scores import Integers
 from candid.gate.statistics import Pairs
 from candid.settings import parse_yaml
@@ -180,6 +179,8 @@ def read_results(revision: Revision) -> Results:
         CandidError: a file, column or score is missing, a number is NaN, a label is no class, or the scores
             are not those of the predictions.
     """
+    from candid.evaluation.report import evaluate, headline  # scikit-learn: not for two CSV files
+
     content = revision.read(PREDICTIONS)
     if content is None:
         raise CandidError(f"{revision.name}: no {PREDICTIONS}; expected a revision that holds it in git")

@@ -336,10 +336,3 @@ def test_another_class_list_is_named_with_both(model):
     message = refusal(check_classes, read_card(model), ["happy", "sad"], "m.keras")
     assert "angry, happy, sad" in message
     assert "has happy, sad" in message
-
-
-def test_another_backend_is_refused(monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert "KERAS_BACKEND=jax" in refusal(use_backend, "tensorflow")
-    monkeypatch.delenv("KERAS_BACKEND")
-    assert "torch is not installed" in refusal(use_backend, "torch")

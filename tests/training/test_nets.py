@@ -197,6 +197,11 @@ def test_a_net_learns_a_few_faces_by_heart() -> None:
     np.testing.assert_array_equal(outputs(model, GREY).argmax(axis=1), labels)
 
 
+def test_dropout_of_bah2022_is_higher_in_the_whole_last_block() -> None:
+    rates = [one.rate for one in build_model("residual_cnn").layers if isinstance(one, layers.Dropout)]
+    assert rates == [0.3, 0.3, 0.3, 0.3, 0.4, 0.4]
+
+
 @pytest.mark.parametrize(
     "name",
     ["residual_cnn", "baseline_cnn", "plain_cnn", "self_built", "resnet18", "vgg11", "efficientnet_b0"],
