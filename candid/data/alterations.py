@@ -41,7 +41,7 @@ KINDS = (*TONE, *SHARPNESS, *GEOMETRY[:3], *SIZE, *GEOMETRY[3:])
 MIN_SHARE = 0.02
 """Of the compared faces: a kind is reported from here on. Not so SIZE, which nothing harmless changes."""
 MIN_FAMILY_SHARE = 0.2
-"""Of the faces of the commonest kind of TONE (of GEOMETRY): fewer are faces that show that kind in another way."""
+"""Of the faces of the commonest kind of TONE (of GEOMETRY): fewer show that kind in another way."""
 HARMLESS_BITS = 4
 """Of the hash, that re-encoding changes at most."""
 TONED_BITS = 16
@@ -232,7 +232,7 @@ def _least(compared: int) -> int:
 def _strips() -> list[Window]:
     """The parts of a side that are tried: all of it, and shares at five positions."""
     positions = [(0.96, 0.5), *((share, at / 4) for share in (0.9, 0.8, 0.7, 0.6, 0.5) for at in range(5))]
-    return [(0.0, 1.0), *((at * (1 - share), at * (1 - share) + share) for share, at in places)]
+    return [(0.0, 1.0), *((at * (1 - share), at * (1 - share) + share) for share, at in positions)]
 
 
 STRIPS = _strips()
