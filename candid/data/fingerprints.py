@@ -104,7 +104,7 @@ def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = No
 
     The probes are chosen by a hash of their names, as many of each class in each part as its share of the set
     (at least MIN_PROBES). Left out are names that occur twice, flat faces, and, in a set of over MAX_PROBES
-    faces, those of which another face is a near-duplicate or its mirror image: that would look like a renamed
+    faces, those of which another face is a near-duplicate or its mirror image: that would pass for a renamed
     file.
 
     Args:

@@ -211,11 +211,11 @@ def test_a_known_set_is_recognised_by_names_or_by_pictures(fingerprint, genuine)
     renamed = replace(genuine, names=[f"{i}.png" for i in range(FACES)])
     strangers = image_set([encode(draw(3000 + i)) for i in range(60)])
     unknown = replace(strangers, names=[f"{i}.png" for i in range(60)])
-    assert (found := recognise(known, genuine)) is not None
-    assert found.dataset == "drawn"
-    assert found.as_published
-    assert (found := recognise(known, renamed)) is not None
-    assert found.changes == {"files renamed": FACES}
+    assert (finding := recognise(known, genuine)) is not None
+    assert finding.dataset == "drawn"
+    assert finding.as_published
+    assert (finding := recognise(known, renamed)) is not None
+    assert finding.changes == {"files renamed": FACES}
     assert recognise(known, strangers) is None, "the names alone make no known set"
     assert recognise(known, unknown) is None
     assert recognise({}, genuine) is None

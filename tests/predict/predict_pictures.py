@@ -13,7 +13,7 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from candid.predict.crops import Box
+from candid.predict.detectors import Box
 
 CLASSES = ("angry", "happy", "sad")
 FACE = Box(180, 72, 93, 105)

@@ -10,11 +10,10 @@ from PIL import Image
 
 from candid.data.archives import UnreadableError
 from candid.data.images import MAX_PIXELS, decode
-from candid.predict.crops import Box, Square, as_trained, cut, square
-from candid.predict.draw import drawn
-from candid.predict.faces import Face, Labelled
-from candid.predict.pictures import open_picture, reduced
-from tests.commands.predict_pictures import astronaut, encoded, exif
+from candid.predict.detectors import Box
+from candid.predict.faces import Face, Labelled, Square, as_trained, cut, open_picture, reduced, square
+from candid.predict.outputs import drawn
+from tests.predict.predict_pictures import astronaut, encoded, exif
 
 
 def files() -> dict[str, bytes]:

@@ -13,10 +13,9 @@ from PIL import Image, ImageEnhance
 from candid.errors import CandidError
 from candid.evaluation.model_file import Card
 from candid.predict import detectors
-from candid.predict.crops import Box
-from candid.predict.detectors import DETECTORS, Found, distinct, make_detector
+from candid.predict.detectors import DETECTORS, Box, Found, distinct, make_detector
 from candid.predict.faces import find_faces
-from tests.commands.predict_pictures import FACE, astronaut, encoded, exif, noise, on_face
+from tests.predict.predict_pictures import FACE, astronaut, encoded, exif, noise, on_face
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CARD = Card(classes=["a", "b"], image_size=48, color="grey")
@@ -124,7 +123,7 @@ from pathlib import Path
 from candid.evaluation.model_file import Card
 from candid.predict.detectors import make_detector
 from candid.predict.faces import find_faces
-from candid.predict.pictures import open_picture
+from candid.predict.faces import open_picture
 
 detector, card = make_detector("cascade"), Card(classes=["a"], image_size=48, color="grey")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

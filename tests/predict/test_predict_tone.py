@@ -13,11 +13,9 @@ from PIL import Image, ImageOps
 from candid.data.images import decode
 from candid.evaluation.model_file import Card
 from candid.predict.classifier import Classifier
-from candid.predict.crops import Box, as_trained, square
-from candid.predict.detectors import Found
-from candid.predict.faces import find_faces, label, whole_picture
-from candid.predict.pictures import open_picture
-from tests.commands.predict_pictures import FACE, astronaut, encoded, noise
+from candid.predict.detectors import Box, Found
+from candid.predict.faces import as_trained, find_faces, label, open_picture, square, whole_picture
+from tests.predict.predict_pictures import FACE, astronaut, encoded, noise
 
 Pixels = NDArray[np.uint8]
 Change = Callable[[Pixels], Pixels]

@@ -1,4 +1,4 @@
-"""What the page asks for: one picture's faces, from a chosen model and detector; one request at a time."""
+"""Predictions for the page: one picture's faces, by a chosen model and detector, one request at a time."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from candid.data.archives import UnreadableError
 from candid.errors import CandidError
 from candid.predict.classifier import Classifier, load_classifier
 from candid.predict.detectors import DEFAULT, DETECTORS, Detector, make_detector
-from candid.predict.faces import find_faces, label, whole_picture
-from candid.predict.pictures import open_picture, reduced
+from candid.predict.faces import find_faces, label, open_picture, reduced, whole_picture
 
 SHOWN = 1280  # pixels of the longer side of what goes back to the page
 
 
-class Looker:
+class PredictionService:
     """Keeps models and detectors once they are loaded; neither may be used by two threads at once."""
 
     def __init__(self, models: Sequence[Path]) -> None:
@@ -40,7 +39,7 @@ class Looker:
             self._classifiers[number] = load_classifier(self.models[number])
         return self._classifiers[number]
 
-    def look(self, data: bytes, number: int, detector: str, cropped: bool) -> dict[str, Any]:
+    def predict(self, data: bytes, number: int, detector: str, cropped: bool) -> dict[str, Any]:
         """Find and label the faces of a picture's file, as candid.predict does.
 
         Returns:

@@ -22,9 +22,9 @@ from PIL import Image
 
 from candid.backend import use_backend
 from candid.demo import server as server_module
-from candid.demo.looker import Looker
 from candid.demo.server import LIMIT, Server
-from tests.commands.predict_pictures import CLASSES, astronaut, encoded, exif, make_model, noise, on_face
+from candid.demo.service import PredictionService
+from tests.predict.predict_pictures import CLASSES, astronaut, encoded, exif, make_model, noise, on_face
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -43,7 +43,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(models):
-    with Server(0, Looker(models)) as made:
+    with Server(0, PredictionService(models)) as made:
         thread = threading.Thread(target=made.serve_forever)
         thread.start()
         yield made
@@ -167,7 +167,7 @@ def test_a_fault_of_the_program_is_an_answer_too(ask, server, monkeypatch, capfd
     def fail(*_):
         raise ZeroDivisionError("two\nlines")
 
-    monkeypatch.setattr(server.looker, "look", fail)
+    monkeypatch.setattr(server.service, "predict", fail)
     status, _, answer = ask("POST", "/predict", b"x")
     assert status == 500
     assert answer["error"] == "a fault of the demo itself: ZeroDivisionError: two lines"

@@ -26,7 +26,7 @@ from candid.evaluation.predict import predict
 from candid.predict.command import main
 from candid.predict.outputs import Folder
 from candid.predict.sources import Picture, Skipped, pictures
-from tests.commands.predict_pictures import CLASSES, astronaut, encoded, exif, make_model, noise, on_face
+from tests.predict.predict_pictures import CLASSES, astronaut, encoded, exif, make_model, noise, on_face
 from tests.reliability.corpus_archives import tar_of
 
 

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from candid.backend import use_backend
-from candid.demo.looker import Looker
 from candid.demo.server import Server
+from candid.demo.service import PredictionService
 from candid.predict.command import main
-from tests.commands.predict_pictures import astronaut, encoded, make_model, noise
-from tests.commands.webdriver import driver, window
+from tests.demo.webdriver import driver, window
+from tests.predict.predict_pictures import astronaut, encoded, make_model, noise
 
 SHOWN = "return [...document.querySelectorAll('.face')].map(face => face.dataset.predicted)"
 READY = "return document.body.dataset.ready === 'yes'"
@@ -75,7 +75,7 @@ def port():
 
 @pytest.fixture(scope="module")
 def server(folder):
-    with Server(0, Looker([folder / "one.keras", folder / "two.keras"])) as made:
+    with Server(0, PredictionService([folder / "one.keras", folder / "two.keras"])) as made:
         thread = threading.Thread(target=made.serve_forever)
         thread.start()
         yield made
