@@ -41,7 +41,7 @@ KINDS = (*TONE, *SHARPNESS, *GEOMETRY[:3], *SIZE, *GEOMETRY[3:])
 MIN_SHARE = 0.02
 """Of the compared faces: a kind is reported from here on. Not so SIZE, which nothing harmless changes."""
 MIN_FAMILY_SHARE = 0.2
-"""Of the faces of the commonest kind of TONE (of GEOMETRY): fewer are faces that show that kind in another way."""
+"""Of the faces of the commonest kind of TONE (of GEOMETRY): fewer show that kind in another way."""
 HARMLESS_BITS = 4
 """Of the hash, that re-encoding changes at most."""
 TONED_BITS = 16
@@ -92,9 +92,11 @@ def count_alterations(masks: Mapping[str, Mask]) -> dict[str, int]:
     for family in (TONE, GEOMETRY):
         most = max(counts[kind] for kind in family)
         counts |= {kind: 0 for kind in family if counts[kind] < MIN_FAMILY_SHARE * most}
-    # a cut face that passes for entire has other levels and fewer pixels because a part is missing
-    for kind in (*TONE, *SHARPNESS, "reduced"):
-        counts[kind] *= counts[kind] >= MIN_FAMILY_SHARE * counts[CUT]
+    # a cut face that passes for entire has other levels and fewer pixels, since a part is missing; and a face
+    # that is blurred, but not enough to count, has less contrast
+    for cause, effects in ((CUT, (*TONE, *SHARPNESS, "reduced")), ("blurred", ("contrast lowered",))):
+        for kind in effects:
+            counts[kind] *= counts[kind] >= MIN_FAMILY_SHARE * counts[cause]
     return {kind: count if count >= least or kind in SIZE else 0 for kind, count in counts.items()}
 
 

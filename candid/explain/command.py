@@ -16,7 +16,7 @@ from candid.data.archives import UnreadableError, is_clutter, is_not_picture
 from candid.data.images import decode
 from candid.errors import CandidError
 from candid.evaluation.model_file import Card, read_card
-from candid.evaluation.plots import save_picture
+from candid.evaluation.picture import save_picture
 from candid.evaluation.predict import Images
 from candid.explain.occlusion import explain
 from candid.explain.sheets import filters_picture, first_convolutions, where_picture

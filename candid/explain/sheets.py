@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.errors import CandidError
-from candid.evaluation.plots import INK, MUTED, no_frame, short, title
+from candid.evaluation.picture import INK, MUTED, no_frame, short, title
 from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
 from candid.explain.occlusion import Explanation, Row

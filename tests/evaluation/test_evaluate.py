@@ -20,14 +20,6 @@ from stages.evaluate import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-PLOTS = (
-    "confusion.png",
-    "confusion_precision.png",
-    "curves.png",
-    "mistakes.png",
-    "reliability.png",
-    "roc.png",
-)
 PICTURES = ("classes", "confusion", "confusion_precision", "curves", "mistakes", "reliability", "roc")
 METRICS = ("metrics/report.json", "metrics/metrics.json", "metrics/provenance.json")
 TABLES = ("plots/predictions.csv", "plots/roc.csv", "plots/calibration.csv")
@@ -37,7 +29,7 @@ OUTPUTS = (*METRICS, *TABLES, *(f"plots/{name}.png" for name in PICTURES))
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Leave out what takes the longest."""
-    monkeypatch.setattr("candid.evaluation.write_plots", lambda *_: None)
+    monkeypatch.setattr("stages.evaluate.write_plots", lambda *_: None)
 
 
 def contents() -> dict[str, bytes]:

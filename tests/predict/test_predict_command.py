@@ -331,7 +331,7 @@ def test_a_video_gives_a_row_a_face_and_frame_with_its_time(here, command):
         (["face.png", "--model", "card.keras"], ["card.keras: takes (None, 48, 48)", "40 px"]),
         (["face.png", "--classes", "happy,sad"], ["angry, happy, sad", "expected happy, sad"]),
         (["face.png", "--out", "text.jpg"], ["text.jpg: is a file"]),
-        (["text.zip"], ["text.zip: neither a folder nor a whole zip"]),
+        (["text.zip"], ["text.zip: neither a zip nor a tar archive"]),
     ],
 )
 def test_faults_are_one_line(here, command, arguments, words):
