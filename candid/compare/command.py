@@ -5,10 +5,10 @@ Reads the experiments that git holds; nothing is run or checked out. See docs/re
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
+from candid.cli import Parser
 from candid.compare.results import export
 from candid.compare.table import as_markdown, as_text, build, choose
 from candid.errors import CandidError
@@ -17,7 +17,7 @@ from candid.recipes import load_recipe
 
 def main(arguments: list[str] | None = None) -> None:
     """Print the table, or write the results."""
-    parser = argparse.ArgumentParser(prog="candid compare", description=__doc__.splitlines()[0])
+    parser = Parser(prog="candid compare", description=__doc__.splitlines()[0])
     parser.add_argument("recipe", help="a file of recipes/ without .yaml")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="RUN", help="names, patterns, or parts of names"

@@ -83,12 +83,13 @@ def differences(has: Overrides, wanted: Overrides) -> dict[str, list[Any]]:
 
     1 and 1.0 are the same, 1 and true are not; of another net that was trained the settings are left out.
     """
-    trained, asked = has.get("model.arch"), wanted.get("model.arch")
+    arch = wanted.get("model.arch")
+    same_net = has.get("model.arch") == arch
     return {
         key: [has.get(key, "not set"), value]
         for key, value in wanted.items()
         if (key not in has or isinstance(has[key], bool) != isinstance(value, bool) or has[key] != value)
-        and (trained == asked or not key.startswith(f"archs.{asked}."))
+        and (same_net or not key.startswith(f"archs.{arch}."))
     }
 
 
@@ -103,17 +104,12 @@ def _measure(
     protocol, settings = run.protocol(leak_free), run.members(leak_free)
     units, complete, begun = _units(members, settings, protocol.over)
     counted = [one for unit in units for one in unit]
-    tables = [one.predictions for one in counted]
-    faces = [one for one in tables if one is not None]
-    known = len(faces) == len(tables)  # a part is not the whole
-    drawn = cache(lambda: draw(pd.concat(faces))) if known else None
-    classes = classes_of(pd.concat(faces)) if known else []
-    found = {}
+    tables = [one.predictions for one in counted if one.predictions is not None]
+    faces = pd.concat(tables) if len(tables) == len(counted) else None  # a part is not the whole
+    classes = [] if faces is None else classes_of(faces)
+    drawn = None if faces is None else cache(lambda: draw(faces))
     recalls = [f"per_class.{name}.recall" for name in classes] if every_class else []
-    for metric in dict.fromkeys([*metrics, *recalls]):
-        score = _score(metric, units, classes, drawn)
-        if score is not None:
-            found[metric] = score
+    scored = {metric: _score(metric, units, classes, drawn) for metric in dict.fromkeys([*metrics, *recalls])}
     changes = [differences(one.settings, settings[member]) for member, one in members.items()]
     return Measured(
         run.name,
@@ -125,8 +121,8 @@ def _measure(
         len(settings),
         sum(int(one.report.get("faces", 0)) for one in counted),
         sum(int(one.report.get("leaked_test_faces", 0)) for one in counted),
-        found,
-        {"classes": classes, "counts": matrix(pd.concat(faces), classes).tolist()} if known else None,
+        {metric: score for metric, score in scored.items() if score is not None},
+        None if faces is None else {"classes": classes, "counts": matrix(faces, classes).tolist()},
         {one.name: one.commit for one in members.values()},
         sorted({one.baseline[:7] for one in members.values()}),
         max(one.when for one in members.values()),

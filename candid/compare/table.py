@@ -232,7 +232,7 @@ def as_text(comparison: Comparison, full: bool) -> str:
     """For a terminal of 120 columns."""
     lines: list[str] = []
     for kind, content in _page(comparison, full, clean):
-        lines += [""] if kind in ("title", "head", "table") and lines else []
+        lines += [""] if kind != "item" and lines else []
         if kind == "table":
             header, rows = content
             lines += [*table(header, rows, _left(header)), ""]
@@ -256,7 +256,7 @@ def as_markdown(comparison: Comparison, full: bool) -> str:
             header, rows = content
             lines += ["", *markdown_table(header, rows, _left(header)), ""]
         else:
-            start = {"title": "## ", "head": "### ", "item": "- ", "text": ""}[kind]
+            start = {"title": "## ", "head": "\n### ", "item": "- ", "text": "\n"}[kind]
             lines += [f"{start}{content}", *([] if kind == "item" else [""])]
     return "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
 
@@ -430,16 +430,14 @@ def summary(comparison: Comparison) -> list[str]:
         sentences.append(
             f"Published numbers within the 95 % interval of the measured one: {sum(judged)} of {len(judged)}."
         )
-    gaps = {
-        "published": [_gap(row.leak_free, row.published) for row in rows],
-        "measured": [
-            _gap(row.leak_free, row.measured)
-            for row, pair in zip(rows, pairs, strict=True)
-            if pair.measured and pair.leak_free and pair.measured.variation == pair.leak_free.variation
-        ],
-    }
-    for name, found in gaps.items():
-        known = [one for one in found if one is not None]
+    gaps: dict[str, list[float]] = {"published": [], "measured": []}
+    for pair, row in zip(pairs, rows, strict=True):
+        if row.leak_free is not None and row.published is not None:
+            gaps["published"].append(row.leak_free.value - row.published.value)
+        alike = pair.measured and pair.leak_free and pair.measured.variation == pair.leak_free.variation
+        if alike and row.leak_free is not None and row.measured is not None:
+            gaps["measured"].append(row.leak_free.value - row.measured.value)
+    for name, known in gaps.items():
         if known:
             span = points(known[0]) if len(known) == 1 else f"{points(min(known))} to {points(max(known))}"
             runs = "1 run" if len(known) == 1 else f"{len(known)} runs"
@@ -450,7 +448,3 @@ def summary(comparison: Comparison) -> list[str]:
             f"Results that are not as the recipe has them, or incomplete: {changed}; how, is below."
         )
     return sentences
-
-
-def _gap(score: Score | None, reference: Score | Published | None) -> float | None:
-    return None if score is None or reference is None else score.value - reference.value

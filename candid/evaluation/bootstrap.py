@@ -17,9 +17,9 @@ from candid.evaluation.scores import (
 )
 
 CELLS_AT_ONCE = 4_000_000  # 32 MB of draws
-FEW = 5
+MIN_MISTAKEN_GROUPS = 5
 """Groups with a mistake, of which that many at least tell how mistakes cluster."""
-LEAST_GROUPS = 5
+MIN_GROUPS = 5
 """Of fewer no resample leaves what was seen: "95 %" would hold 49 % of the time for two, 83 % for four."""
 
 
@@ -50,7 +50,7 @@ def resample(counts: Integers, resamples: int, seed: int) -> Integers:
 
 
 class Interval(NamedTuple):
-    """Bounds of a 95 % interval; NaN where fewer than LEAST_GROUPS groups leave it unknown."""
+    """Bounds of a 95 % interval; NaN where fewer than MIN_GROUPS groups leave it unknown."""
 
     low: float
     high: float
@@ -73,7 +73,7 @@ def tail(groups: int) -> float:
 
 def percentiles(values: NDArray[np.float64], groups: int) -> Interval:
     """Quantiles (linear between order statistics) of scores from resamples of `groups` groups."""
-    if groups < LEAST_GROUPS or not np.isfinite(values).all():
+    if groups < MIN_GROUPS or not np.isfinite(values).all():
         return UNKNOWN
     outside = tail(groups)
     low, high = np.quantile(values, [outside, 1 - outside])
@@ -88,9 +88,9 @@ def interval(
     Near 0 and 1 resampling sees too little: 99 right faces of 99 never vary, and 98 of 99 would get a higher
     lower bound than those. So a proportion keeps at least the bounds of Clopper and Pearson (1934) for as
     many draws as Korn and Graubard (1998) count: p (1 - p) / variance, times the square of the normal
-    quantile over Student's for the groups. Where fewer than FEW groups have a mistake nothing is known of
-    how mistakes cluster, and groups count as the draws; other scores than proportions then keep the bound
-    of no mistake at all. The same holds for the upper bound and what is right.
+    quantile over Student's for the groups. Where fewer than MIN_MISTAKEN_GROUPS groups have a mistake,
+    nothing is known of how mistakes cluster, and groups count as the draws; other scores than proportions
+    then keep the bound of no mistake at all. The same holds for the upper bound and what is right.
 
     Args:
         values: the score of each resample.
@@ -113,7 +113,7 @@ def _bound(right: Integers, wrong: Integers, variance: float, proportion: bool) 
 
     share = float(right.sum() / (right + wrong).sum())
     draws = float((right + wrong > 0).sum())
-    if (wrong > 0).sum() >= FEW:
+    if (wrong > 0).sum() >= MIN_MISTAKEN_GROUPS:
         if not proportion or variance == 0:
             return 1.0
         draws = share * (1 - share) / variance * (ndtri(0.025) / stdtrit(draws - 1, 0.025)) ** 2

@@ -16,7 +16,7 @@ from candid.errors import CandidError
 from candid.evaluation.scores import Floats, Integers
 from candid.files import read_csv
 from candid.text import csv_cell
-from candid.training.lineage import before, digests
+from candid.training.lineage import ancestor_digests, digests
 
 Images = NDArray[np.uint8]
 DIGITS = 6
@@ -163,7 +163,8 @@ def with_predictions(test: pd.DataFrame, classes: Sequence[str], probabilities: 
     """
     written = np.array([[float(f"{value:.{DIGITS}g}") for value in row] for row in probabilities])
     columns = {f"{PREFIX}{name}": written[:, number] for number, name in enumerate(classes)}
-    return test.assign(predicted=np.array(classes, dtype=object)[written.argmax(axis=1)], **columns)
+    predicted = np.array(classes, dtype=object)[written.argmax(axis=1)]
+    return test.drop(columns="actual").assign(actual=test["actual"], predicted=predicted, **columns)
 
 
 def seen_before(model: str, images: Images) -> NDArray[np.int64]:
@@ -173,7 +174,7 @@ def seen_before(model: str, images: Images) -> NDArray[np.int64]:
         model: file written by train.
         images: all faces by id.
     """
-    earlier = before(model)
+    earlier = ancestor_digests(model)
     return np.flatnonzero(np.isin(digests(images), earlier)) if len(earlier) else np.zeros(0, np.int64)
 
 

@@ -192,54 +192,59 @@ def refuse_stale(tree: Revision) -> None:
     Raises:
         CandidError: the tree is stale, and how it is made current.
     """
-    reasons = list(_weakened(tree)) or _changed(tree.root)
+    changed = _changed(tree.root)  # first: DVC refuses files that it can't read
+    reasons = [*_weakened(tree), *changed]
     if reasons:
         more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
         raise CandidError(f"{tree.name} is stale: {reasons[0]}{more} (`dvc status` shows what); {AGAIN}")
 
 
 def _weakened(tree: Revision) -> Iterator[str]:
-    """What DVC does not compare: stages and paths taken off dvc.yaml, and stages that it would not run."""
-    stages, locked = (tree.yaml(path).get("stages") for path in ("dvc.yaml", "dvc.lock"))
-    if not isinstance(stages, dict) or not isinstance(locked, dict):
-        raise CandidError(f"{tree.name}: dvc.yaml, dvc.lock: no stages; expected what DVC reads and writes")
+    """What DVC does not compare: what was taken off dvc.yaml, and stages that it would not run."""
+    stages, locked = (tree.yaml(path)["stages"] for path in ("dvc.yaml", "dvc.lock"))
     for name in STAGES:
-        stage, entry = stages.get(name), locked.get(name)
-        if not isinstance(stage, dict) or not isinstance(entry, dict):
-            yield f"stage {name} is not in {'dvc.lock' if name in stages else 'dvc.yaml'}"
+        if name not in stages:
+            yield f"dvc.yaml has no stage {name}"
             continue
-        yield from (
-            f"stage {name} has the key {key}" for key in ("frozen", "matrix", "foreach") if stage.get(key)
-        )
+        stage, entry = stages[name], locked.get(name, {})
+        for key in ("frozen", "matrix", "foreach", "wdir"):
+            if stage.get(key):
+                yield f"stage {name} has the key {key}"
         if stage.get("cmd") != f"python -m stages.{name}":
             yield f"stage {name} runs another command than python -m stages.{name}"
-        for sections, section in ((("deps",), "deps"), (("outs", "metrics", "plots"), "outs")):
-            declared = {path for key in sections for path in _paths(stage.get(key))}
-            if any("${" in path for path in declared):
-                continue
-            recorded = set(_paths(entry.get(section)))
-            yield from (f"stage {name} no longer lists {path}" for path in sorted(recorded - declared))
-            if section == "deps":
-                gone = (path for path in sorted(declared) if path.endswith(".py") and tree.read(path) is None)
-                yield from (f"{path} is gone" for path in gone)
-    evaluated = set(_paths((locked.get("evaluate") or {}).get("outs")))
+        outs = [path for key in ("outs", "metrics", "plots") for path in stage.get(key) or []]
+        params = list((entry.get("params") or {}).get("params.yaml", {}))
+        for declared, recorded in (
+            (stage.get("deps"), entry.get("deps")),
+            (outs, entry.get("outs")),
+            (stage.get("params"), params),
+        ):
+            known, lost = _names(declared), _names(recorded) - _names(declared)
+            if len(lost) > sum("${" in path for path in known):  # what stands for ${...} is not known here
+                yield f"stage {name} no longer lists {sorted(lost)[0]}"
+        for path in sorted(_names(stage.get("deps"))):
+            if path.endswith(".py") and tree.read(path) is None:
+                yield f"{path} is gone"
+    made = _names(locked.get("evaluate", {}).get("outs"))
     yield from (
-        f"{path} is no output of evaluate" for path in (PREDICTIONS, REPORT, METRICS) if path not in evaluated
+        f"{path} is no output of evaluate" for path in (PREDICTIONS, REPORT, METRICS) if path not in made
     )
 
 
-def _paths(entries: Any) -> Iterator[str]:
-    """Paths of deps or outs as dvc.yaml (`path`, `path: options`) and dvc.lock (`path: it`) have them."""
-    for entry in entries or []:
-        yield str(entry.get("path", next(iter(entry)))) if isinstance(entry, dict) else str(entry)
+def _names(entries: list[Any] | None) -> set[str]:
+    """Paths or keys as dvc.yaml (`path`, `path: options`) and dvc.lock (`path: it`) list them."""
+    named = (one.get("path", next(iter(one))) if isinstance(one, dict) else one for one in entries or [])
+    return {str(name) for name in named}
 
 
 def _changed(root: Path) -> list[str]:
     command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     stages = re.findall(r"^Running stage '(.+)':$", done.stdout, re.M)
     stages += re.findall(r"failed to reproduce '(.+?)'", done.stderr)
     if done.returncode and not stages:
-        lines = done.stderr.strip().splitlines()
-        raise CandidError(f"dvc repro --dry: {lines[-1] if lines else f'status {done.returncode}'}")
+        lines = [line for line in done.stderr.splitlines() if line.strip() and "WARNING" not in line]
+        raise CandidError(f"dvc repro --dry: {lines[0] if lines else f'status {done.returncode}'}")
     return [f"stage {name} has changed" for name in dict.fromkeys(stages)]

@@ -101,7 +101,7 @@ def _run(number: int, value: Any, file: RecipeFile, shared: Overrides, path: Pat
         entry.about,
         Protocol(entry.protocol or file.protocol, own, over),
         Protocol(
-            entry.leak_free.protocol or str(file.leak_free.protocol),
+            entry.leak_free.protocol or file.leak_free.protocol,
             free,
             over if free_over is None else _over(free_over, where),
         ),

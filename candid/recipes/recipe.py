@@ -91,7 +91,7 @@ class Confusion(Section):
 
 
 class TableEntry(Section):
-    """One of `published`: a number, a per-class table or a confusion matrix, with the place it is printed."""
+    """One of `published`: a number, a per-class table or a confusion matrix, and where it is printed."""
 
     source: Text
     metric: str | None = None
@@ -137,11 +137,17 @@ def is_share(metric: str) -> bool:
 
 
 class LeakFreeEntry(Section):
-    """`leak_free`: what the recipe's runs change to be leak-free, or a run beyond that."""
+    """`leak_free` of a run: what it changes beyond the recipe's."""
 
     protocol: Text | None = None
     settings: dict[str, Any] = {}
     over: dict[str, Any] | None = None
+
+
+class SharedLeakFreeEntry(LeakFreeEntry):
+    """`leak_free` of the recipe: what all runs change to be leak-free."""
+
+    protocol: Text
 
 
 class RunEntry(Section):
@@ -169,7 +175,7 @@ class RecipeFile(Section):
     given: dict[Text, Quotation]
     interpreted: dict[Text, Quotation] = {}
     chosen: dict[Text, Text]
-    leak_free: LeakFreeEntry
+    leak_free: SharedLeakFreeEntry
     runs: list[Any] = Field(min_length=1)
     """RunEntry, each checked by itself, so that a message can name it."""
     notes: dict[str, Text]

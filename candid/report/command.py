@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from candid import html, text
 from candid.cli import Parser
 from candid.errors import CandidError
@@ -121,8 +119,7 @@ def _trivial(run: Run) -> str:
 
 def _side_by_side(first: Run, run: Run) -> tuple[str, ...]:
     """A run with its protocol, paired with the first on the same faces; why not where that can't be."""
-    about = "; ".join((run.net, run.dataset, run.protocol, run.clean))
-    name = Markup("{}<small>{}</small>").format(text.clean(run.name), text.clean(about))
+    about = text.clean("; ".join((run.net, run.dataset, run.protocol, run.clean)))
     change = "–"
     if run is not first:
         try:
@@ -132,7 +129,8 @@ def _side_by_side(first: Run, run: Run) -> tuple[str, ...]:
         except CandidError as error:
             change = text.clean(str(error).partition(";")[0])
     scores = run.scores
-    return name, share(scores, "accuracy"), share(scores["macro"], "f1"), number(scores.get("faces")), change
+    headline = (share(scores, "accuracy"), share(scores["macro"], "f1"), number(scores.get("faces")))
+    return text.clean(run.name), about, *headline, change
 
 
 def class_counts(run: Run) -> list[list[str]]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
+from candid.cli import Parser
 from candid.compare.results import read_experiments
 from candid.compare.table import choose
 from candid.errors import CandidError
@@ -57,6 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
     elif wanted:
         queue(wanted)
         print(WATCH.format(key=recipe.key))
+    elif not any(one.done for one in planned):
+        raise CandidError(f"{recipe.key}: nothing can be run here; what is missing is above")
 
 
 def queue(wanted: Sequence[Planned]) -> None:
@@ -118,7 +121,7 @@ def listing(recipes: Sequence[Recipe]) -> Iterator[str]:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="candid reproduce", description=__doc__.splitlines()[0])
+    parser = Parser(prog="candid reproduce", description=__doc__.splitlines()[0])
     parser.add_argument("recipe", nargs="?", help="a file of recipes/ without .yaml")
     parser.add_argument("--list", action="store_true", help="recipes, their runs and what these need")
     parser.add_argument(

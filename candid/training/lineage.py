@@ -1,4 +1,4 @@
-"""The faces that a model met in training, kept in its file: a net that starts from it has met them too."""
+"""Digests of all training images of a model and of the models it was initialised from, kept in its file."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from candid.errors import CandidError
 from candid.files import md5
 
 ABOUT = "candid.json"
-OWN, EARLIER = "candid-faces.npy", "candid-earlier.npy"
-"""Entries of a .keras file: faces that trained it and chose its epoch; those that models before it met."""
+TRAINED_ON, ANCESTORS = "candid-faces.npy", "candid-earlier.npy"
+"""Entries of a .keras file: training and validation images of the model, and of all models before it."""
 Digests = NDArray[np.uint64]
 
 
-def digests(faces: NDArray[np.uint8]) -> Digests:
-    """Return the first 64 bits of each face's digest, as numbers: N."""
-    return np.array([int(digest(face)[:16], 16) for face in faces], np.uint64)
+def digests(images: NDArray[np.uint8]) -> Digests:
+    """Return the first 64 bits of each image's digest, as numbers: N."""
+    return np.array([int(digest(image)[:16], 16) for image in images], np.uint64)
 
 
 def lineage(
-    about: dict[str, Any], faces: NDArray[np.uint8], start: str | Path | None
+    about: dict[str, Any], images: NDArray[np.uint8], start: str | Path | None
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Give what the file of a model says of what it has met: candid.json, and further entries.
+    """Return candid.json and the further entries of a model's file.
 
-    A model of faces of another size or colour says nothing that could be found again.
+    A model that started from one with images of another size or colour says so: their digests match nothing.
 
     Args:
         about: candid.json so far.
-        faces: of the training and the validation part: N x H x W (x C).
+        images: the training and validation set, N x H x W (x C).
         start: file of the model that it starts from; None: from scratch or a preset.
     """
-    entries = {OWN: _packed(digests(faces))}
+    entries = {TRAINED_ON: _packed(digests(images))}
     if start is None:
         return about, entries
-    earlier, other = met(start), read_about(start)
-    known = earlier is not None and all(other.get(key) == about[key] for key in ("image_size", "color"))
-    if earlier is not None:
-        entries[EARLIER] = _packed(earlier)
-    of = {"file": Path(start).name, "md5": md5(start), "faces": "known" if known else "unknown"}
-    return {**about, "started_from": of}, entries
+    ancestors, other = seen_digests(start), read_about(start)
+    same = all(other.get(key) == about[key] for key in ("image_size", "color"))
+    if ancestors is not None:
+        entries[ANCESTORS] = _packed(ancestors)
+    known = "known" if same and ancestors is not None else "unknown"
+    return {**about, "started_from": {"file": Path(start).name, "md5": md5(start), "faces": known}}, entries
 
 
 def read_about(path: str | Path) -> dict[str, Any]:
@@ -57,16 +57,16 @@ def read_about(path: str | Path) -> dict[str, Any]:
     return about
 
 
-def met(path: str | Path) -> Digests | None:
-    """Return digests of all faces that a model and those before it have met; None where it doesn't say."""
-    own = _read(path, OWN)
-    return None if own is None else np.union1d(own, before(path))
+def seen_digests(path: str | Path) -> Digests | None:
+    """Return digests of all images that a model and its ancestors were trained on; None: not in its file."""
+    own = _read(path, TRAINED_ON)
+    return None if own is None else np.union1d(own, ancestor_digests(path))
 
 
-def before(path: str | Path) -> Digests:
-    """Return digests of the faces that the models have met from which this one started."""
-    found = _read(path, EARLIER)
-    return np.zeros(0, np.uint64) if found is None else found
+def ancestor_digests(path: str | Path) -> Digests:
+    """Return digests of the images that the models were trained on from which this one started."""
+    ancestors = _read(path, ANCESTORS)
+    return np.zeros(0, np.uint64) if ancestors is None else ancestors
 
 
 def _packed(values: Digests) -> bytes:
@@ -81,9 +81,9 @@ def _read(path: str | Path, name: str) -> Digests | None:
             return None
         content = read_member(archive, archive.getinfo(name))
     try:
-        found = np.load(io.BytesIO(content), allow_pickle=False)
+        values = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise CandidError(f"{path}: {name} is no array: {error}; expected a model of train") from None
-    if not isinstance(found, np.ndarray) or found.dtype != np.uint64 or found.ndim != 1:
+    if not isinstance(values, np.ndarray) or values.dtype != np.uint64 or values.ndim != 1:
         raise CandidError(f"{path}: {name} is no list of digests; expected a model of train")
-    return found
+    return values

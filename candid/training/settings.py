@@ -53,7 +53,7 @@ class ResidualSettings(NormedSettings):
 
     dropout: Dropout = 0.3
     last_dropout: Dropout = 0.4
-    """In the last block with a pooling."""
+    """In the last convolutional block: behind both of its poolings."""
 
 
 class BaselineSettings(NormedSettings):

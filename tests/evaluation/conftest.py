@@ -17,7 +17,9 @@ import pytest
 from candid.backend import use_backend
 from candid.data import faces
 from candid.files import write_csv
+from candid.settings import PARAMS, read_yaml
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 SIZE, CLASSES = 24, ("angry", "happy", "sad")
 
 
@@ -85,10 +87,10 @@ def make_project(tmp_path, monkeypatch, bare_model) -> Callable[..., Path]:
         (tmp_path / "models").mkdir()
         shutil.copy(bare_model(**kind), tmp_path / "models/model.keras")
         add_card(tmp_path / "models/model.keras", **(card or {}))
-        settings = f"evaluate: {{tta: {tta}, bootstrap: 200, seed: 0}}\n"
-        (tmp_path / "params.yaml").write_text(
-            settings + "train: {backend: tensorflow, seed: 7}\nsplit: {seed: 3}\n"
-        )
+        params = read_yaml(REPOSITORY / PARAMS)
+        params["evaluate"] = {"tta": tta, "bootstrap": 200, "seed": 0}
+        params["train"]["seed"], params["split"]["seed"] = 7, 3
+        (tmp_path / PARAMS).write_text(json.dumps(params, indent=1))
         monkeypatch.chdir(tmp_path)
         return Path.cwd()
 

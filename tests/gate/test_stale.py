@@ -11,7 +11,7 @@ from candid.errors import CandidError
 from candid.gate.results import Revision, resolve
 from candid.gate.verdict import STAGES, refuse_stale
 from tests.gate.conftest import Call
-from tests.gate.project import Project, faces
+from tests.gate.project import Project, faces, worse
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,8 @@ PREDICTIONS = "    - plots/predictions.csv:\n        cache: false\n        persi
         ("python -m stages.evaluate", "python -m stages.train", "stage evaluate runs another command"),
         ("- data/train\n    outs:\n    - metrics", "outs:\n    - metrics", "no longer lists data/train"),
         (PREDICTIONS, "", "no longer lists plots/predictions.csv"),
-        ("  dedup:\n", "  other:\n", "stage dedup is not in dvc.yaml"),
+        ("    params:\n    - model\n", "", "stage train no longer lists model"),
+        ("  dedup:\n", "  other:\n", "dvc.yaml has no stage dedup"),
     ],
 )
 def test_what_dvc_believes_is_refused(clone: Project, old: str, new: str, words: str) -> None:
@@ -85,19 +86,42 @@ def test_an_output_that_is_taken_off_yaml_and_lock_and_a_file_that_is_gone(clone
     assert "plots/predictions.csv is no output of evaluate" in stale(clone)
 
 
-def test_what_is_no_pipeline_is_one_line(clone: Project) -> None:
-    for path, text, words in (
-        ("dvc.lock", "{", r"dvc\.lock: not YAML"),
-        ("dvc.lock", "schema: '2.0'\n", "no stages"),
-        ("dvc.yaml", "stages: []\n", "no stages"),
-    ):
-        clone.write(path, text)
-        with pytest.raises(CandidError, match=words):
-            refuse_stale(Revision(clone.root))
-        clone.git("checkout", "-q", ".")
-    (clone.root / "dvc.lock").unlink()
-    with pytest.raises(CandidError, match=r"no dvc\.lock"):
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        ("dvc.lock", "{", "dvc.lock' is invalid"),
+        ("dvc.lock", "stages: {evaluate: 5}\n", "dvc.lock' validation failed"),
+        ("dvc.yaml", "stages: []\n", "dvc.yaml' validation failed"),
+    ],
+)
+def test_what_is_no_pipeline_is_one_line(clone: Project, path: str, text: str, words: str) -> None:
+    clone.write(path, text)
+    with pytest.raises(CandidError, match=words):
         refuse_stale(Revision(clone.root))
+
+
+HONEST = "import shutil\nshutil.copytree('honest', '.', dirs_exist_ok=True)\n"
+
+
+def test_results_that_are_better_than_the_code_gives_pass_until_they_are_made_anew(
+    made: Project, tmp_path: Path, candid: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What CI does: the forged files and their hashes agree, and only an evaluation shows it."""
+    shutil.copytree(made.root, tmp_path / "copy")
+    project = Project(tmp_path / "copy")
+    monkeypatch.chdir(project.root)
+    Project(project.root / "honest").predictions(worse(faces(), 60))
+    project.write("stages/evaluate.py", HONEST)
+    project.dvc("repro", "-q")
+    project.commit()
+    project.results(faces())
+    project.dvc("commit", "-q", "-f")
+    project.commit()
+    assert candid("gate", "--baseline", "HEAD").status == 0
+    project.dvc("repro", "-q", "--force", "--single-item", "evaluate")
+    status, out, _ = candid("gate", "--baseline", "HEAD")
+    assert status == 1
+    assert "accuracy fell by 15.0 points" in out
 
 
 def test_the_command_says_it_and_an_experiment_is_read_by_its_name(

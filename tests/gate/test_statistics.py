@@ -19,7 +19,6 @@ from candid.gate.statistics import (
     changes,
     compare_pairs,
     group_kinds,
-    mcnemar,
     permutations,
 )
 
@@ -68,13 +67,6 @@ def test_kinds_hold_every_face_and_every_group_once(rows: list[tuple[int, int, i
     assert found.times @ found.faces == len(rows)
     assert found.total[0].sum() == found.total[1].sum() == len(rows)
     assert 1 <= found.effective_groups <= len(set(groups)) + 1e-9
-
-
-@given(st.integers(0, 60), st.integers(0, 60))
-@settings(deadline=None, max_examples=40)
-def test_mcnemar_is_the_exact_binomial_test(lost: int, gained: int) -> None:
-    expected = 1.0 if lost == gained == 0 else binomtest(lost, lost + gained).pvalue
-    assert mcnemar(lost, gained).p_value == pytest.approx(expected)
 
 
 def test_exchanging_is_mcnemar_s_test_for_accuracy() -> None:

@@ -290,7 +290,7 @@ def test_the_table_on_a_terminal(project: RecipeProject, capsys: pytest.CaptureF
     project.member("plain", leak_free=True, table=faces(seed=3, right=0.6, leaked=False))
     page = text(capsys)
     assert max(map(len, page.splitlines())) <= 120
-    assert page.startswith("Lovelace and Babbage 2024: Drawn faces told apart\nClaim: A net tells")
+    assert page.startswith("Lovelace and Babbage 2024: Drawn faces told apart\n\nClaim: A net tells")
     assert "- leak-free: groups kept together\n" in page
     expected = "run metric published source measured (95 %) difference leak-free (95 %)"
     assert line(page, "run ") == expected

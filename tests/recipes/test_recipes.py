@@ -298,10 +298,13 @@ def test_li2021_accuracy_of_a_repetition_is_the_mean_of_its_sensitivities():
 
 
 NOTES = {
-    "adebo2023": "adam all best_epoch counts images input micro_f1 pretrained removed rotation schedule vgg11_adam",
-    "bah2022": "callbacks caption confidence count epochs f1 fear happy layers leak loss minutes others overfitting size",
+    "adebo2023": "adam all best_epoch counts images input "
+    "micro_f1 pretrained removed rotation schedule vgg11_adam",
+    "bah2022": "callbacks caption confidence count epochs f1 fear "
+    "happy layers leak loss minutes others overfitting size",
     "li2021": "convolutions groups images pooling table training",
-    "qutub2023": "above_080 baseline_accuracy conclusion depth fewer_parameters figure_8 figure_9 order others ranges",
+    "qutub2023": "above_080 baseline_accuracy conclusion depth fewer_parameters "
+    "figure_8 figure_9 order others ranges",
     "rehman2024": "accuracy gaddam increased level mma parameters swapped training_samples validation",
 }
 

@@ -248,6 +248,7 @@ def test_a_run_s_own_over_is_that_of_its_counterpart_unless_another_is_given(tmp
             "runs.basic.published.1.source = ' ': String should have at least",
         ),
         ("data_from: ask Ada One", "data_from: ''", "runs.r50.data_from = '': String should have at least"),
+        ("  protocol: Subject folds.\n", "", "recipe.leak_free.protocol is missing"),
         ("url: https", "url: ttps", "recipe.paper.url = 'ttps://example.org': "),
         ("year: 2020", "year: ]", "not YAML: "),
     ],

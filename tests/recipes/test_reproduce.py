@@ -259,6 +259,7 @@ def test_the_list_has_runs_and_their_needs(
         ([KEY, "--only", "nothing"], "made2024 has no run 'nothing'"),
         (["nothing"], "no such recipe; expected one of made2024"),
         ([KEY, "--set", "train.seed"], "--set train.seed: expected section.key=value"),
+        ([KEY, "--only", "plain", "--set", "data.dataset=folder"], "made2024: nothing can be run here"),
     ],
 )
 def test_what_is_wrong_is_one_line(project: RecipeProject, arguments: list[str], words: str) -> None:

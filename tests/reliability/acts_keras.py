@@ -44,7 +44,7 @@ def make_models() -> None:
                 "classes": CLASSES,
                 "image_size": 32 if name == "larger" else 24,
                 "color": "grey",
-                "epoch": 1,
+                "best_epoch": 1,
             }
             archive.writestr("candid.json", json.dumps(card))
 

@@ -15,11 +15,21 @@ from tests.reliability.corpus import Case
 
 PATH = "models/model.keras"
 CLASSES = ["happy", "sad", "neutral"]  # of the tiny set, in the order of outputs
-CARD = {"classes": CLASSES, "image_size": 24, "color": "grey", "epoch": 1}
+CARD = {"classes": CLASSES, "image_size": 24, "color": "grey", "best_epoch": 1}
 PLAIN: dict[str, Any] = {
     "module": "keras.src.models.functional",
     "class_name": "Functional",
-    "config": {"layers": [{"module": "keras.layers", "class_name": "Dense", "config": {"units": 3}}]},
+    "config": {
+        "layers": [
+            {
+                "module": "keras.layers",
+                "class_name": "Dense",
+                "config": {"units": 3},
+                "build_config": {"input_shape": [None, 3]},
+            }
+        ]
+    },
+    "registered_name": "Functional",
 }
 HISTORY = "epoch,loss,accuracy,val_loss,val_accuracy\n1,1,0.5,1,0.5\n"
 
@@ -43,7 +53,7 @@ def keras_file(config: Any = PLAIN, card: Any = CARD, **more: bytes | None) -> b
         **{name.replace("__", "."): data for name, data in more.items()},
     }
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in entries.items():
             if data is not None:
                 archive.writestr(name, data)
@@ -108,13 +118,13 @@ CASES = [
     model("cut at its end", WHOLE[:-12], "not a .keras file"),
     model("with a flipped bit", WHOLE.replace(b"PK\x01\x02", b"PK\x01\x03", 1), PATH),
     model("with a password", with_flag(WHOLE), "encrypted"),
-    model("that is another zip", lambda path: zipfile.ZipFile(path, "w").close(), "without config.json"),
-    model("without weights", keras_file(model__weights__h5=None), "without model.weights.h5"),
+    model("that is another zip", lambda path: zipfile.ZipFile(path, "w").close(), "not a .keras file"),
+    model("without weights", keras_file(model__weights__h5=None), "no entry model.weights.h5"),
     model("without class names", keras_file(candid__json=None), "candid.json"),
     model("of a pickle in a zip", keras_file(config=pickle.dumps(Harmful())), "config.json is not JSON"),
     model("with a configuration of nothing", keras_file(config=b""), "config.json is not JSON"),
     model("nested deeply", keras_file(config=b"[" * 100_000), "config.json"),
-    model("that unpacks to 20 MB", keras_file(harm=bytes(20_000_000)), "unpacks to 20000000 bytes"),
+    model("with one entry too many", keras_file(harm=b"x"), "'harm' too many"),
     model(
         "of another class list", keras_file(card=CARD | {"classes": ["anger", "joy", "grief"]}), "anger, joy"
     ),

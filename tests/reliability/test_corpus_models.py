@@ -72,31 +72,34 @@ EVALUATE = {
     "of NaN": (as_it_is("nan"), "expected probabilities that add up to 1"),
     "of two inputs": (as_it_is("two_inputs"), "models/model.keras"),
     "with another net's weights": (other_weights("four"), "Keras can't load it"),
-    "with weights cut short": (changed_weights(lambda data: data[: len(data) // 2]), "Keras can't load it"),
+    "with weights cut short": (changed_weights(lambda data: data[: len(data) // 2]), "model.weights.h5: "),
     "with no weights": (
         lambda models: rewritten(
             models / "right.keras", model__weights__h5=(models / "empty.h5").read_bytes()
         ),
-        "Keras can't load it",
+        "its layers have 1,731 weights",
     ),
     "with weights that are a pickle": (
         changed_weights(lambda data: pickle.dumps(Harmful())),
-        "can't load it",
+        "its layers have 1,731 weights",
     ),
-    "with an unknown layer": (changed_config(b'"Dense"', b'"Danse"'), "Keras can't load it"),
-    "with impossible units": (changed_config(b'"units": 3', b'"units": -3'), "Keras can't load it"),
+    "with an unknown layer": (changed_config(b'"Dense"', b'"Danse"'), "keras.layers.Danse"),
+    "with impossible units": (changed_config(b'"units": 3', b'"units": -3'), "is not the configuration"),
 }
 TRAIN = {
-    "that is text": (lambda models: b"weights\n" * 99, "not a Keras model"),
-    "that is a pickle": (lambda models: pickle.dumps(Harmful()), "not a Keras model"),
-    "cut in half": (lambda models: as_it_is("right")(models)[:2000], "not a Keras model"),
+    "that is text": (lambda models: b"weights\n" * 99, "not a .keras file"),
+    "that is a pickle": (lambda models: pickle.dumps(Harmful()), "not a .keras file"),
+    "cut in half": (lambda models: as_it_is("right")(models)[:2000], "not a .keras file"),
     "without class names": (
         lambda models: rewritten(models / "right.keras", candid__json=None),
-        "candid.json",
+        "no entry candid.json",
     ),
     "of another net": (as_it_is("right"), "expected a model of the same model.arch"),
-    "with weights cut short": (changed_weights(lambda data: data[:900]), "not a Keras model"),
-    "with a module beside it": (changed_config(b'"keras.layers"', b'"harmful"'), "not a Keras model"),
+    "with weights cut short": (changed_weights(lambda data: data[:900]), "its layers have 1,731 weights"),
+    "with a module beside it": (
+        changed_config(b'"keras.layers"', b'"harmful"'),
+        "holds 'harmful.",
+    ),
 }
 
 

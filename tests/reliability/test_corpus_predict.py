@@ -9,7 +9,7 @@ import pytest
 from candid.backend import use_backend
 from candid.predict.classifier import Classifier, load_classifier
 from candid.predict.command import main
-from tests.commands.predict_pictures import make_model
+from tests.predict.predict_pictures import make_model
 from tests.reliability.corpus import Case
 from tests.reliability.test_corpus_audit import GIVEN, ends_well
 

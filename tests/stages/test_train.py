@@ -20,7 +20,7 @@ import yaml
 
 from candid.backend import use_backend
 from candid.errors import CandidError
-from candid.training.lineage import before, met, read_about
+from candid.training.lineage import ancestor_digests, read_about, seen_digests
 from stages.train import main
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -149,10 +149,10 @@ def test_a_run_starts_from_an_earlier_model_with_other_classes(
     about = read_about(project / "models/model.keras")
     assert about["classes"] == ["fear", "happy", "sad"]
     assert (about["started_from"]["file"], about["started_from"]["faces"]) == ("earlier.keras", "known")
-    earlier = met(project / "earlier.keras")
+    earlier = seen_digests(project / "earlier.keras")
     assert earlier is not None
     assert len(earlier)
-    np.testing.assert_array_equal(before(project / "models/model.keras"), earlier)
+    np.testing.assert_array_equal(ancestor_digests(project / "models/model.keras"), earlier)
 
 
 def test_bad_settings_end_in_one_line(project: Path, run_stage: Run) -> None:

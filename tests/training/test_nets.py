@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,13 @@ def test_scaling(scaling: Any, channels: int, mean: Any, std: Any) -> None:
     np.testing.assert_allclose(outputs(below, faces), (faces / 255 - mean) / std, rtol=1e-5, atol=1e-5)
 
 
+def test_plain_cnn_has_the_stages_that_are_set() -> None:
+    model = build_model("plain_cnn", image_size=32, widths=[8, 16, 24], depths=[1, 3, 2])
+    convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    assert [layer.filters for layer in convolutions] == [8, 16, 16, 16, 24, 24]
+    assert [layer.output.shape[1] for layer in convolutions] == [32, 16, 16, 16, 8, 8]
+
+
 @pytest.mark.parametrize("name", ["basic_cnn", "resnet18", "efficientnet_b0"])
 def test_momentum_reaches_every_batch_norm(name: str) -> None:
     model = build_model(name, image_size=32, batch_norm_momentum=0.5)
@@ -187,6 +195,11 @@ def test_a_net_learns_a_few_faces_by_heart() -> None:
     labels = np.arange(3)
     model.fit(GREY, labels, batch_size=3, epochs=30, verbose=0)
     np.testing.assert_array_equal(outputs(model, GREY).argmax(axis=1), labels)
+
+
+def test_dropout_of_bah2022_is_higher_in_the_whole_last_block() -> None:
+    rates = [one.rate for one in build_model("residual_cnn").layers if isinstance(one, layers.Dropout)]
+    assert rates == [0.3, 0.3, 0.3, 0.3, 0.4, 0.4]
 
 
 @pytest.mark.parametrize(
@@ -296,14 +309,21 @@ def test_imagenet_asks_for_the_nets_own_preset_or_says_that_no_hub_is_in_reach(
     assert "\n" not in line
 
 
-@pytest.mark.parametrize("content", ["other body", None, "{}", "no json"])
+@pytest.mark.parametrize("content", ["other body", "tokenizer", None, "{}", "no json"])
 def test_a_folder_without_this_nets_preset_is_refused(preset: Path, content: str | None) -> None:
-    line, folder = r"^params\.yaml: model\.weights = .*preset", preset.parent / "other"
-    folder.mkdir()
+    line, path = r"config\.json", preset.parent / "other/config.json"
+    path.parent.mkdir()
     if content == "other body":
-        backbone(blocks=1).save_to_preset(str(folder))
+        backbone(blocks=1).save_to_preset(str(path.parent))
         line = r"layer 'stack3_block1_1_bn' differs: expected .* resnet18"
+    elif content == "tokenizer":  # keras-hub would open the file
+        shutil.copytree(preset, path.parent, dirs_exist_ok=True)
+        config = json.loads(path.read_text())
+        inner = {"module": "keras_hub.tokenizers", "class_name": "BytePairTokenizer", "registered_name": None}
+        config["config"]["dtype"] = {**inner, "config": {"vocabulary": "/dev/zero"}}
+        path.write_text(json.dumps(config))
+        line = "names .*BytePairTokenizer.*; expected a keras-hub preset of one of"
     elif content is not None:
-        (folder / "config.json").write_text(content, encoding="utf-8")
+        path.write_text(content, encoding="utf-8")
     with pytest.raises(CandidError, match=line):
-        build_model("resnet18", image_size=32, weights=str(folder))
+        build_model("resnet18", image_size=32, weights=str(path.parent))

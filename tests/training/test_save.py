@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 from candid.errors import CandidError
-from candid.training.lineage import ABOUT, EARLIER, OWN, before, digests, lineage, met, read_about
+from candid.training.lineage import (
+    ABOUT,
+    ANCESTORS,
+    TRAINED_ON,
+    ancestor_digests,
+    digests,
+    lineage,
+    read_about,
+    seen_digests,
+)
 from candid.training.save import initial_weights, start_from, write_model
 from tests.training import tiny_net
 
@@ -122,12 +131,12 @@ def same(found: Any, rows: slice) -> bool:
 
 def test_what_a_model_has_seen_goes_on_from_file_to_file(tmp_path):
     first = model(tmp_path / "first.keras", slice(0, 4))
-    assert same(met(first), slice(0, 4))
-    assert not len(before(first))
+    assert same(seen_digests(first), slice(0, 4))
+    assert not len(ancestor_digests(first))
     second = model(tmp_path / "second.keras", slice(3, 6), first)
     third = model(tmp_path / "third.keras", slice(8, 9), second)
-    assert same(before(second), slice(0, 4))
-    assert same(before(third), slice(0, 6))
+    assert same(ancestor_digests(second), slice(0, 4))
+    assert same(ancestor_digests(third), slice(0, 6))
     about = lineage(SMALL, FACES[:1], second)[0]["started_from"]
     assert (about["file"], about["faces"], len(about["md5"])) == ("second.keras", "known", 32)
     np.testing.assert_array_equal(digests(FACES), digests(FACES[..., None]))
@@ -137,14 +146,14 @@ def test_an_older_file_and_faces_of_another_size_are_unknown_and_said_so(tmp_pat
     older = write(tmp_path / "older.keras", SMALL, {})
     about, entries = lineage(SMALL, FACES, older)
     assert about["started_from"]["faces"] == "unknown"
-    assert EARLIER not in entries
+    assert ANCESTORS not in entries
     larger = model(tmp_path / "larger.keras", slice(0, 4), about={**SMALL, "image_size": 96})
     assert lineage(SMALL, FACES, larger)[0]["started_from"]["faces"] == "unknown"
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00"])
 def test_a_damaged_entry_ends_in_one_line(tmp_path, content):
-    path = write(tmp_path / "bad.keras", SMALL, {OWN: content, EARLIER: content})
-    for read in (met, before):
+    path = write(tmp_path / "bad.keras", SMALL, {TRAINED_ON: content, ANCESTORS: content})
+    for read in (seen_digests, ancestor_digests):
         with pytest.raises(CandidError, match=r"bad\.keras: candid-(faces|earlier)\.npy is no"):
             read(path)

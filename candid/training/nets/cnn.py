@@ -19,6 +19,8 @@ from candid.training.settings import BaselineSettings, PlainSettings, ResidualSe
 
 RESIDUAL_WIDTHS = (32, 64, 128, 256, 512)
 """Of the blocks that end in max pooling, behind the first two convolutions."""
+LAST_BLOCK = (256, 512)
+"""The last of Table 1's three convolutional blocks: conv2d_13 to conv2d_16, dropout_5 and dropout_6."""
 FIRST_WIDTH = 16
 RESIDUAL_AFTER = (32, 128, 512)
 BASELINE_STEM = 32
@@ -54,7 +56,7 @@ def _blocks(
         for part in "ab":
             x = _plain(x, width, 3, momentum, f"block{number}{part}")
         x = layers.MaxPooling2D(name=f"block{number}_pool")(x)
-        rate = settings.last_dropout if width == RESIDUAL_WIDTHS[-1] else settings.dropout
+        rate = settings.last_dropout if width in LAST_BLOCK else settings.dropout
         x = layers.Dropout(rate, name=f"block{number}_dropout")(x)
         if width in residual_after:
             x = _residual(x, width, momentum, f"residual{number}")
