@@ -1,7 +1,7 @@
 """Candid: honest classifiers of facial expressions.
 
-The library in a few names, loaded when they are used: find_duplicates, split, evaluate, compare (two tables of
-predictions, as the gate does).
+The library in a few names, loaded when they are used: find_duplicates, split, evaluate, and compare,
+which holds two tables of predictions against each other as the gate does.
 """
 
 from __future__ import annotations

@@ -145,9 +145,11 @@ def summary(name: str, numbers: Mapping[str, Any], findings: Findings, report: s
     if numbers["classes"]:
         note = f"groups, with {numbers['conflicting_images']:,} images"
         lines.append(("conflicting labels", numbers["conflicting_groups"], note))
-    for part, copies in numbers.get("with_copy_in_train", {}).items():
+    for part, copies in numbers["with_copy_in_train"].items():
         of = numbers["parts"][part]
-        lines.append((f"{part} leaks", copies, f"of {of:,} images ({percent(copies / of)}) have a copy in train"))
+        lines.append(
+            (f"{part} leaks", copies, f"of {of:,} images ({percent(copies / of)}) have a copy in train")
+        )
     width = max(len(f"{number:,}") for _, number, _ in lines)
     body = [f"{title:<20}{number:>{width},}  {note}".rstrip() for title, number, note in lines]
     known = [f"known set: {findings.known}"] if findings.known else []

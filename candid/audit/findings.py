@@ -25,8 +25,8 @@ class Findings(NamedTuple):
     """What one image set holds; ids are rows of `images`."""
 
     images: pd.DataFrame
-    """file, label, part ("" where unknown), frames, group (NO_GROUP, or the smallest id in it), flat (too little
-    contrast to compare), first (False for an exact copy of an earlier image)."""
+    """file, label, part ("" where unknown), frames, group (NO_GROUP, or the smallest id in it), flat (too
+    little contrast to compare), first (False for an exact copy of an earlier image)."""
     pairs: pd.DataFrame
     """a, b, similarity, kind (exact, near or mirror): accepted, most similar first."""
     rejected: pd.DataFrame
@@ -106,13 +106,13 @@ def counts(findings: Findings) -> dict[str, Any]:
         "conflicting_images": len(conflicts),
     }
     parts = [part for part in PARTS if (images["part"] == part).any()]
-    if len(parts) > 1:
-        numbers["parts"] = {part: int((images["part"] == part).sum()) for part in parts}
-    if len(parts) > 1 and "train" in parts:
-        train = grouped["group"][grouped["part"] == "train"]
-        numbers["with_copy_in_train"] = {
-            part: int(grouped["group"][grouped["part"] == part].isin(train).sum()) for part in parts[1:]
-        }
+    train = grouped["group"][grouped["part"] == "train"]
+    numbers["parts"] = {part: int((images["part"] == part).sum()) for part in parts}
+    numbers["with_copy_in_train"] = {
+        part: int(grouped["group"][grouped["part"] == part].isin(train).sum())
+        for part in parts
+        if part != "train" and "train" in parts
+    }
     return numbers
 
 
@@ -166,7 +166,7 @@ def sections(findings: Findings, most: int) -> list[Section]:
         Section("Exact copies", len(copies), [shown(group) for group in _spread(copies, most)]),
     ]
     turned_down = [
-        Shown([int(row.a), int(row.b)], 2, f"similarity {row.similarity:.3f}{', mirrored' * (row.kind == 'mirror')}")
+        Shown([row.a, row.b], 2, f"similarity {row.similarity:.3f}" + ", mirrored" * (row.kind == "mirror"))
         for row in _spread(findings.rejected, most).itertuples()
     ]
     made.append(Section("Just rejected", len(findings.rejected), turned_down))

@@ -27,7 +27,11 @@ THREADS = 4  # more would hold too many large pictures at once
 LEAST = 4 * SIZE  # pixels a side: enough to average over when reduced to SIZE
 ALIKE = 3.0  # grey levels, mean difference: by these a JPEG decoded at a reduced size may be off
 THUMBNAIL = 192  # pixels a side of the pictures that are shown: twice what the page gives, for sharp screens
-SUFFIXES = tuple(f".{name}" for name in "jpg jpeg jpe jfif png bmp gif tif tiff webp ppm pgm pbm pnm mpo".split())
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
+    *(".avif", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"),
+)
+"""By which a file that is no picture is reported."""
 
 Made = TypeVar("Made")
 
@@ -89,7 +93,7 @@ def read_images(source: Files, use_labels: bool = True) -> ImageSet:
     names = sorted(kept)
     digests = {name: kept[name].digest for name in names}
     digests |= dict(_in_threads(source.read_all(_alike(kept)), _full_digest))
-    images = pd.DataFrame({"file": names, **_labels_and_parts(names, use_labels)}, dtype=str)
+    images = pd.DataFrame({"file": names, **labels_and_parts(names, use_labels)}, dtype=str)
     return ImageSet(
         images.assign(frames=[kept[name].frames for name in names]),
         np.stack([kept[name].grey for name in names]),
@@ -109,12 +113,12 @@ def thumbnails(source: Files, names: Iterable[str]) -> dict[str, Image.Image]:
     return shown
 
 
-def _labels_and_parts(names: list[str], use_labels: bool) -> dict[str, list[str]]:
+def labels_and_parts(names: list[str], use_labels: bool) -> dict[str, list[str]]:
     """Read classes and parts of a split from the folders, as ingest does; one class alone is none."""
     folders = [name.rpartition("/")[0] for name in names]
     places = read_layout(sorted(set(folders)), in_vocabulary)
     keys = {folder: label_key(place.label) if use_labels else "" for folder, place in places.items()}
-    several = len(set(keys.values()) - {""}) > 1 or (len(set(keys.values())) > 1)
+    several = len(set(keys.values())) > 1
     return {
         "label": [keys[folder] if several else "" for folder in folders],
         "part": [places[folder].part for folder in folders],
@@ -163,7 +167,7 @@ def _decode(data: bytes | UnreadableError, budget: PixelBudget) -> Decoded | Unr
 
 
 def _decode_reduced(image: Image.Image, budget: PixelBudget) -> NDArray[np.uint8] | None:
-    """Let the JPEG decoder reduce to LEAST pixels a side or more; None where decode is to say what is wrong."""
+    """Let the JPEG decoder reduce to LEAST pixels a side or more; None where decode says what is wrong."""
     try:
         image.draft(None, (LEAST, LEAST))
         budget.take(image)
@@ -184,7 +188,7 @@ def _full_digest(data: bytes | UnreadableError) -> bytes:
 
 
 def _alike(kept: dict[str, Decoded]) -> list[str]:
-    """Name the images that may be exact copies: equal once reduced, or a large JPEG and its copy in another format.
+    """Name what may be exact copies: equal once reduced, or a large JPEG and its like in another format.
 
     These are read a second time: a retouched picture, or one of other frames, is no exact copy.
     """
@@ -203,5 +207,7 @@ def _alike(kept: dict[str, Decoded]) -> list[str]:
             grey = kept[name].grey.astype(np.int16)
             first, last = np.searchsorted(means, [grey.mean() - ALIKE, grey.mean() + ALIKE])
             near = np.abs(stack[first:last] - grey).mean(axis=(1, 2)) <= ALIKE
-            alike |= {reduced[first + row] for row in np.flatnonzero(near)} | ({name} if near.any() else set())
+            alike |= {reduced[first + row] for row in np.flatnonzero(near)} | (
+                {name} if near.any() else set()
+            )
     return sorted(alike)

@@ -57,9 +57,9 @@ def page(
         findings=findings,
         numbers=numbers,
         histogram=_histogram(findings, method),
-        conflicts=[[labels, f"{count:,}"] for labels, count in conflicts_by_labels(findings).head(ROWS).items()],
+        conflicts=[[names, f"{n:,}"] for names, n in conflicts_by_labels(findings).head(ROWS).items()],
         sections=sections,
-        pictures={row: _picture(images.loc[row], image) for row, image in pictures.items()},
+        pictures_of=lambda rows: [_picture(images.loc[row], pictures[row]) for row in rows],
         sizes=[[f"{size:,}", f"{count:,}"] for size, count in sizes.head(ROWS).items()],
         lists=[
             (title, note, file, list(rows), rows.head(ROWS).to_numpy().tolist(), len(rows))
@@ -87,6 +87,7 @@ def _histogram(findings: Findings, method: Method) -> str:
         return ""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     least = float(values.min())
     threshold = method.min_similarity if isinstance(method, Aligned) else least
@@ -102,7 +103,7 @@ def _histogram(findings: Findings, method: Method) -> str:
     axes.set_xlabel("similarity")
     axes.set_ylabel("pairs")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return data_uri(buffer.getvalue())
