@@ -167,7 +167,7 @@ def test_a_fault_of_the_program_is_an_answer_too(ask, server, monkeypatch, capfd
     def fail(*_):
         raise ZeroDivisionError("two\nlines")
 
-    monkeypatch.setattr(server.service, "look", fail)
+    monkeypatch.setattr(server.service, "predict", fail)
     status, _, answer = ask("POST", "/predict", b"x")
     assert status == 500
     assert answer["error"] == "a fault of the demo itself: ZeroDivisionError: two lines"

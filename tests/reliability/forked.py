@@ -121,6 +121,8 @@ def child(request: dict[str, Any], out: int, err: int, notes: int) -> None:
     """Become the stage's process; what it says goes into pipes, which no limit on files holds up."""
     os.dup2(out, 1)
     os.dup2(err, 2)
+    for number, name in ((1, "stdout"), (2, "stderr")):  # the server's may be files, which have a position
+        setattr(sys, name, os.fdopen(number, "w", closefd=False))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)

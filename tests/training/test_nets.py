@@ -17,8 +17,9 @@ from keras import layers
 
 from benchmarks.operations import multiply_adds
 from candid.errors import CandidError
-from candid.training.nets import NETS, body_layers, build_model, hub
+from candid.training.nets import body_layers, build_model, hub
 from candid.training.nets.parts import IMAGENET
+from candid.training.settings import NETS
 
 ROOT = Path(__file__).parents[2]
 TRAINABLE = {  # bah2022, Table 1; qutub2023, Table 10

@@ -13,7 +13,16 @@ import yaml
 
 from candid.errors import CandidError
 from candid.sections import SECTIONS, check_params
-from candid.settings import CHOICES, SettingError, _members, check, is_choice, read_section, read_yaml
+from candid.settings import (
+    CHOICES,
+    Section,
+    SettingError,
+    _members,
+    check,
+    is_choice,
+    read_section,
+    read_yaml,
+)
 from candid.training.nets import BUILDERS
 from candid.training.settings import NETS, Augment, Cosine, ModelSettings, Sgd, TrainSettings
 
@@ -87,7 +96,7 @@ def test_an_override_by_dvc_changes_its_line_alone(tmp_path):
 
 
 def test_a_choice_is_every_setting_that_is_one_of_several_sections():
-    sections = {**SECTIONS, "train.augment": Augment}
+    sections: dict[str, type[Section]] = {**SECTIONS, "train.augment": Augment}
     sections |= {f"archs.{name}": net.settings for name, net in NETS.items()}
     unions = {
         f"{section}.{name}"
