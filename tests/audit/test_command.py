@@ -46,16 +46,9 @@ class Reader(html.parser.HTMLParser):
     def handle_starttag(self, tag, attrs):
         if tag not in VOID:
             self.open.append(tag)
-        self.addresses += [
-            value for name, value in attrs if name in ("src", "href") and value and value != "#content"
-        ]
+        self.handle_startendtag(tag, attrs)
 
     def handle_startendtag(self, tag, attrs):
-        self.addresses += [
-            value for name, value in attrs if name in ("src", "href") and value and value != "#content"
-        ]
-
-    def _address(self, attrs):
         inside = ("#content", "data:,")
         self.addresses += [text for name, text in attrs if name in ("src", "href") and text not in inside]
 

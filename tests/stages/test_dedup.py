@@ -104,7 +104,7 @@ def test_again_gives_the_same_bytes(project, run_stage):
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("method", "phash", "dedup.method = 'phash': expected one of aligned, hash"),
+        ("method", "phash", "dedup.method.name = 'phash': expected one of aligned, hash"),
         ("method", "{name: hash, hash: whash}", "dedup.method.hash = 'whash'"),
         (
             "method",
