@@ -96,10 +96,11 @@ VALUES = [
         params={"data": {"path": "x" * 100_000}},
     ),
     value("download", "data.classes", "x" * 1_000_000, "list"),
-    value("dedup", "dedup.hash", "phash\u200b", "'phash'"),  # a space of no width
-    value("dedup", "dedup.max_distance_bits", -1, "-1"),
-    value("dedup", "dedup.min_similarity", 0.1, "0.1"),
-    value("dedup", "dedup.verify", "yes", "'yes'", "boolean"),
+    value("dedup", "dedup.method", "hash\u200b", "'hash"),  # a space of no width
+    value("dedup", "dedup.method", {"name": "hash", "max_distance_bits": -1}, "-1"),
+    value("dedup", "dedup.method", {"name": "hash", "min_similarity": 0.9}, "without effect with hash"),
+    value("dedup", "dedup.method.min_similarity", 0.1, "0.1"),
+    value("dedup", "dedup.mirror", "yes", "'yes'", "boolean"),
     value("dedup", "dedup.protect", ["exam"], "'exam'"),
     value("split", "split.ratios", [0.9, 0.2, -0.1], "-0.1"),
     value("split", "split.ratios", [0.9, 0.05], "split.ratios"),

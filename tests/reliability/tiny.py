@@ -16,7 +16,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from candid.settings import read_yaml
-from tests.duplicates.dedup_pictures import cut, made_pictures
+from tests.duplicates.made import cut, made_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
