@@ -95,7 +95,7 @@ VALUES = [
     value("dedup", "dedup.method", "hash\u200b", "'hash"),  # a space of no width
     value("dedup", "dedup.method", {"name": "hash", "max_distance_bits": -1}, "-1"),
     value("dedup", "dedup.method", {"name": "hash", "min_similarity": 0.9}, "without effect with hash"),
-    value("dedup", "dedup.method.min_similarity", 0.1, "0.1"),
+    value("dedup", "dedup.method", {"name": "aligned", "min_similarity": 0.1}, "0.1"),
     value("dedup", "dedup.mirror", "yes", "'yes'", "boolean"),
     value("dedup", "dedup.protect", ["exam"], "'exam'"),
     value("split", "split.ratios", [0.9, 0.2, -0.1], "-0.1"),
