@@ -14,6 +14,10 @@ LAUGHS = "\n".join(["lol: &l0 [x, x, x, x, x, x, x, x, x]"] + [
     f"lol{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 10)
 ])  # fmt: skip
 
+MERGES = "m0: &m0 {x: 1}\n" + "".join(
+    f"m{i}: &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 9)}]}}\n" for i in range(1, 10)
+)
+
 
 def value(stage: str, key: str, given: Any, *says: str) -> Case:
     """One key with another value: the line names the file and the key."""
@@ -114,7 +118,7 @@ VALUES = [
     value(TRAIN, "train.epochs", 10**12, "less than or equal to 100000"),
     value(TRAIN, "train.batch_size", None, "integer"),
     value(TRAIN, "train.optimizer", "os.system", "'os.system'", "sgd, adam, nadam, adamw"),
-    value(TRAIN, "train.schedule", {"name": "constant", "patience": 3}, "patience without effect"),
+    value(TRAIN, "train.schedule", {"name": "constant", "patience": 3}, "patience has no effect"),
     value(TRAIN, "train.augment", {"flip": 0.5}, "missing"),
     value(TRAIN, "train.seed", 2**40, "train.seed"),
     value(TRAIN, "model.weights", 7, "string"),
@@ -159,6 +163,7 @@ FILES = [
         lambda old: in_split("<<: {repeat: 0}")(old.replace("  repeat: 0\n", "", 1)),
     ),
     text("split", "with a billion laughs", lambda old: seed("*l9")(LAUGHS + "\n" + old), "split.seed"),
+    text("split", "with merge keys that multiply", lambda old: MERGES + old, "not YAML", "merged keys"),
     text("split", "with a list that holds itself", seed("&a [*a]"), "split.seed"),
     text(
         "split",

@@ -122,7 +122,7 @@ def child(request: dict[str, Any], out: int, err: int, notes: int) -> None:
     os.dup2(out, 1)
     os.dup2(err, 2)
     for number, name in ((1, "stdout"), (2, "stderr")):  # the server's may be files, which have a position
-        setattr(sys, name, os.fdopen(number, "w", closefd=False))
+        setattr(sys, name, os.fdopen(number, "w", 1, closefd=False))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -172,7 +172,7 @@ def serve() -> None:
             try:
                 child(request, *(end for _, end in pipes))
             except SystemExit as error:
-                status = error.code if isinstance(error.code, int) else 1
+                status = error.code if isinstance(error.code, int) else int(error.code is not None)
             except BaseException:
                 traceback.print_exc()
             finally:
