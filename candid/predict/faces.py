@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,8 @@ from candid.data import images
 from candid.data.archives import UnreadableError
 from candid.data.images import Color, decode
 from candid.evaluation.model_file import Card
-from candid.predict.classifier import Classifier
-from candid.predict.detectors import LONGEST, Box, Detector
+from candid.predict.classifier import Classifier, default_model, load_classifier
+from candid.predict.detectors import DEFAULT, LONGEST, Box, Detector, make_detector
 
 
 def open_picture(data: bytes) -> Image.Image:
@@ -151,3 +152,35 @@ def label(faces: Sequence[Face], classifier: Classifier) -> list[Labelled]:
         Labelled(face, dict(zip(names, row.tolist(), strict=True)))
         for face, row in zip(faces, given, strict=True)
     ]
+
+
+def predict_faces(
+    picture: Image.Image | bytes, model: str | Path | None = None, detector: str | None = DEFAULT
+) -> list[Labelled]:
+    """Find the faces of a picture and predict the expression of each, left to right.
+
+    Args:
+        picture: a PIL image, or the bytes of a picture file.
+        model: a .keras file that train wrote; None: the one that ships.
+        detector: a key of DETECTORS; None: the whole picture is one face.
+
+    Returns:
+        For each face its box in pixels, the detector's score and the probability of each class.
+
+    Raises:
+        CandidError: no such model or detector.
+        UnreadableError: the bytes are no picture.
+
+    Example:
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> face = Image.fromarray(np.full((48, 48), 128, np.uint8))
+        >>> (only,) = predict_faces(face, detector=None)
+        >>> only.predicted in only.probabilities, round(sum(only.probabilities.values()), 3)
+        (True, 1.0)
+    """
+    image = open_picture(picture) if isinstance(picture, bytes) else picture
+    classifier = load_classifier(Path(model) if model else default_model())
+    if detector is None:
+        return label([whole_picture(image, classifier.card)], classifier)
+    return label(find_faces(image, make_detector(detector), classifier.card), classifier)
