@@ -46,10 +46,11 @@ def main() -> None:
     write_csv("data/rejected.csv", rejected_table(ingested))
     refuse(ingested, settings.max_rejected_share, settings.classes)
     faces = faces_table(ingested)
+    planted = planted_table(archives[0], next(iter(datasets.values())).planted, faces)
     with writing("data/faces.npy") as aside:
         np.save(aside, ingested.images)
     write_csv("data/faces.csv", faces)
-    write_csv("data/planted.csv", planted_table(archives[0], next(iter(datasets.values())).planted, faces))
+    write_csv("data/planted.csv", planted)
     write_csv("data/votes.csv", votes_table(ingested))
     write_json("metrics/ingest.json", counts(ingested, datasets))
     print(*summary(ingested, datasets), sep="\n")

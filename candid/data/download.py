@@ -6,6 +6,7 @@ Nothing stands under its final name before it has been checked.
 from __future__ import annotations
 
 import base64
+import errno
 import gzip
 import hashlib
 import os
@@ -90,6 +91,11 @@ def take_own(path: Path, target: Path) -> str:
             return f"{target.name}: copied from {clean(str(path))}"
         if pack(path, target):
             return f"{target.name}: packed from {clean(str(path))}"
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        shown = clean(str(path))[:200]
+        raise CandidError(f"data.path = '{shown}': no such file or folder; expected {expected}") from None
     except (CandidError, ValueError) as error:
         here = "" if path.is_absolute() or path.exists() else "; a queued run needs an absolute path"
         raise CandidError(f"data.path = '{clean(str(path))[:200]}': {error}, {expected}{here}") from None

@@ -114,12 +114,16 @@ REJECTED = [
     picture("of 0 bytes", b"", "0 bytes"),
     picture("that is text", b"a smiling face", "no picture in a known format"),
     picture("that is JSON", b'{"picture": "happy"}', "no picture"),
-    picture("that is SVG", b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "no picture"),
+    picture(
+        "that is SVG",
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+        "SVG, a format that is not read",
+    ),
     picture("that is PostScript", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture"),
-    picture("that is PDF", b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n", "no picture"),
+    picture("that is PDF", b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n", "PDF, a format"),
     picture("that is a pickle", b"cos\nsystem\n(S'touch harm'\ntR.", "no picture"),
     picture("that is an icon", encoded(FLAT, "ICO"), "no picture"),
-    picture("that is HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), "no picture"),
+    picture("that is HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), "HEIC, a format"),
     picture("of 100,000 x 100,000 pixels", png(header(100_000, 100_000), (b"IDAT", b"x")), "pixels"),
     picture("of 60,000 x 60,000 pixels, JPEG", jpeg_of(60_000, 60_000), "pixels"),
     picture("of 0 x 0 pixels", png(header(0, 0), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")), "picture"),
@@ -127,7 +131,11 @@ REJECTED = [
     picture("with a wrong checksum", encoded(FLAT).replace(b"IDAT", b"IDAU"), "picture"),
     picture("of 32 bits", encoded(Image.new("I", (24, 24), 7), "TIFF"), "pixels of 32 bits"),
     picture("of floats", encoded(Image.new("F", (24, 24), 7.5), "TIFF"), "pixels of 32 bits"),
-    picture("with two header blocks", png(header(24, 24), header(9_000, 9_000), (b"IEND", b"")), "picture"),
+    picture(
+        "with two header blocks",
+        png(header(24, 24), header(9_000, 9_000), (b"IEND", b"")),
+        "9000 x 9000 pixels",
+    ),
 ]
 RIGHT = [
     picture("in CMYK", encoded(in_mode("CMYK"), "TIFF"), value=90),
