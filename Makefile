@@ -22,8 +22,7 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt constraints.txt
 
 repro: setup    ## run the pipeline on the settings in params.yaml
 	dvc repro
-	@dvc metrics show
-	@echo 'plots:' && ls plots/*.png && echo 'interactive plots: dvc plots show'
+	@python -m candid report --numbers
 
 check: setup    ## lint, format and types
 	ruff check .

@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import binomtest
 
+from candid.data.images import decode
 from candid.duplicates.duplicates import Duplicates, find_duplicates
 from candid.duplicates.hashes import hash_images
 from candid.duplicates.kernels import cores
 from candid.duplicates.params import DedupSettings, HashName
-from candid.data.images import decode
 
 VERIFIED = Path(__file__).with_name("dedup_verified_pairs.csv")
 THEIRS: dict[HashName, Any] = {

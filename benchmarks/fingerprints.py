@@ -21,11 +21,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
-from candid.data.images import decode
 
 from candid.data.copies import Finding, compare
 from candid.data.figures import SIDE
 from candid.data.fingerprints import FOLDER, Fingerprint, ImageSet, read_archive, read_fingerprint, stem
+from candid.data.images import decode
 
 Change = Callable[[Image.Image], Image.Image]
 Rng = np.random.Generator

@@ -64,16 +64,16 @@ def version() -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command that the first argument names; its status is the exit status."""
-    given = sys.argv[1:] if arguments is None else arguments
-    name = given[0] if given and given[0] in COMMANDS else ""
-    run(name, partial(_call, name, given), hint="", failure=FAILURE.get(name, 1))
+    words = sys.argv[1:] if arguments is None else arguments
+    name = words[0] if words and words[0] in COMMANDS else ""
+    run(name, partial(_call, name, words), hint="", failure=FAILURE.get(name, 1))
 
 
-def _call(name: str, given: list[str]) -> int | None:
+def _call(name: str, words: list[str]) -> int | None:
     if not name:
         top = parser()
-        top.parse_args(given[:1])
+        top.parse_args(words[:1])
         top.print_help()
         return 2
-    status: int | None = importlib.import_module(f"candid.{name}.command").main(given[1:])
+    status: int | None = importlib.import_module(f"candid.{name}.command").main(words[1:])
     return status

@@ -53,7 +53,7 @@ def run(
                 status = end.code  # type: ignore[assignment]
         sys.stdout.flush()
         _finish(sys.stderr)
-        sys.exit(status)
+        sys.exit(0 if status is None else status)
     except BusyError:
         message, hint = "another stage is at work in this folder: wait until it is done, or stop it", ""
     except CandidError as error:

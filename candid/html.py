@@ -22,7 +22,8 @@ def render(template: str, **context: Any) -> str:
         >>> "<title>Two &lt; three" in render("base.html", title="Two < three")
         True
     """
-    return _environment().get_template(template).render(**context)
+    page = _environment().get_template(template).render(**context)
+    return page.encode("utf-8", "backslashreplace").decode()  # a setting may hold half a character
 
 
 def data_uri(png: bytes) -> str:

@@ -66,6 +66,10 @@ def read_parts(folder: Path) -> Parts:
     if not (folder / "faces.npy").is_file():
         if folder != Path("data"):
             raise CandidError(f"{folder}: no faces.npy; expected the folder data of a run")
+        if not (SAMPLE / "sample.zip").is_file():
+            raise CandidError(
+                f"{folder}: neither faces.npy nor sample.zip; expected the folder data of a run"
+            )
         return read_sample()
     images, splits = load_images(folder / "faces.npy"), read_splits(folder / "splits.csv")
     named = read_faces(folder / "faces.csv")["dataset"]
@@ -81,7 +85,7 @@ def read_parts(folder: Path) -> Parts:
 
 
 def read_sample() -> Parts:
-    """Read the embedded sample, split by subject; CandidError outside a checkout, which holds it."""
+    """Read the embedded sample, split by subject."""
     items = read_all({"sample": read_catalogue()["sample"]}, SAMPLE, Wanted())
     ingested = assemble(items, 48, "grey")
     images, table = ingested.images, faces_table(ingested)

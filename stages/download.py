@@ -8,6 +8,8 @@ data/sample.zip, and `folder` is packed.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from candid.data.catalogue import OWN, DataSettings, members, read_catalogue
@@ -30,13 +32,22 @@ def main() -> None:
         for archive in dataset.archives:
             if name == OWN:
                 assert settings.path is not None
-                print(take_own(Path(settings.path), RAW / archive.name))
-                if not Path(settings.path).resolve().is_relative_to(WATCHED.resolve()):
+                path = Path(settings.path)
+                check_out(path)
+                print(take_own(path, RAW / archive.name))
+                if not path.resolve().is_relative_to(WATCHED.resolve()):
                     print(f"(outside {WATCHED}: when the pictures change, dvc repro --force -s download)")
             elif name == "sample":
                 print(obtain(archive, RAW, SAMPLE))
             else:
                 print(obtain(archive, RAW, read_mirror(os.environ.get(MIRROR))))
+
+
+def check_out(path: Path) -> None:
+    """Let DVC bring pictures that `dvc add` keeps: experiments in a copy of the project start without."""
+    pointer = f"{path}.dvc"
+    if not os.path.exists(path) and os.path.isfile(pointer):  # noqa: PTH110, PTH113 - these take any text
+        subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet", pointer], check=False)
 
 
 if __name__ == "__main__":

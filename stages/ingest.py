@@ -7,6 +7,7 @@ raters' votes of FER+) and metrics/ingest.json (counts).
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,9 @@ from candid.data.ingest import (
     summary,
     votes_table,
 )
+from candid.data.published import as_json, compare_published
 from candid.data.readers import Wanted
-from candid.errors import run
+from candid.errors import CandidError, run
 from candid.files import write_csv, write_json, writing
 from candid.settings import read_section
 
@@ -47,13 +49,22 @@ def main() -> None:
     refuse(ingested, settings.max_rejected_share, settings.classes)
     faces = faces_table(ingested)
     planted = planted_table(archives[0], next(iter(datasets.values())).planted, faces)
+    findings = compare_published(ingested, datasets, RAW, wanted)
+    altered = [finding.line for finding in findings if not finding.as_published]
+    if altered and settings.altered == "stop":
+        raise CandidError(f"{'; '.join(altered)}; data.altered = stop: expected the published set")
     with writing("data/faces.npy") as aside:
         np.save(aside, ingested.images)
     write_csv("data/faces.csv", faces)
     write_csv("data/planted.csv", planted)
     write_csv("data/votes.csv", votes_table(ingested))
-    write_json("metrics/ingest.json", counts(ingested, datasets))
+    write_json("metrics/ingest.json", counts(ingested, datasets) | {"published": as_json(findings)})
     print(*summary(ingested, datasets), sep="\n")
+    print(
+        *(finding.line for finding in findings if finding.as_published), sep="\n", end="\n" * bool(findings)
+    )
+    for line in altered:
+        print(f"candid ingest: warning: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

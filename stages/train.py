@@ -29,7 +29,7 @@ def main() -> None:
     strategy = strategy_of(settings)
     use_backend(settings.backend, strategy.start)
     from candid.training.fit import COLUMNS, Progress, best_epoch, train  # Keras from here on
-    from candid.training.nets import body_layers, build_model
+    from candid.training.nets import build_model
     from candid.training.save import initial_weights, write_model
 
     data = training_set(load_images(INPUTS[0]), read_splits(INPUTS[1]), read_json(INPUTS[2]))
@@ -52,7 +52,7 @@ def main() -> None:
     name = fingerprint(settings_read, [*map(Path, INPUTS), *start.files, *source_files()], versions())
     with run_folder(name) as folder:
         checkpoints, progress = Checkpoints(folder), Progress(say, record, sys.stdout.isatty())
-        net, history = train(build, data, settings, checkpoints, body_layers, start.model, progress, strategy)
+        net, history = train(build, data, settings, checkpoints, start.model, progress, strategy)
         about = {
             "classes": data.classes,
             "image_size": side,

@@ -39,9 +39,9 @@ KINDS = (*TONE, *SHARPNESS, *GEOMETRY[:3], *SIZE, *GEOMETRY[3:])
 """All kinds of alteration of pictures, in the order in which they are reported."""
 
 MIN_SHARE = 0.02
-"""Of the compared faces: a kind is reported from here on."""
+"""Of the compared faces: a kind is reported from here on. Not so SIZE, which nothing harmless changes."""
 MIN_FAMILY_SHARE = 0.2
-"""Of the faces of the commonest kind of TONE (of GEOMETRY): fewer are faces on which that kind looks so."""
+"""Of the faces of the commonest kind of TONE (of GEOMETRY): fewer show that kind in another way."""
 HARMLESS_BITS = 4
 """Of the hash, that re-encoding changes at most."""
 TONED_BITS = 16
@@ -86,16 +86,18 @@ def find_alterations(pairs: Pairs) -> dict[str, Mask]:
 
 
 def count_alterations(masks: Mapping[str, Mask]) -> dict[str, int]:
-    """Kind -> faces that show it; 0 where it may be chance, or another kind as it looks on a few faces."""
+    """Kind -> faces that show it; 0 where it may be chance, or another kind as a few faces show it."""
     counts = {kind: int(mask.sum()) for kind, mask in masks.items()}
     least = _least(len(masks[CUT]))
     for family in (TONE, GEOMETRY):
         most = max(counts[kind] for kind in family)
         counts |= {kind: 0 for kind in family if counts[kind] < MIN_FAMILY_SHARE * most}
-    # a cut face that passes for entire has other levels and fewer pixels because a part is missing
-    for kind in (*TONE, *SHARPNESS, "reduced"):
-        counts[kind] *= counts[kind] >= MIN_FAMILY_SHARE * counts[CUT]
-    return {kind: count if count >= least else 0 for kind, count in counts.items()}
+    # a cut face that passes for entire has other levels and fewer pixels, since a part is missing; and a blurred
+    # face that is not sure to be it has less contrast
+    for cause, effects in ((CUT, (*TONE, *SHARPNESS, "reduced")), ("blurred", ("contrast lowered",))):
+        for kind in effects:
+            counts[kind] *= counts[kind] >= MIN_FAMILY_SHARE * counts[cause]
+    return {kind: count if count >= least or kind in SIZE else 0 for kind, count in counts.items()}
 
 
 def _geometry(pairs: Pairs) -> dict[str, Mask]:
@@ -231,8 +233,8 @@ def _least(compared: int) -> int:
 
 def _strips() -> list[Window]:
     """The parts of a side that are tried: all of it, and shares at five positions."""
-    places = [(0.96, 0.5), *((share, at / 4) for share in (0.9, 0.8, 0.7, 0.6, 0.5) for at in range(5))]
-    return [(0.0, 1.0), *((at * (1 - share), at * (1 - share) + share) for share, at in places)]
+    positions = [(0.96, 0.5), *((share, at / 4) for share in (0.9, 0.8, 0.7, 0.6, 0.5) for at in range(5))]
+    return [(0.0, 1.0), *((at * (1 - share), at * (1 - share) + share) for share, at in positions)]
 
 
 STRIPS = _strips()

@@ -388,8 +388,11 @@ def is_tar(path: Path) -> bool:
 
 def safe_name(path: Path, name: str) -> str:
     """Return the name with forward slashes, on one line; CandidError where it leads out of the archive."""
-    parts = name.replace("\\", "/").split("/")
-    if parts[0] == "" or ".." in parts or (len(parts[0]) == 2 and parts[0][1] == ":"):
+    if "/" not in name and "\\" in name[1:]:  # packed on Windows; elsewhere it begins an escape of text.clean
+        name = name.replace("\\", "/")
+    parts = name.split("/")
+    steps = name.replace("\\", "/").split("/")
+    if parts[0] == "" or ".." in steps or (len(steps[0]) == 2 and steps[0][1] == ":"):
         raise CandidError(f"{path}: {clean(name)[:80]!r} leads outside the archive; expected relative paths")
     return one_line("/".join(part for part in parts if part not in ("", ".")))
 

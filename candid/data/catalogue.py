@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from candid.data.faces import LABELS
 from candid.errors import CandidError
@@ -33,6 +33,13 @@ class DataSettings(Section):
     altered: Literal["warn", "stop"]
     """What to do about a known set that is not as published."""
 
+    @field_validator("path")
+    @classmethod
+    def _own_needs_one(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("dataset") == OWN and not path:
+            raise ValueError(f"expected a folder, zip or tar of one folder a class, as dataset is {OWN}")
+        return path
+
     @field_validator("subject_pattern")
     @classmethod
     def _one_group(cls, pattern: str | None) -> str | None:
@@ -42,11 +49,6 @@ class DataSettings(Section):
 
     @model_validator(mode="after")
     def _own_pictures(self) -> Self:
-        if self.dataset == OWN and not self.path:
-            shown = "null" if self.path is None else repr(self.path)
-            raise ValueError(
-                f"path = {shown}: expected a folder, zip or tar of one folder a class, since dataset is {OWN}"
-            )
         if self.subject_pattern is not None and self.dataset != OWN:
             raise ValueError(
                 f"subject_pattern is for dataset: {OWN}; {self.dataset} has its own; expected null"
@@ -102,6 +104,8 @@ class Dataset(Section):
     """The same for the person shown; also matched at the start of the folders below and above the class's."""
     sequence_pattern: str | None = None
     """The same for the film that the picture is a frame of."""
+    fingerprint: str | None = None
+    """The known set (fingerprints/<name>.csv) that this one should be, pixel for pixel."""
     planted: str | None = None
     """File in the archive that lists near-duplicates planted on purpose (columns a, b, kind)."""
     drop: list[str] = []
@@ -150,6 +154,8 @@ def members(name: str, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
 def selected_datasets(settings: DataSettings, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
     """Return the datasets of the settings, as `members` gives them, with data.subject_pattern."""
     datasets = members(settings.dataset, catalogue)
+    if find_dataset(settings.dataset, catalogue).every_row:  # `faces` counts pictures
+        return {name: entry.model_copy(update={"faces": None}) for name, entry in datasets.items()}
     if settings.subject_pattern is None:
         return datasets
     return {OWN: datasets[OWN].model_copy(update={"subject_pattern": settings.subject_pattern})}

@@ -6,7 +6,6 @@ Nothing stands under its final name before it has been checked.
 from __future__ import annotations
 
 import base64
-import errno
 import gzip
 import hashlib
 import os
@@ -85,20 +84,21 @@ def take_own(path: Path, target: Path) -> str:
     """
     expected = "one folder a class"
     try:
+        path.stat()
+    except (OSError, ValueError):
+        here = "" if path.is_absolute() else "; a queued run needs an absolute path"
+        raise CandidError(
+            f"data.path = '{clean(str(path))[:200]}': no such file or folder; expected {expected}{here}"
+        ) from None
+    try:
         if path.is_file() and zipfile.is_zipfile(path):
             with writing(target) as aside:
                 shutil.copyfile(path, aside)
             return f"{target.name}: copied from {clean(str(path))}"
         if pack(path, target):
             return f"{target.name}: packed from {clean(str(path))}"
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        shown = clean(str(path))[:200]
-        raise CandidError(f"data.path = '{shown}': no such file or folder; expected {expected}") from None
-    except (CandidError, ValueError) as error:
-        here = "" if path.is_absolute() or path.exists() else "; a queued run needs an absolute path"
-        raise CandidError(f"data.path = '{clean(str(path))[:200]}': {error}, {expected}{here}") from None
+    except CandidError as error:
+        raise CandidError(f"data.path = '{clean(str(path))}': {error}, {expected}") from None
     raise CandidError(f"data.path = '{clean(str(path))}': no picture in it; expected {expected}")
 
 

@@ -149,7 +149,8 @@ def _text(path: Path) -> str:
 
 
 def _stem(file: str) -> str:
-    return file.rpartition("/")[2].rpartition(".")[0]
+    """The name without its suffix, in its class's folder: two classes hold a Training_8475486."""
+    return "/".join(file.rpartition(".")[0].split("/")[-2:])
 
 
 def _usage(usage: str, where: str) -> str:

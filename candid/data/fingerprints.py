@@ -22,13 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from candid.data.catalogue import find_dataset, read_catalogue
-from candid.errors import CandidError, run
-from candid.files import write_text
-from candid.data.ingest.decode import FORMATS, decode, decode_chunk
-from candid.data.ingest.readers import READERS
-from candid.data.ingest.records import Record, Wanted
 
+from candid.data.catalogue import find_dataset, read_catalogue
 from candid.data.figures import (
     MIRROR_BITS,
     PERCENTILES,
@@ -41,6 +36,11 @@ from candid.data.figures import (
     measure,
     shrink,
 )
+from candid.data.images import FORMATS, decode
+from candid.data.ingest import READERS, assemble
+from candid.data.readers import Record, Wanted
+from candid.errors import CandidError, run
+from candid.files import write_text
 
 FOLDER = Path(__file__).with_suffix("")
 """Holds <dataset>.csv of each known set."""
@@ -104,7 +104,7 @@ def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = No
 
     The probes are chosen by a hash of their names, as many of each class in each part as its share of the set
     (at least MIN_PROBES). Left out are names that occur twice, flat faces, and, in a set of over MAX_PROBES
-    faces, those of which another face is a near-duplicate or its mirror image: that would look like a renamed
+    faces, those of which another face is a near-duplicate or its mirror image: that would pass for a renamed
     file.
 
     Args:
@@ -222,18 +222,17 @@ def read_known() -> dict[str, Fingerprint]:
 def read_archive(dataset: str, path: Path) -> ImageSet:
     """Read all faces of a set in the catalogue from its archive."""
     entry = find_dataset(dataset, read_catalogue())
-    everything = Wanted(None, None)
-    items = READERS[entry.reader](dataset, entry, [path], everything)
-    records = [item for item in items if isinstance(item, Record) and isinstance(item.data, bytes)]
-    faces, reasons = decode_chunk([record.data for record in records], SIDE, "grey")
-    kept = [record for record, reason in zip(records, reasons, strict=True) if not reason]
-    files = [record.data for record in kept if isinstance(record.data, bytes)]
+    records = [
+        item for item in READERS[entry.reader](dataset, entry, [path], Wanted()) if isinstance(item, Record)
+    ]
+    files = {record.source: record.data for record in records if isinstance(record.data, bytes)}
+    ingested = assemble(((dataset, record) for record in records), SIDE, "grey")
     return ImageSet(
-        [record.source for record in kept],
-        [record.label for record in kept],
-        [record.part for record in kept],
-        faces,
-        files.__getitem__,
+        [row.source for row in ingested.rows],
+        [row.label for row in ingested.rows],
+        [row.part for row in ingested.rows],
+        ingested.images,
+        lambda i: files[ingested.rows[i].source],
     )
 
 

@@ -58,8 +58,6 @@ STARTS: dict[str, tuple[tuple[int, bytes], ...]] = {
     "JPEG XL": ((0, b"\xff\x0a"), (4, b"JXL ")),
     "JPEG 2000": ((4, b"jP  "), (0, b"\xff\x4f\xff\x51")),
     "Photoshop": ((0, b"8BPS"),),
-    "PDF": ((0, b"%PDF"),),
-    "SVG": ((0, b"<svg"),),
 }
 """How files in other formats begin: offset and bytes. HEIC's readers come with an LGPL library of codecs."""
 

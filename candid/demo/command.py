@@ -9,8 +9,8 @@ import argparse
 import errno
 from pathlib import Path
 
-from candid.demo.looker import Looker
 from candid.demo.server import ADDRESS, Server
+from candid.demo.service import PredictionService
 from candid.errors import CandidError
 
 TRAINED = Path("models/model.keras")
@@ -28,15 +28,15 @@ def main(arguments: list[str] | None = None) -> None:
     models = options.model or [*sorted(PRETRAINED.glob("*.keras")), *filter(Path.exists, [TRAINED])]
     if not models:
         raise CandidError(f"no model: expected {PRETRAINED}/*.keras or {TRAINED} (`dvc repro` trains one)")
-    looker = Looker(models)
+    service = PredictionService(models)
     try:
-        server = Server(options.port, looker)
+        server = Server(options.port, service)
     except (OSError, OverflowError) as error:
         busy = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         reason = "is in use" if busy else f"can't be used: {error}"
         raise CandidError(f"port {options.port} on {ADDRESS} {reason}; expected a free one: --port") from None
     with server:
-        print(f"model: {looker.classifier(0).describe()}")
+        print(f"model: {service.classifier(0).describe()}")
         print(f"open {server.url} in a browser of this machine; Ctrl-C stops it", flush=True)
         try:
             server.serve_forever()

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
+import re
 import threading
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from candid.demo.looker import Looker
-from candid.demo.page import read_page
+from candid.demo.service import PredictionService
 from candid.errors import CandidError
+
+
+class Page(NamedTuple):
+    """What is sent for `/`."""
+
+    html: bytes
+    policy: str
+    """Content-Security-Policy: this very script, this machine, and nothing else."""
+
+
+def read_page(limit: int) -> Page:
+    """Read page.html; `limit` is the size in bytes from which on the page refuses a picture itself."""
+    html = Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("__LIMIT__", str(limit))
+    script = re.search("<script>(.*)</script>", html, re.DOTALL)
+    assert script is not None
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+    return Page(html.encode(), policy)
+
 
 ADDRESS = "127.0.0.1"
 LIMIT = 64 << 20  # bytes of a picture's file
@@ -25,8 +51,8 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, looker: Looker) -> None:
-        self.looker = looker
+    def __init__(self, port: int, service: PredictionService) -> None:
+        self.service = service
         self.page = read_page(LIMIT)
         self.places = threading.BoundedSemaphore(AT_ONCE)
         super().__init__((ADDRESS, port), Handler)
@@ -109,9 +135,9 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/":
             return 200, "text/html; charset=utf-8", self.server.page.html
         if path == "/choices":
-            looker = self.server.looker
-            names = [str(model) for model in looker.models]
-            return 200, "application/json", _json({"models": names, "detectors": looker.detectors})
+            service = self.server.service
+            names = [str(model) for model in service.models]
+            return 200, "application/json", _json({"models": names, "detectors": service.detectors})
         raise RefusedError(404, "no such page")
 
     def _predict(self) -> tuple[int, str, bytes]:
@@ -119,16 +145,16 @@ class Handler(BaseHTTPRequestHandler):
         if asked.path != "/predict":
             raise RefusedError(404, "no such page")
         values = {name: given[-1] for name, given in parse_qs(asked.query).items()}
-        looker, number, detector = self.server.looker, values.get("model", "0"), values.get("detector")
-        detector = detector or looker.detectors[0]
-        if not _is_number(number, 9) or detector not in looker.detectors:
+        service, number, detector = self.server.service, values.get("model", "0"), values.get("detector")
+        detector = detector or service.detectors[0]
+        if not _is_number(number, 9) or detector not in service.detectors:
             raise RefusedError(
                 400, f"model {number[:20]!r}, detector {detector[:20]!r}: not among the choices"
             )
         if not self.server.places.acquire(blocking=False):
-            raise RefusedError(503, f"{AT_ONCE} pictures are being looked at already: try again")
+            raise RefusedError(503, f"{AT_ONCE} pictures are in work already: try again")
         try:
-            answer = looker.look(self._body(), int(number), detector, values.get("cropped") == "1")
+            answer = service.predict(self._body(), int(number), detector, values.get("cropped") == "1")
         finally:
             self.server.places.release()
         return 200, "application/json", _json(answer)

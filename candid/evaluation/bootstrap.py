@@ -88,9 +88,9 @@ def interval(
     Near 0 and 1 resampling sees too little: 99 right faces of 99 never vary, and 98 of 99 would get a higher
     lower bound than those. So a proportion keeps at least the bounds of Clopper and Pearson (1934) for as
     many draws as Korn and Graubard (1998) count: p (1 - p) / variance, times the square of the normal
-    quantile over Student's for the groups. Where fewer than MIN_MISTAKEN_GROUPS groups have a mistake nothing is known of
-    how mistakes cluster, and groups count as the draws; other scores than proportions then keep the bound
-    of no mistake at all. The same holds for the upper bound and what is right.
+    quantile over Student's for the groups. Where fewer than MIN_MISTAKEN_GROUPS groups have a mistake,
+    nothing is known of how mistakes cluster, and groups count as the draws; other scores than proportions
+    then keep the bound of no mistake at all. The same holds for the upper bound and what is right.
 
     Args:
         values: the score of each resample.

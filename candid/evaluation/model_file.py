@@ -16,6 +16,8 @@ from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.lib import format as npy
 from pydantic import AfterValidator, ConfigDict, Field
 
 from candid.errors import CandidError, cannot_write, is_disk_fault
@@ -145,6 +147,8 @@ def read_card(path: str | Path) -> Card:
     try:
         with _open(path) as archive:
             check_config(_read_json(archive, CONFIG), archive.getinfo(WEIGHTS).file_size, path)
+            for name in {TRAINED_ON, ANCESTORS} & set(archive.namelist()):
+                _check_digests(archive, name)
             return check(ABOUT, Card, _read_json(archive, ABOUT), path)
     except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError) as error:
         if is_disk_fault(error):
@@ -170,7 +174,7 @@ def _open(path: str | Path) -> zipfile.ZipFile:
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     problem = next((f"has no entry {name}" for name in (CONFIG, WEIGHTS, ABOUT) if name not in names), "")
-    for entry in entries:
+    for entry in entries[: len(ENTRIES) + 1]:
         if entry.filename not in ENTRIES or names.count(entry.filename) > 1:
             problem = f"has an entry {entry.filename[:100]!r} too many"
         elif entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
@@ -189,6 +193,22 @@ def _read_json(archive: zipfile.ZipFile, name: str) -> Any:
         return json.loads(archive.read(name))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{name} is not JSON: {error}") from None
+
+
+def _check_digests(archive: zipfile.ZipFile, name: str) -> None:
+    """Refuse a list of digests that says it is longer than its entry."""
+    with archive.open(name) as file:
+        try:
+            npy.read_magic(file)
+            shape, _, dtype = npy.read_array_header_1_0(file)
+        except Exception as error:  # NumPy has Python's own tokenizer and literals read the header
+            raise ValueError(f"{name} is no array: {error}") from None
+        if (
+            dtype != np.uint64
+            or len(shape) != 1
+            or file.tell() + 8 * shape[0] != archive.getinfo(name).file_size
+        ):
+            raise ValueError(f"{name} is no list of digests")
 
 
 def check_config(config: Any, weights_bytes: int, path: str | Path) -> None:
@@ -255,7 +275,9 @@ def _weights(layer: dict[str, Any], path: str | Path) -> int:
         raise CandidError(f"{path}: takes {settings['batch_shape']}; expected at most {MAX_SIDE} px")
     if name not in ("Dense", "Conv2D", "DepthwiseConv2D", "BatchNormalization"):
         return 0
-    channels = _size(layer["build_config"]["input_shape"][-1])
+    if settings.get("data_format", "channels_last") != "channels_last":
+        raise TypeError
+    channels = _size(layer["build_config"]["input_shape"][settings.get("axis", -1)])
     if name == "BatchNormalization":
         return 4 * channels
     if name == "Dense":

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from sklearn import metrics
 
 from candid.data.faces import PARTS, class_order
 from candid.errors import CandidError
 from candid.evaluation import scores
+from candid.evaluation.picture import COLORS, INK, MUTED, no_frame, save_picture, short, title
 from candid.evaluation.predictions import PREFIX, Images, Predictions, as_predictions
 from candid.evaluation.scores import Integers
-from candid.files import read_csv, write_csv, writing
-from candid.text import clean, interval, percent
+from candid.files import read_csv, write_csv
+from candid.text import interval, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,35 +26,10 @@ if TYPE_CHECKING:
     Picture = tuple[tuple[float, float], Callable[[Figure], None]]
     """Size in inches, and what draws on an empty figure."""
 
-INK, MUTED, RULE = "#22262b", "#6b737c", "#d9dde2"
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8c6d1f", "#000000")
-"""Told apart by the colour-blind too (Okabe and Ito 2008; their yellow darkened to be seen on white)."""
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)))
 MAX_CLASSES_WITH_TEXT = 20  # beyond, cells are too small to read
 MISTAKES_COLUMNS, MISTAKES_ROWS = 8, 5
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
-
-STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # comes with Matplotlib: the same on every machine
-    "font.size": 10,
-    "text.color": INK,
-    "text.parse_math": False,  # a class may be called "$"
-    "axes.edgecolor": RULE,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#eceef1",
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-    "figure.facecolor": "white",
-}
 
 
 def write_plots(
@@ -94,60 +67,6 @@ def write_plots(
     save_picture(folder / "mistakes.png", *mistakes_picture(predictions, faces, wrong), colors=None)
     write_csv(folder / "roc.csv", roc_table(predictions))
     write_csv(folder / "calibration.csv", calibration_table(predictions))
-
-
-def save_picture(
-    path: str | Path, size: tuple[float, float], draw: Callable[[Figure], None], colors: int | None = 128
-) -> None:
-    """Draw on an empty figure of `size` inches and write it as PNG, without date or version inside.
-
-    A chart needs few colours; a palette of them makes a third of the bytes that git has to keep. Faces
-    need them all (`colors`: None).
-    """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # silent about building its font cache
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(), writing(path) as aside, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a class may be in any script
-        mpl.rcdefaults()
-        parameters: Any = mpl.rcParams
-        parameters.update(STYLE)
-        figure = Figure(figsize=size, dpi=140, layout="constrained")
-        draw(figure)
-        canvas: Any = FigureCanvasAgg(figure)
-        canvas.draw()
-        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        (picture.quantize(colors) if colors else picture).save(aside, format="PNG", optimize=True)
-
-
-def title(figure: Figure, headline: str, *lines: str, warning: str = "") -> None:
-    """Put a headline at the top left of a figure, smaller lines below it, and a warning in red."""
-    width, height = figure.get_size_inches()
-    rows = [(headline, INK, 13.5, "bold"), *((line, MUTED, 9.5, "normal") for line in lines)]
-    if warning:
-        rows.append((warning, "#b3261e", 9.5, "bold"))
-    below = 0.12
-    for text, color, points, weight in rows:
-        font: dict[str, Any] = {"color": color, "fontsize": points, "fontweight": weight}
-        figure.text(0.14 / width, 1 - below / height, text, ha="left", va="top", **font)
-        below += (text.count("\n") + 1) * points / 72 * 1.5
-    engine: Any = figure.get_layout_engine()
-    engine.set(rect=(0, 0, 1, 1 - (below + 0.08) / height))
-
-
-def short(name: str, most: int = 14) -> str:
-    """Cut a long class name, so that axes stay readable."""
-    name = clean(name)
-    return name if len(name) <= most else f"{name[: most - 1]}…"
-
-
-def no_frame(axes: Axes) -> None:
-    """Remove grid, spines and ticks."""
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
 
 
 def accuracy_text(scored: dict[str, Any]) -> str:

@@ -5,33 +5,133 @@ Writes explained/where.png and explained/filters.png. They show faces: keep them
 
 from __future__ import annotations
 
+import argparse
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
-from candid.evaluation.model_file import read_card
-from candid.evaluation.plots import save_picture
-from candid.explain.convolutions import first_convolutions
-from candid.explain.draw_filters import filters_picture
-from candid.explain.draw_where import where_picture
-from candid.explain.given import choose
-from candid.explain.look import look
-from candid.explain.options import read_options
-from candid.labelled import as_taken
-from candid.predict.classifier import load_classifier
+import numpy as np
+
+from candid.data.archives import UnreadableError, is_clutter, is_not_picture
+from candid.data.images import decode
+from candid.errors import CandidError
+from candid.evaluation.model_file import Card, read_card
+from candid.evaluation.picture import save_picture
+from candid.evaluation.predict import Images
+from candid.explain.occlusion import explain
+from candid.explain.sheets import filters_picture, first_convolutions, where_picture
+from candid.labelled import Labelled, as_taken, other_faces, read_parts
+from candid.predict.classifier import DEFAULT, load_classifier
+from candid.text import clean
+
+CONSIDERED = 60
+"""Test faces of each class among which right and wrong predictions are searched."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read, explain, draw."""
-    options = read_options(arguments)
+    """Read the faces, explain them, draw both sheets."""
+    options = _parse(arguments)
     card = read_card(options.model)
-    given = choose(options, card)
+    faces = read_faces(options.faces, card) if options.faces else of_test_set(options, card)
     classifier = load_classifier(options.model)
-    rows = look(classifier.probabilities, given, card.classes, options.shown)
+    rows = explain(classifier.probabilities, faces.images, faces.labels, card.classes, options.shown)
     first = next(each for row in rows for each in (*row.right, *row.wrong)).face
-    layers = first_convolutions(classifier.model, as_taken(first[None], classifier.model.input_shape))[0]
+    layers = first_convolutions(classifier.model, as_taken(first[None], classifier.model.input_shape))
     model = classifier.describe()
     where, filters = options.out / "where.png", options.out / "filters.png"
-    save_picture(where, *where_picture(rows, options.shown, model, given.source), colors=None)
+    save_picture(where, *where_picture(rows, options.shown, model, faces.source), colors=None)
     save_picture(filters, *filters_picture(first, layers, model), colors=None)
-    for note in given.notes:
+    for note in faces.notes:
         print(note, file=sys.stderr)
     print(model, where, filters, sep="\n")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="candid explain",
+        description="Show where a model looks, and what its first layers make of a face.",
+        epilog="The sheets show faces: treat them with the same care as the faces themselves.",
+    )
+    parser.add_argument("--model", type=Path, default=DEFAULT, help=f"default: {DEFAULT}")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "--faces", type=Path, nargs="+", metavar="PATH", help="pictures of cropped faces, or folders"
+    )
+    chosen.add_argument("--test", action="store_true", help="faces of the test set (the default)")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder data of a run; without one, the sample"
+    )
+    parser.add_argument("--out", type=Path, default=Path("explained"), help="folder; default: explained")
+    parser.add_argument("--shown", type=int, default=3, help="right and wrong faces of a class; default: 3")
+    parser.add_argument("--seed", type=int, default=0, help="which faces of the test set; default: 0")
+    options = parser.parse_args(arguments)
+    if not 1 <= options.shown <= 12:
+        raise CandidError(f"--shown {options.shown}: expected 1 to 12")
+    if options.seed < 0:
+        raise CandidError(f"--seed {options.seed}: expected 0 or more")
+    return options
+
+
+@dataclass(frozen=True)
+class Faces:
+    """N faces, of the size and colour that the model's card names."""
+
+    images: Images
+    """N x H x H, or x 3."""
+    labels: list[str]
+    """Empty text where it is unknown."""
+    source: str
+    notes: tuple[str, ...] = ()
+    """Lines for stderr: files that gave no face, say."""
+
+
+def of_test_set(options: argparse.Namespace, card: Card) -> Faces:
+    """Return faces of a run's test set, or of the sample's."""
+    sets = read_parts(options.data)
+    images, labels = draw_by_class(sets.test, card.classes, CONSIDERED, options.seed)
+    notes = tuple(other_faces(options.model, sets))
+    return Faces(images, labels, f"test faces of {sets.source}", notes)
+
+
+def draw_by_class(faces: Labelled, classes: list[str], count: int, seed: int) -> tuple[Images, list[str]]:
+    """Return at most `count` faces of each class, drawn by `seed`, in their order.
+
+    Raises:
+        CandidError: no face of any of these classes.
+    """
+    order = np.random.default_rng(seed).permutation(len(faces.ids))
+    chosen = sorted(
+        int(row) for name in classes for row in [row for row in order if faces.labels[row] == name][:count]
+    )
+    if not chosen:
+        raise CandidError(f"no test face of the classes {', '.join(classes)}; expected some")
+    return np.asarray(faces.images[faces.ids[chosen]]), [faces.labels[row] for row in chosen]
+
+
+def read_faces(paths: list[Path], card: Card) -> Faces:
+    """Read pictures of cropped faces: files, or folders of them; a folder named like a class is the label.
+
+    Raises:
+        CandidError: a path that does not exist, or no picture at all.
+    """
+    images, labels, unread = [], [], []
+    for file in [file for path in paths for file in _files(path)]:
+        try:
+            images.append(decode(file.read_bytes(), card.image_size, card.color))
+        except UnreadableError as error:
+            unread.append(clean(f"{file}: {error}"))
+            continue
+        labels.append(file.parent.name if file.parent.name in card.classes else "")
+    if not images:
+        problem = unread[0] if unread else f"{', '.join(map(str, paths))}: no picture"
+        raise CandidError(f"{problem}; expected pictures of faces")
+    return Faces(np.stack(images), labels, "your faces", tuple(unread))
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        inside = sorted(file for file in path.rglob("*") if file.is_file())
+        return [file for file in inside if not is_clutter(file.name) and not is_not_picture(file.name)]
+    if not path.is_file():
+        raise CandidError(f"{path}: no such file; expected a picture of a face, or a folder of them")
+    return [path]

@@ -8,11 +8,13 @@ backend, and finer than Grad-CAM, which is bound to the last map: 3 x 3 for base
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from tqdm import tqdm
 
 from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
@@ -68,3 +70,91 @@ def heat(lost: Floats, side: int) -> Floats:
     """
     masks = patches(side)
     return np.asarray(np.tensordot(lost, masks, axes=1) / masks.sum(axis=0))
+
+
+AVERAGED = 12
+"""Faces predicted right over which a class's mean map is taken, at most."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One face, and what each area adds to the probability of its predicted class."""
+
+    face: NDArray[np.uint8]
+    label: str
+    """Empty where it is unknown."""
+    predicted: str
+    confidence: float
+    label_probability: float
+    """NaN where the label is unknown."""
+    map: Floats
+    """H x H, in probability."""
+    largest_drop: float
+    """What the class loses by the patch that costs it most."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """The faces of one class, or some faces without a label."""
+
+    title: str
+    right: list[Explanation] = field(default_factory=list)
+    wrong: list[Explanation] = field(default_factory=list)
+    mean: tuple[NDArray[np.uint8], Floats, int] | None = None
+    """Of faces predicted right: their mean, the mean of their maps, and how many they are."""
+
+
+def explain(
+    predict: Predict, images: Images, labels: Sequence[str], classes: Sequence[str], shown: int
+) -> list[Row]:
+    """Explain up to `shown` right and `shown` wrong predictions of each class, in the order of the faces.
+
+    Args:
+        predict: faces to probabilities, in the order of `classes`.
+        images: N faces, uint8, N x H x H (x 3).
+        labels: N; a face whose label is none of `classes` is put into rows of 2 * `shown` under no class.
+        classes: names of the model's outputs.
+        shown: faces at most on each side of a row.
+    """
+    probabilities = predict(images)
+    predicted = probabilities.argmax(axis=1)
+    number = {name: index for index, name in enumerate(classes)}
+    actual = np.array([number.get(label, -1) for label in labels])
+
+    def explained(rows: NDArray[np.int64]) -> list[Explanation]:
+        return [one(int(row)) for row in rows]
+
+    def one(row: int) -> Explanation:
+        progress.update()
+        lost = drops(predict, images[row])[:, predicted[row]]
+        known = actual[row] >= 0
+        return Explanation(
+            images[row],
+            labels[row],
+            classes[predicted[row]],
+            float(probabilities[row, predicted[row]]),
+            float(probabilities[row, actual[row]]) if known else float("nan"),
+            heat(lost, images.shape[1]),
+            float(lost.max()),
+        )
+
+    rows = []
+    with tqdm(desc="explain", unit="face", disable=None) as progress:
+        for index, name in enumerate(classes):
+            of_class = actual == index
+            right = explained(np.flatnonzero(of_class & (predicted == index))[: max(shown, AVERAGED)])
+            wrong = explained(np.flatnonzero(of_class & (predicted != index))[:shown])
+            if right or wrong:
+                rows.append(Row(name, right[:shown], wrong, _mean(right)))
+        unknown = np.flatnonzero(actual < 0)
+        for start in range(0, len(unknown), 2 * shown):
+            some = explained(unknown[start : start + 2 * shown])
+            rows.append(Row("", some[:shown], some[shown:]))
+    return rows
+
+
+def _mean(right: list[Explanation]) -> tuple[NDArray[np.uint8], Floats, int] | None:
+    if not right:
+        return None
+    face = np.mean([each.face for each in right], axis=0)
+    return np.rint(face).astype(np.uint8), np.mean([each.map for each in right], axis=0), len(right)

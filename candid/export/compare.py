@@ -1,13 +1,16 @@
-"""What an export is worth beside Keras: equal probabilities, size, accuracy with a paired interval."""
+"""What an export is worth beside Keras: equal probabilities, size, accuracy with a paired interval, time."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from candid import text
 from candid.errors import CandidError
 from candid.evaluation.bootstrap import percentiles
 from candid.evaluation.predict import Images
@@ -115,3 +118,94 @@ def paired(faces: Faces, before: Floats, after: Floats) -> Change:
     bounds = percentiles(changes, len(np.unique(groups)))
     value = float((now == faces.actual).mean() - (was == faces.actual).mean())
     return Change(value, bounds.low, bounds.high)
+
+
+WARM_UP, ROUNDS = 10, 100
+
+
+class Latency(NamedTuple):
+    """Of one model, for one face."""
+
+    milliseconds: float
+    """Median over the rounds."""
+    ratio: float
+    """To the first model: median over the rounds of the ratio within a round."""
+
+
+def latencies(runners: Sequence[Runner], face: Images, rounds: int = ROUNDS) -> list[Latency]:
+    """Time each model on one face (1 x S x S, x 1 or x 3), `rounds` times in turn."""
+    seconds = np.empty((WARM_UP + rounds, len(runners)))
+    for turn in seconds:
+        for place, run in enumerate(runners):
+            start = time.perf_counter()
+            run(face)
+            turn[place] = time.perf_counter() - start
+    kept = seconds[WARM_UP:]
+    ratios = np.median(kept / kept[:, :1], axis=0)
+    return [
+        Latency(1000 * float(middle), float(ratio))
+        for middle, ratio in zip(np.median(kept, axis=0), ratios, strict=True)
+    ]
+
+
+HEAD = (
+    *(
+        "model",
+        "kB",
+        "size ratio",
+        "accuracy",
+        "change in points (95 %)",
+        "largest difference",
+    ),
+    *("ms a face", "time ratio"),
+)
+
+
+def table_rows(measured: Sequence[Measured], timed: Sequence[Latency]) -> Sequence[tuple[str, ...]]:
+    """Rows under HEAD, one a model; the first is Keras's."""
+    first = measured[0]
+    return [
+        (
+            found.name,
+            f"{found.bytes / 1000:,.0f}",
+            f"{found.bytes / first.bytes:.2f}",
+            text.percent(found.accuracy),
+            _change(found),
+            "" if found.difference is None else f"{found.difference:.1g}",
+            f"{latency.milliseconds:.2f}",
+            f"{latency.ratio:.2f}",
+        )
+        for found, latency in zip(measured, timed, strict=True)
+    ]
+
+
+def table_notes(faces: Faces, source: str, calibrated: int) -> list[str]:
+    """What the numbers are of."""
+    lines = [
+        f"{len(faces.actual):,} test faces of {source}",
+        "milliseconds: median for one face on one thread of the CPU, the models taking turns",
+        "ratios to Keras; largest difference: of a probability; the interval of the change is paired",
+    ]
+    if calibrated:
+        lines.append(f"int8: ranges from {calibrated:,} training faces")
+    return lines
+
+
+def export_facts(found: Measured, about: dict[str, Any]) -> dict[str, Any]:
+    """The JSON file that stands beside an export."""
+    change = found.change
+    scores = {} if change is None else {"accuracy_change": change._asdict()}
+    return {
+        **about,
+        "bytes": found.bytes,
+        "accuracy": found.accuracy,
+        "difference": found.difference,
+        **scores,
+    }
+
+
+def _change(found: Measured) -> str:
+    if found.change is None:
+        return ""
+    value, low, high = (text.points(part) for part in found.change)
+    return f"{value} ({low} to {high})"

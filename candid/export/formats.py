@@ -1,9 +1,15 @@
-"""The formats there are: how each is written, made int8, and run."""
+"""The formats: how each is written, made int8, and run."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +18,25 @@ from candid.errors import CandidError
 from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
 from candid.export import litert, onnx
-from candid.export.quiet import quiet
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what C++ and Python write to stdout and stderr, warnings and log lines to ourselves."""
+    with ExitStack() as stack, tempfile.TemporaryFile() as kept, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = logging.root.manager.disable
+        stack.callback(logging.disable, before)
+        logging.disable(logging.CRITICAL)
+        for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+            stream.flush()
+            shown = os.dup(number)
+            os.dup2(kept.fileno(), number)
+            stack.callback(os.close, shown)
+            stack.callback(os.dup2, shown, number)
+            stack.callback(stream.flush)
+        yield
+
 
 Runner = Callable[[Images], Floats]
 """Takes faces as the model does (N x S x S, x 1 or x 3, uint8), gives probabilities N x K."""

@@ -21,7 +21,6 @@ from scipy.sparse.csgraph import connected_components
 from candid.data.faces import class_order
 from candid.errors import CandidError
 from candid.evaluation.predictions import Leaks
-from candid.evaluation.report import evaluate, headline
 from candid.evaluation.scores import Integers
 from candid.gate.statistics import Pairs
 from candid.settings import parse_yaml
@@ -71,16 +70,20 @@ class Revision:
 
         return DVCFileSystem(str(self.root), rev=self.sha)
 
+    def need(self, path: str) -> bytes:
+        """Content of a file; CandidError where there is none."""
+        content = self.read(path)
+        if content is None:
+            raise CandidError(f"{self.name}: no {path}; expected what `dvc repro` leaves, committed")
+        return content
+
     def yaml(self, path: str) -> dict[str, Any]:
         """Read a YAML 1.2 file.
 
         Raises:
             CandidError: it is missing, or no YAML of keys and values.
         """
-        content = self.read(path)
-        if content is None:
-            raise CandidError(f"{self.name}: no {path}; expected a revision that `dvc repro` was run in")
-        value = parse_yaml(content.decode("utf-8", "replace"), f"{self.name}: {path}")
+        value = parse_yaml(self.need(path).decode("utf-8", "replace"), f"{self.name}: {path}")
         if not isinstance(value, dict):
             raise CandidError(f"{self.name}: {path}: no sections; expected keys and values")
         return value
@@ -91,11 +94,8 @@ class Revision:
         Raises:
             CandidError: it is missing, no JSON object, or holds NaN or infinity.
         """
-        content = self.read(path)
-        if content is None:
-            raise CandidError(f"{self.name}: no {path}; expected a revision that holds it in git")
         try:
-            value = json.loads(content.decode("utf-8"))
+            value = json.loads(self.need(path).decode("utf-8"))
         except (UnicodeDecodeError, ValueError, RecursionError) as error:
             raise CandidError(f"{self.name}: {path}: not JSON: {error}") from None
         if not isinstance(value, dict):
@@ -118,7 +118,9 @@ def resolve(root: Path, revision: str) -> Revision:
         return Revision(root, revision, sha.decode().strip())
     except CandidError:
         pass
-    listing = git(root, "for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).decode()
+    listing = git(root, "for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).decode(
+        "utf-8", "replace"
+    )
     refs = [line.split(" ", 1) for line in listing.splitlines()]
     named = {sha for sha, ref in refs if ref.rsplit("/", 1)[1] == revision and not ref.startswith(NOT_NAMES)}
     if len(named) > 1:
@@ -180,11 +182,10 @@ def read_results(revision: Revision) -> Results:
         CandidError: a file, column or score is missing, a number is NaN, a label is no class, or the scores
             are not those of the predictions.
     """
-    content = revision.read(PREDICTIONS)
-    if content is None:
-        raise CandidError(f"{revision.name}: no {PREDICTIONS}; expected a revision that holds it in git")
+    from candid.evaluation.report import evaluate, headline  # scikit-learn: not for two CSV files
+
     at = f"{revision.name}: {PREDICTIONS}"
-    table = parse_table(content, at)
+    table = parse_table(revision.need(PREDICTIONS), at)
     absent = [name for name in COLUMNS if name not in table]
     if absent:
         raise CandidError(f"{at}: no column {absent[0]!r}; expected {','.join(COLUMNS)},p_<class>...")

@@ -16,12 +16,30 @@ from numpy.typing import NDArray
 
 from candid.backend import use_backend
 from candid.errors import CandidError
-from candid.predict.crops import Box
 
 Pixels = NDArray[np.uint8]
 LONGEST = 1280  # pixels of the copy that is searched: a face of 1/50 of the longer side is still found
 SAME_FACE = 0.3  # boxes that share more of their union are one face
 SAME_PART = 0.6  # or more of the smaller box: that one framed a part of the face
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels; it may reach beyond the picture."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def scaled(self, factor: float) -> Box:
+        """The same rectangle in a picture `factor` times as large."""
+        return Box(*(value * factor for value in self))
+
+    def clipped(self, width: int, height: int) -> Box:
+        """The part within a picture of this size, in whole pixels, at least one."""
+        left, top = min(max(round(self.left), 0), width - 1), min(max(round(self.top), 0), height - 1)
+        right, bottom = round(self.left + self.width), round(self.top + self.height)
+        return Box(left, top, max(min(right, width) - left, 1), max(min(bottom, height) - top, 1))
 
 
 class Found(NamedTuple):
@@ -36,7 +54,7 @@ class Detector(Protocol):
     """Finds faces in an RGB picture (H x W x 3) of LONGEST pixels a side at most; surest first."""
 
     margin: float
-    """What turns its boxes into crops like FER2013's: see candid.predict.crops.square."""
+    """What turns its boxes into crops like FER2013's: see candid.predict.faces.square."""
 
     def __call__(self, picture: Pixels) -> list[Found]:
         """Boxes in pixels of this picture."""

@@ -1,7 +1,9 @@
-"""One picture in, its faces out: where they are, how they look to the model, what it makes of them."""
+"""One picture in, its faces out: detected, cropped as training saw faces, and labelled."""
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,11 +11,86 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from candid.data import images
+from candid.data.archives import UnreadableError
+from candid.data.images import Color, decode
 from candid.evaluation.model_file import Card
 from candid.predict.classifier import Classifier
-from candid.predict.crops import Box, as_trained, cut, square
-from candid.predict.detectors import LONGEST, Detector
-from candid.predict.pictures import reduced
+from candid.predict.detectors import LONGEST, Box, Detector
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """Decode a picture at its own size: first frame, upright by EXIF, over black, mode L or RGB.
+
+    Ingest's own rules make it so: a face cut from it has the pixels that ingest would have given it. At most
+    MAX_PIXELS are read, so that memory stays below 4 bytes a pixel, twice that where EXIF turns the picture.
+
+    Raises:
+        UnreadableError: no picture, a damaged one, or one of more than MAX_PIXELS.
+    """
+    if not data:
+        raise UnreadableError("0 bytes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about odd metadata
+        return images.open_picture(data)
+
+
+def reduced(image: Image.Image, longest: int, shortest: int = 0) -> Image.Image:
+    """An RGB copy whose longer side is between `shortest` and `longest` pixels, in proportion.
+
+    The original is not copied at full size on the way.
+    """
+    side = max(image.size)
+    wanted = min(max(side, shortest), longest)
+    if wanted == side:
+        return image.convert("RGB") if image.mode != "RGB" else image.copy()
+    size = (max(1, round(image.width * wanted / side)), max(1, round(image.height * wanted / side)))
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0).convert("RGB")
+
+
+class Square(NamedTuple):
+    """A square in whole pixels; it may reach beyond the picture."""
+
+    left: int
+    top: int
+    side: int
+
+
+def square(box: Box, margin: float) -> Square:
+    """The square that is cut around a box, about the same centre.
+
+    Args:
+        box: as the detector gave it.
+        margin: added on each side, as a share of the box's longer side; below 0 cuts into the box.
+    """
+    longer = max(box.width, box.height)
+    side = max(1, round(longer * (1 + 2 * margin)))
+    x, y = box.left + box.width / 2, box.top + box.height / 2
+    return Square(round(x - side / 2), round(y - side / 2), side)
+
+
+def cut(image: Image.Image, place: Square) -> Image.Image:
+    """Cut a square out; beyond the border the outermost pixels are repeated, as training fills them."""
+    left, top = min(max(place.left, 0), image.width - 1), min(max(place.top, 0), image.height - 1)
+    right = max(min(place.left + place.side, image.width), left + 1)
+    bottom = max(min(place.top + place.side, image.height), top + 1)
+    part = image.crop((left, top, right, bottom))
+    before_x, before_y = max(left - place.left, 0), max(top - place.top, 0)
+    after_x = max(place.side - before_x - part.width, 0)
+    after_y = max(place.side - before_y - part.height, 0)
+    if not (before_x or before_y or after_x or after_y):
+        return part
+    pixels = np.asarray(part)
+    borders = ((before_y, after_y), (before_x, after_x), (0, 0))[: pixels.ndim]
+    padded = np.pad(pixels, borders, mode="edge")
+    return Image.fromarray(padded[: place.side, : place.side])
+
+
+def as_trained(crop: Image.Image, size: int, color: Color) -> NDArray[np.uint8]:
+    """A crop (mode L or RGB) as ingest would store it: size x size (x 3), through ingest's own decoder."""
+    buffer = io.BytesIO()
+    crop.save(buffer, "PPM")
+    return decode(buffer.getvalue(), size, color)
 
 
 class Face(NamedTuple):
@@ -65,7 +142,7 @@ def whole_picture(image: Image.Image, card: Card) -> Face:
 
 
 def label(faces: Sequence[Face], classifier: Classifier) -> list[Labelled]:
-    """Let the model look at all faces at once."""
+    """Predict all faces at once."""
     if not faces:
         return []
     given = classifier.probabilities(np.stack([face.pixels for face in faces]))

@@ -1,21 +1,22 @@
-"""What to look at: files, folders and archives, one picture or frame after the other."""
+"""What to label: files, folders, archives and the frames of videos, one picture after the other."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
-from candid.data.archives import MAX_FILE_BYTES, UnreadableError, is_not_picture, one_line, open_files
+from candid.data.archives import MAX_FILE_BYTES, VIDEOS, UnreadableError, is_not_picture, one_line, open_files
+from candid.data.images import MAX_COMPOSITE_PIXELS as MAX_PIXELS
 from candid.errors import CandidError
-from candid.predict.pictures import open_picture
-from candid.predict.video import frames, is_video
+from candid.predict.faces import open_picture
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2")
-SUFFIXES = re.compile(
+PICTURE_NAMES = re.compile(
     r"\.(jpe?g|jpe|jfif|mpo|png|bmp|gif|tiff?|webp|p[gp]m|hei[cf]|avif|jxl|dng|jp2)$", re.IGNORECASE
 )
 """Names of pictures, of formats that are not read too: of such files it is told that they were not."""
@@ -35,7 +36,7 @@ class Picture(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A file that was looked at in vain."""
+    """A file that gave no picture."""
 
     file: str
     reason: str
@@ -105,5 +106,94 @@ def _one(shown: str, name: str, data: bytes | UnreadableError) -> Iterator[Pictu
             raise data
         yield Picture(shown, name, None, open_picture(data))
     except UnreadableError as error:
-        if SUFFIXES.search(shown) or "known format" not in str(error):
+        if PICTURE_NAMES.search(shown) or "known format" not in str(error):
             yield Skipped(shown, str(error))
+
+
+STARTS = (
+    b"\x1a\x45\xdf\xa3",  # Matroska, WebM
+    b"OggS",
+    b"FLV\x01",
+    b"\x30\x26\xb2\x75",  # Windows Media
+    b"\x00\x00\x01\xba",  # MPEG
+    b"\x00\x00\x01\xb3",
+    b"G",  # MPEG transport stream
+)
+BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MP4, QuickTime: bytes 4 to 8
+
+
+class Frame(NamedTuple):
+    """One picture of a video."""
+
+    seconds: float
+    """From the beginning."""
+    image: Image.Image
+    """Upright, RGB."""
+
+
+def is_video(path: Path) -> bool:
+    """Does the name say that this is a video?"""
+    return VIDEOS.search(path.name) is not None
+
+
+def frames(path: Path, every: float) -> Iterator[Frame]:
+    """Give the first frame, and then one each `every` seconds.
+
+    Args:
+        path: its first bytes are looked at before FFmpeg is: that one also reads lists that name other files.
+        every: seconds between frames, 0 for all of them.
+
+    Raises:
+        UnreadableError: no video in a known container, or nothing in it that can be decoded.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise UnreadableError(error.strerror or type(error).__name__) from None
+    if not (
+        head.startswith(STARTS)
+        or head[4:8] in BOXES
+        or head[4:5] == b"G"
+        or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
+    ):
+        raise UnreadableError("no video in a known format")
+    cv2 = _opencv()
+    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
+    try:
+        pixels = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        if pixels > MAX_PIXELS:  # a frame takes three bytes a pixel, and the decoder keeps several
+            raise UnreadableError(f"frames of {pixels:,} pixels; at most {MAX_PIXELS:,} are read")
+        seen = False
+        for frame in _each(cv2, capture, every):
+            seen = True
+            yield frame
+        if not seen:
+            raise UnreadableError("no frame that can be decoded")
+    finally:
+        capture.release()
+
+
+def _each(cv2: Any, capture: Any, every: float) -> Iterator[Frame]:
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    due, last, number = 0.0, -1.0, 0
+    while capture.isOpened() and capture.grab():
+        seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        if number and seconds <= last:  # a container without time stamps
+            seconds = number / rate if rate > 0 else last + 1e-3
+        number, last = number + 1, seconds
+        if seconds + 1e-6 < due:
+            continue
+        due = max(due, seconds - every) + every
+        good, pixels = capture.retrieve()
+        if good:
+            yield Frame(round(seconds, 3), Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)))
+
+
+def _opencv() -> Any:
+    """OpenCV, without what it and FFmpeg print about damaged files."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    import cv2
+
+    return cv2

@@ -23,6 +23,8 @@ from candid.report.card import card
 from candid.report.comment import comment
 from candid.report.run import Run, different_settings, number, read_run, setting_text, share
 
+HINT = "all numbers: metrics/report.json; interactive plots: dvc plots show; a page: make report"
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Read, write one file, print its path."""
@@ -34,6 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--no-faces", action="store_true", help="leave the sheet of mistakes out")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--card", action="store_true", help="write the model card")
+    kind.add_argument("--numbers", action="store_true", help="print the metrics and the paths of the plots")
     kind.add_argument("--comment", action="store_true", help="write CI's comment; needs --baseline")
     parser.add_argument("--link", metavar="URL", help="of the CI run, for the comment")
     parser.add_argument(
@@ -43,6 +46,9 @@ def main(arguments: list[str] | None = None) -> None:
     here = Revision(Path())
     if options.experiments and (options.card or options.comment):
         raise CandidError("--card and --comment describe the present run alone; expected no experiment")
+    if options.numbers:
+        print(*numbers(here), sep="\n")
+        return
     if options.comment and options.baseline is None:
         raise CandidError("--comment compares with a revision; expected --baseline REV")
     if options.card:
@@ -54,6 +60,13 @@ def main(arguments: list[str] | None = None) -> None:
         path, content = Path("report/index.html"), page(runs, here, options.baseline, not options.no_faces)
     write_text(options.out or path, content)
     print(options.out or path)
+
+
+def numbers(here: Revision) -> list[str]:
+    """The metrics of a working tree as a table for the terminal, and where its plots are."""
+    rows = [(name, f"{value:.4f}") for name, value in here.json("metrics/metrics.json").items()]
+    plots = sorted(str(path) for path in (here.root / "plots").glob("*.png"))
+    return [*text.table(("metric", "test set"), rows), "", f"plots: {' '.join(plots)}", HINT]
 
 
 def page(runs: Sequence[Run], here: Revision, baseline: str | None, show_faces: bool = True) -> str:

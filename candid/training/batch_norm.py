@@ -36,22 +36,12 @@ class Recompute(keras.Model):
         self.faces = learner.faces
         self.norms = _of_kind(learner.logits, layers.BatchNormalization)
         self.built = True
-        self.compile(loss=None, jit_compile=learner.jit_compile)
+        self.compile(jit_compile=learner.jit_compile)
 
     def call(self, rows: Any, training: bool = False) -> Any:
-        """Run the net with batch statistics; what it returns is of no use."""
+        """Run the net as in training, by which its layers measure the batch; nothing is learnt."""
         del training
         return self.logits(self.view(rows), training=True)
-
-    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
-        """Return 0: nothing is learnt here."""
-        del args, kwargs
-        return ops.zeros(())
-
-    def compute_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return nothing."""
-        del args, kwargs
-        return {}
 
     def run(self, rows: NDArray[np.int32]) -> None:
         """Set every batch norm's moving mean and variance to those over `rows`, taken in large batches.
@@ -69,7 +59,7 @@ class Recompute(keras.Model):
         squares = [np.zeros(norm.moving_mean.shape) for norm in norms]
         with _one_batch_at_a_time(self.logits, norms):
             for number in range(batches):
-                self.test_on_batch(rows[number * size : (number + 1) * size])
+                self.predict_on_batch(rows[number * size : (number + 1) * size])
                 for total, square, norm in zip(means, squares, norms, strict=True):
                     mean = np.asarray(ops.convert_to_numpy(norm.moving_mean), np.float64)
                     total += mean / batches

@@ -21,6 +21,7 @@ from candid.training.checkpoints import Arrays, Checkpoint, Checkpoints, History
 from candid.training.data import TrainingSet, derive, epoch_order
 from candid.training.distribution import OneDevice
 from candid.training.learner import Learner, seed_epoch
+from candid.training.nets import body_layers
 from candid.training.save import start_from
 from candid.training.settings import Cosine, Plateau, Sgd, TrainSettings
 
@@ -57,7 +58,6 @@ def train(
     data: TrainingSet,
     settings: TrainSettings,
     checkpoints: Checkpoints,
-    body_layers: Callable[[Any], list[Any]] = lambda net: net.layers[:0],
     weights: str | Path | None = None,
     progress: Progress | None = None,
     strategy: OneDevice | None = None,
@@ -69,7 +69,6 @@ def train(
         data: the faces.
         settings: section `train`.
         checkpoints: what a killed run leaves behind.
-        body_layers: gives the layers of a net that `freeze` freezes.
         weights: a .keras file to start from, or None.
         progress: how the run is shown; None: by a line an epoch.
         strategy: how batches are divided among devices; None: there is one.
@@ -85,7 +84,7 @@ def train(
             net = build()
             if weights is not None:
                 start_from(net, weights, data.classes)
-            training = Training(net, data, settings, checkpoints, body_layers(net), progress, strategy)
+            training = Training(net, data, settings, checkpoints, progress, strategy)
             fused = strategy.devices == 1 and fuses_batch_norm()
             with fused_batch_norm(net) if fused else strategy.whole_batch(net):
                 training.run()
@@ -169,13 +168,12 @@ class Training:
         data: TrainingSet,
         settings: TrainSettings,
         checkpoints: Checkpoints,
-        body: list[Any],
         progress: Progress,
         strategy: OneDevice,
     ) -> None:
-        """Set up; `run` does the work. `body` are the layers of the net that are frozen at first."""
+        """Set up; `run` does the work."""
         self.net, self.data, self.settings, self.checkpoints = net, data, settings, checkpoints
-        self.body, self.progress, self.strategy = body, progress, strategy
+        self.progress, self.strategy = progress, strategy
         self.learner = Learner(net, data, settings, strategy)
         self.recompute: Recompute | None = None
         self.watchers: list[Any] = []
@@ -212,7 +210,7 @@ class Training:
     def _enter(self, phase: Phase) -> None:
         """Compile for a phase, with a new optimizer; schedule and patience count its epochs so far."""
         settings = self.settings
-        for layer in self.body:
+        for layer in body_layers(self.net):
             layer.trainable = not phase.frozen
         wanted = min(settings.steps_per_execution, self.steps) if self.strategy.devices == 1 else 1
         self.learner.compile(

@@ -19,7 +19,7 @@ from candid.audit.findings import find
 from candid.audit.folder import check_folder, write_report
 from candid.audit.images import read_images, thumbnails
 from candid.audit.layout import read_layout
-from candid.audit.sources import open_source
+from candid.data.archives import open_files
 from candid.duplicates.params import DedupSettings
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError
@@ -94,7 +94,7 @@ def test_conflicts_show_every_pair_of_labels_before_any_twice():
 def test_images_are_decoded_to_the_working_size_and_shown_in_their_proportions(tmp_path):
     (tmp_path / "wide.png").write_bytes(encoded(photo(1, 800, 300)))
     (tmp_path / "tiny.png").write_bytes(encoded(photo(2, 20, 30)))
-    with open_source(tmp_path, tmp_path / "out") as source:
+    with open_files(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
         shown = thumbnails(source, ["wide.png", "tiny.png"])
     assert read.pixels.shape == (2, SIZE, SIZE)
@@ -115,7 +115,7 @@ def test_exact_copies_are_equal_in_size_and_colour(tmp_path):
         "green.png": green,
     }.items():
         (tmp_path / name).write_bytes(encoded(picture, name[-3:].upper()))
-    with open_source(tmp_path, tmp_path / "out") as source:
+    with open_files(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
     digest = dict(zip(read.images["file"], read.digests.tolist(), strict=True))
     assert digest["a.png"] == digest["b.bmp"]
@@ -130,7 +130,7 @@ def test_a_large_picture_retouched_in_one_place_is_no_exact_copy(tmp_path, kind)
     for name, picture in {"a": image, "b": image, "patched": patched}.items():
         about = {"comment": name.encode()} if kind == "JPEG" else {"compress_level": 1 + (name == "b")}
         (tmp_path / f"{name}.{kind.lower()}").write_bytes(encoded(picture, kind, **about))
-    with open_source(tmp_path, tmp_path / "out") as source:
+    with open_files(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
     np.testing.assert_array_equal(read.pixels[0], read.pixels[2])
     assert read.digests[0] == read.digests[1] != read.digests[2]
@@ -155,16 +155,16 @@ def test_folders_with_links_and_hidden_files_are_walked_once(tmp_path):
     (inside / "dead.png").symlink_to(tmp_path / "gone.png")
     (tmp_path / "set/report").mkdir()
     (tmp_path / "set/report/sheet.png").write_bytes(b"z")
-    with open_source(tmp_path / "set", tmp_path / "set/report") as source:
-        assert source.names() == ["class/a.png", "class/link.png"]
-        assert dict(source.read(source.names())) == {"class/a.png": b"x", "class/link.png": b"y"}
+    with open_files(tmp_path / "set", tmp_path / "set/report") as source:
+        assert source.names == ["class/a.png", "class/link.png"]
+        assert dict(source.read_all(source.names)) == {"class/a.png": b"x", "class/link.png": b"y"}
 
 
 def test_a_name_in_another_encoding_is_shown_in_codes(tmp_path):
     with open(os.fsencode(tmp_path) + b"/b\xe4r.png", "wb") as file:  # noqa: PTH123 - bytes are no Path
         file.write(encoded(photo(1)))
-    with open_source(tmp_path, tmp_path / "out") as source:
-        assert source.names() == ["b\\udce4r.png"]
+    with open_files(tmp_path, tmp_path / "out") as source:
+        assert source.names == ["b\\udce4r.png"]
         assert len(read_images(source).pixels) == 1
 
 
@@ -177,10 +177,12 @@ def test_links_in_a_tar_are_not_followed(tmp_path):
         member = tarfile.TarInfo("./a//b.png")
         member.size = len(data)
         archive.addfile(member, io.BytesIO(data))
-    with open_source(tmp_path / "set.tar", tmp_path / "out") as source:
+    with open_files(tmp_path / "set.tar", tmp_path / "out") as source:
         read = read_images(source)
     assert read.images["file"].tolist() == ["a/b.png"]
-    assert read.unreadable.to_numpy().tolist() == [["a/passwd.png", "a link or a device in the archive"]]
+    assert read.unreadable.to_numpy().tolist() == [
+        ["a/passwd.png", "a link in the archive; expected files (tar -h follows links)"]
+    ]
 
 
 @pytest.mark.parametrize("name", ["../b.png", "a/../../b.png", "/b.png", "a\\..\\..\\b.png", "C:/b.png"])
@@ -189,7 +191,7 @@ def test_a_tar_that_leads_outside_is_refused_as_a_zip_is(tmp_path, name):
         (tmp_path / path).write_bytes(data)
         with (
             pytest.raises(CandidError, match="leads outside the archive"),
-            open_source(tmp_path / path, tmp_path / "out"),
+            open_files(tmp_path / path, tmp_path / "out"),
         ):
             pass
 
@@ -206,7 +208,7 @@ def test_a_cut_tar_is_one_line(tmp_path, suffix):
     cut.write_bytes(whole.read_bytes()[:50_000])
     with (
         pytest.raises(CandidError, match=r"not a whole tar|no image among"),
-        open_source(cut, tmp_path) as source,
+        open_files(cut, tmp_path) as source,
     ):
         read_images(source)
 
@@ -255,7 +257,7 @@ def test_a_large_jpeg_is_read_quickly_and_seen_as_the_same_picture(tmp_path, mod
     (tmp_path / "large.jpg").write_bytes(encoded(image, "JPEG", quality=95))
     (tmp_path / "turned.jpg").write_bytes(encoded(turned, "JPEG", exif=exif))
     (tmp_path / "plain.png").write_bytes(encoded(image.convert("RGB")))
-    with open_source(tmp_path, tmp_path / "out") as source:
+    with open_files(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
     large, plain, upright = read.pixels.astype(int)
     assert np.abs(large - plain).mean() < 2
@@ -265,7 +267,7 @@ def test_a_large_jpeg_is_read_quickly_and_seen_as_the_same_picture(tmp_path, mod
 def test_a_cut_large_jpeg_is_unreadable(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(encoded(photo(1, 1200, 900), "JPEG")[:9000])
     (tmp_path / "whole.jpg").write_bytes(encoded(photo(1, 1200, 900), "JPEG"))
-    with open_source(tmp_path, tmp_path / "out") as source:
+    with open_files(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
     assert read.images["file"].tolist() == ["whole.jpg"]
     assert read.unreadable["file"].tolist() == ["cut.jpg"]
@@ -276,8 +278,8 @@ def test_a_tar_is_read_to_its_end_once_however_its_files_are_asked_for(tmp_path,
     path = tmp_path / "faces.tar.gz"
     path.write_bytes(tar_of(*((f"happy/{i}.png", bytes([i])) for i in range(5))))
     ends = []
-    monkeypatch.setattr("candid.audit.sources.read_to_end", lambda *given: ends.append(given))
-    with open_source(path, tmp_path / "report") as source:
-        read = [data for name in source.names() for _, data in source.read([name])]
+    monkeypatch.setattr("candid.data.archives._read_to_end", lambda *given: ends.append(given))
+    with open_files(path, tmp_path / "report") as source:
+        read = [data for name in source.names for _, data in source.read_all([name])]
     assert len(read) == 5
     assert len(ends) == 1

@@ -110,10 +110,14 @@ def test_a_path_that_leads_outside_stops_the_run(tmp_path, make, name):
 
 
 def test_backslashes_are_slashes_and_control_characters_are_visible(tmp_path):
-    path = zipped(tmp_path / "a.zip", {"happy\\1.png": b"x", "./sad//2.png": b"y", "a\r\nb/3.png": b"z"})
+    names = {"happy\\1.png": b"x", "./sad//2.png": b"y", "a\r\nb/3.png": b"z"}
+    path = zipped(tmp_path / "a.zip", names)
     with open_files(path) as files:
         assert files.names == ["a\\r\\nb/3.png", "happy/1.png", "sad/2.png"]
         assert files.read("a\\r\\nb/3.png") == b"z"
+    pack(folder(tmp_path / "own", {"a\r\nb/3.png": b"z", "\n4.png": b"w"}), tmp_path / "1.zip")
+    with open_files(tmp_path / "1.zip") as files:
+        assert files.names == ["\\n4.png", "a\\r\\nb/3.png"]
 
 
 def test_a_name_that_is_no_text_is_shown_by_its_bytes(tmp_path):

@@ -22,8 +22,8 @@ from candid.data.fingerprints import (
     read_known,
     write_fingerprint,
 )
+from candid.data.images import decode
 from candid.errors import CandidError
-from candid.data.ingest.decode import decode
 
 FACES = 150
 LABELS = ("angry", "happy", "neutral")
@@ -211,11 +211,11 @@ def test_a_known_set_is_recognised_by_names_or_by_pictures(fingerprint, genuine)
     renamed = replace(genuine, names=[f"{i}.png" for i in range(FACES)])
     strangers = image_set([encode(draw(3000 + i)) for i in range(60)])
     unknown = replace(strangers, names=[f"{i}.png" for i in range(60)])
-    assert (found := recognise(known, genuine)) is not None
-    assert found.dataset == "drawn"
-    assert found.as_published
-    assert (found := recognise(known, renamed)) is not None
-    assert found.changes == {"files renamed": FACES}
+    assert (finding := recognise(known, genuine)) is not None
+    assert finding.dataset == "drawn"
+    assert finding.as_published
+    assert (finding := recognise(known, renamed)) is not None
+    assert finding.changes == {"files renamed": FACES}
     assert recognise(known, strangers) is None, "the names alone make no known set"
     assert recognise(known, unknown) is None
     assert recognise({}, genuine) is None
@@ -296,6 +296,7 @@ def test_the_fingerprints_of_the_known_sets_are_small_and_hold_all_classes():
     assert {*known["fer2013"].parts} == {"train", "validation", "test"}
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("dataset", ["ck48", "fer2013", "muxspace"])
 def test_the_fingerprint_is_that_of_the_genuine_archive(dataset, mirror, tmp_path):

@@ -125,7 +125,7 @@ def test_a_class_that_vanishes_stops_the_run_and_is_named(lost, words):
 
 
 def test_a_class_left_out_by_the_settings_may_be_empty(tmp_path):
-    path = zipped(tmp_path / "f.zip", {record.source: record.data for record in GOOD} | {"fear/": b""})
+    path = zipped(tmp_path / "f.zip", {record.source: face() for record in GOOD} | {"fear/": b""})
     for wanted, stops in ((Wanted(), True), (Wanted({"happy": "happy"}), False)):
         ingested = assembled(*read("folder", [path], wanted))
         if stops:

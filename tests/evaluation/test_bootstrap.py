@@ -136,20 +136,3 @@ def test_a_score_of_few_groups_has_the_bound_of_those():
         found = bootstrap.interval(np.ones(100), right, 0 * right, proportion)
         assert found.low == pytest.approx(exact.low)
     assert math.isnan(bootstrap.interval(np.zeros(100), 0 * right, 0 * right).low)
-
-
-def test_resampling_with_scipy_gives_a_like_interval():
-    from scipy.stats import bootstrap as reference
-
-    generator = np.random.default_rng(3)
-    actual, predicted = generator.integers(0, 3, 200), generator.integers(0, 3, 200)
-    predicted[:90] = actual[:90]
-
-    def score(chosen: np.ndarray) -> float:
-        return float((actual[chosen] == predicted[chosen]).mean())
-
-    theirs = reference(
-        (np.arange(200),), score, method="percentile", n_resamples=2000, vectorized=False, rng=1
-    )
-    ours = bootstrap.intervals(actual, predicted, np.arange(200), 3, 2000, 0).accuracy
-    assert ours == pytest.approx(tuple(theirs.confidence_interval), abs=0.011)

@@ -78,6 +78,14 @@ def test_what_keras_drops_is_no_reason_to_refuse(model):
     read_card(change(model, {CONFIG: config}))
 
 
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    """The beginning of an array of digests, without its numbers."""
+    content = io.BytesIO()
+    header = {"descr": "<u8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(content, header)
+    return content.getvalue()
+
+
 LAMBDA = {"module": "keras.layers", "class_name": "Lambda", "config": {"function": "code"}}
 FUNCTION = {
     "module": "builtins",
@@ -124,6 +132,15 @@ def setting(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (setting(units="3"), "not the configuration"),
         (layer(build_config={"input_shape": [None, 10**8]}), "weights"),
         (layer(build_config=None), "not the configuration"),
+        (layer(class_name="Conv2D", config={"data_format": "channels_first"}), "not the configuration"),
+        (
+            layer(
+                class_name="BatchNormalization",
+                config={"axis": 1},
+                build_config={"input_shape": [None, 10**8, 1, 1]},
+            ),
+            "its layers have 400,000,000 weights",
+        ),
         (lambda config: config["config"].update(layers=[{}] * 5000), "5000 layers"),
         (lambda config: config["config"].update(layers=7), "not the configuration"),
         (lambda config: config.update(class_name="Sequential", module="keras"), "Sequential"),
@@ -148,6 +165,9 @@ def test_an_evil_configuration_is_refused_before_keras_sees_it(model, spoil, wor
         ({WEIGHTS: None}, "no entry model.weights.h5"),
         ({"assets/vocabulary.txt": b"x"}, "'assets/vocabulary.txt' too many"),
         ({"../../evil": b"x"}, "too many"),
+        ({f"{number}": b"x" for number in range(20_000)}, "too many"),
+        ({"candid-faces.npy": b"x"}, "candid-faces.npy is no array"),
+        ({"candid-faces.npy": npy_header((10**11,))}, "candid-faces.npy is no list of digests"),
         ({"candid.json": b"{"}, "not JSON"),
         ({"candid.json": b"[" * 100_000}, "not JSON"),
         ({CONFIG: b"\xff\xfe"}, "config.json is not JSON"),
@@ -336,10 +356,3 @@ def test_another_class_list_is_named_with_both(model):
     message = refusal(check_classes, read_card(model), ["happy", "sad"], "m.keras")
     assert "angry, happy, sad" in message
     assert "has happy, sad" in message
-
-
-def test_another_backend_is_refused(monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert "KERAS_BACKEND=jax" in refusal(use_backend, "tensorflow")
-    monkeypatch.delenv("KERAS_BACKEND")
-    assert "torch is not installed" in refusal(use_backend, "torch")

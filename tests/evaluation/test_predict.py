@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from candid.errors import CandidError
-from candid.evaluation.predict import check_probabilities, crop_size, enlarge, predict, views
+from candid.evaluation.predict import check_probabilities, enlarge, predict, views
 
 FACES = np.random.default_rng(0).integers(0, 256, (3, 48, 48)).astype(np.uint8)
 
@@ -49,7 +49,6 @@ def test_views_have_the_wanted_size_in_colour_too(size):
     faces = np.zeros((2, size, size, 3), np.uint8)
     for tta, number in (("none", 1), ("flip", 2), ("ten_crop", 10)):
         assert [view.shape for view in views(faces, tta, size)] == [faces.shape] * number
-    assert crop_size(48) == 40
 
 
 @settings(deadline=None, max_examples=30)

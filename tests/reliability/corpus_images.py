@@ -15,6 +15,7 @@ from tests.data.made import encoded, pixels, zipped
 from tests.reliability.corpus import Case
 
 FLAT = np.full((24, 24), 90, np.uint8)
+FLAT_PICTURE = Image.fromarray(FLAT)
 BESIDE = {f"{label}/{i}.png": encoded(pixels(i, 24, 24)) for i, label in enumerate(["sad", "neutral"] * 2)}
 
 
@@ -76,6 +77,12 @@ def jpeg_of(width: int, height: int) -> bytes:
     return bytes(data)
 
 
+def jpeg_of_scans(count: int) -> bytes:
+    """A JPEG with as many scans more, all of them empty."""
+    data = encoded(FLAT, "JPEG", progressive=True)
+    return data[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00" * count + b"\xff\xd9"
+
+
 def turned(orientation: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -102,6 +109,13 @@ def with_text(text: str) -> bytes:
     return encoded(FLAT, pnginfo=info)
 
 
+def black_on_transparency() -> np.ndarray:
+    """Black all over, of which one row is transparent: it would show white."""
+    image = np.zeros((24, 24, 4), np.uint8)
+    image[:, :, 3] = 255
+    return image
+
+
 CUTS = [
     picture(f"{kind} cut at {share:.0%}", noise(kind, share), file=f"odd.{kind.lower()}")
     for kind, share in [
@@ -114,16 +128,16 @@ REJECTED = [
     picture("of 0 bytes", b"", "0 bytes"),
     picture("that is text", b"a smiling face", "no picture in a known format"),
     picture("that is JSON", b'{"picture": "happy"}', "no picture"),
-    picture(
-        "that is SVG",
-        b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
-        "SVG, a format that is not read",
-    ),
+    picture("that is SVG", b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "SVG, a format"),
     picture("that is PostScript", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture"),
     picture("that is PDF", b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n", "PDF, a format"),
     picture("that is a pickle", b"cos\nsystem\n(S'touch harm'\ntR.", "no picture"),
     picture("that is an icon", encoded(FLAT, "ICO"), "no picture"),
-    picture("that is HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), "HEIC, a format"),
+    picture("that is HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), "HEIC"),
+    picture("that is a raw photograph", b"\0\0\0\x18ftypcrx \0\0\0\0" + bytes(500), "raw photograph"),
+    picture("that is the preview of one", encoded(FLAT_PICTURE, "TIFF", tiffinfo={254: 1}), "preview"),
+    picture("of 150 scans", jpeg_of_scans(150), "scans; at most"),
+    picture("of 9,000 x 9,000 pixels in 1 kB", png(header(9_000, 9_000), (b"IDAT", b"x")), "pixels in"),
     picture("of 100,000 x 100,000 pixels", png(header(100_000, 100_000), (b"IDAT", b"x")), "pixels"),
     picture("of 60,000 x 60,000 pixels, JPEG", jpeg_of(60_000, 60_000), "pixels"),
     picture("of 0 x 0 pixels", png(header(0, 0), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")), "picture"),
@@ -131,11 +145,7 @@ REJECTED = [
     picture("with a wrong checksum", encoded(FLAT).replace(b"IDAT", b"IDAU"), "picture"),
     picture("of 32 bits", encoded(Image.new("I", (24, 24), 7), "TIFF"), "pixels of 32 bits"),
     picture("of floats", encoded(Image.new("F", (24, 24), 7.5), "TIFF"), "pixels of 32 bits"),
-    picture(
-        "with two header blocks",
-        png(header(24, 24), header(9_000, 9_000), (b"IEND", b"")),
-        "9000 x 9000 pixels",
-    ),
+    picture("with two header blocks", png(header(24, 24), header(9_000, 9_000), (b"IEND", b"")), "pixels"),
 ]
 RIGHT = [
     picture("in CMYK", encoded(in_mode("CMYK"), "TIFF"), value=90),
@@ -147,6 +157,9 @@ RIGHT = [
     picture("with alpha", encoded(in_mode("RGBA")), value=90),
     picture("all transparent", encoded(np.zeros((24, 24, 4), np.uint8)), value=0),
     picture("in grey with alpha", encoded(in_mode("LA")), value=90),
+    picture("AVIF", encoded(in_mode("RGB"), "AVIF", quality=100), value=90, file="odd.avif"),
+    picture("of black on transparency", encoded(black_on_transparency()), value=0),
+    picture("of 12 bits", encoded(Image.fromarray(FLAT.astype(np.uint16) * 45)), value=252),
     picture("animated GIF", frames("GIF"), value=90),
     picture("animated PNG", frames("PNG"), value=90),
     picture("animated WebP", frames("WEBP"), value=90),

@@ -208,6 +208,7 @@ def test_what_a_run_did_not_keep_is_said(project: Project) -> None:
 
 def test_a_name_is_text_and_nothing_else(project: Project) -> None:
     forged = "<script>alert(1)</script>\u202e"
+    project.params["class_weights"]["scheme"] = "\ud800"
     project.results(faces().replace({"sad": forged}), ("angry", "happy", forged))
     text, reader = report()
     assert not reader.all("script")

@@ -41,8 +41,8 @@ def test_pictures_that_dvc_does_not_watch_are_said_to_be_so(run_stage, tmp_path)
     [
         ({"dataset": "fer2014"}, ["data.dataset = 'fer2014'", "expected one of sample, fer2013"]),
         ({"dataset": "folder", "path": "nowhere"}, ["data.path = 'nowhere'", "one folder a class"]),
-        ({"dataset": "folder", "path": None}, ["path = null: expected a folder, zip or tar"]),
-        ({"dataset": "folder", "path": ""}, ["path = '': expected a folder, zip or tar"]),
+        ({"dataset": "folder", "path": None}, ["data.path = None: expected a folder, zip or tar"]),
+        ({"dataset": "folder", "path": ""}, ["data.path = '': expected a folder, zip or tar"]),
         ({"dataset": "rafdb"}, ["list_patition_label.txt", "whdeng.cn", "CANDID_MIRROR"]),
         ({"dataset": "ck48"}, ["mirror/ck48.zip", "sha256", "53e52a36", "980 missing", "981 missing"][:3]),
         ({"path": 3}, ["data.path = 3"]),

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from candid.data.faces import load_images, read_faces
+from candid.data.fingerprints import read_known
 from candid.errors import run
 from stages.ingest import main
 from tests.data.made import encoded, face, one_line, pixels, write_params, zipped
@@ -30,7 +31,8 @@ def test_the_stage_writes_its_outputs_and_again_the_same(run_stage, tmp_path):
     ck48(tmp_path, extra)
     write_params(tmp_path, dataset="ck48", max_rejected_share=0.25)
     first = run_stage("stages.ingest", PYTHONHASHSEED="1", TZ="Asia/Tokyo", LC_ALL="C")
-    assert (first.returncode, first.stderr) == (0, "")
+    missing = "candid ingest: warning: ck48: not as published: files missing 981 of 981 probes\n"
+    assert (first.returncode, first.stderr) == (0, missing)
     assert "classes: happy 3" in first.stdout
     before = {name: (tmp_path / name).read_bytes() for name in OUTPUTS}
     run_stage("stages.ingest", PYTHONHASHSEED="2", TZ="America/Lima", LC_ALL="C.UTF-8")
@@ -130,6 +132,26 @@ def test_a_picture_of_one_s_own_that_names_nobody_stops_the_run(run_stage, tmp_p
     zipped(tmp_path / "data/raw/folder.zip", {name: files[name] for name in list(files)[:2]})
     assert run_stage("stages.ingest").returncode == 0
     assert set(read_faces(tmp_path / "data/faces.csv")["subject"]) == {"folder:p1"}
+
+
+@pytest.mark.parametrize("altered", ["warn", "stop"])
+def test_a_known_set_that_is_not_as_published_is_named_or_stops_the_run(run_stage, tmp_path, altered):
+    probes = read_known()["ck48"]
+    names = zip(probes.names, probes.labels, strict=True)
+    files = {f"CK+48/{label}/{name}.png": face(i) for i, (name, label) in enumerate(names)}
+    zipped(tmp_path / "data/raw/ck48.zip", files)
+    write_params(tmp_path, dataset="ck48", altered=altered)
+    done = run_stage("stages.ingest")
+    if altered == "stop":
+        one_line(done, "ck48: not as published", "data.altered = stop")
+        assert not (tmp_path / "data/faces.npy").exists()
+    else:
+        assert done.returncode == 0
+        one = done.stderr.strip()
+        assert one.startswith("candid ingest: warning: ck48: not as published: ")
+        assert "\n" not in one
+        counted = json.loads((tmp_path / "metrics/ingest.json").read_text())
+        assert counted["published"]["ck48"]["as_published"] is False
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, monkeypatch, capsys):

@@ -74,7 +74,7 @@ def test_twice_the_same_bytes_and_killed_in_between_too(project: Path, run_stage
     assert np.isfinite(history).all(axis=None)
     assert list((project / "state/train").iterdir()) == []
     about = read_about(project / "models/model.keras")
-    assert about["best_epoch"] == history["val_accuracy"].idxmax() + 1
+    assert about["best_epoch"] == history["val_accuracy"].argmax() + 1
 
     for name in ("models/model.keras", "plots/history.csv"):
         (project / name).unlink()

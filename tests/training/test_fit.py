@@ -47,9 +47,9 @@ def test_the_saved_epoch_follows_the_monitor(tmp_path):
     freeze = {**THAW, "epochs": 2}
     net, history = fit(tmp_path, tiny_net.settings(freeze=freeze, monitor="val_loss"))
     assert val_loss(net) == pytest.approx(history["val_loss"].min(), rel=1e-3)
-    best = history["val_loss"].idxmin() + 1
+    best = history["val_loss"].argmin() + 1
     assert best < 3
-    rows = history.to_dict("records")
+    rows: list[Any] = history.to_dict("records")
     assert best_epoch(rows, "val_loss") == best
     assert best_epoch([{**row, "val_accuracy": 0.5} for row in rows], "val_accuracy") == 1
 
@@ -73,7 +73,11 @@ def test_a_frozen_body_stays_and_a_thawed_one_moves(tmp_path, thaw, moves):
 
 
 def test_averaging_validates_and_keeps_smoother_weights(tmp_path):
-    plain = {"epochs": 1, "learning_rate": 0.05, "optimizer": {"name": "sgd", "momentum": 0.0}}
+    plain: dict[str, Any] = {
+        "epochs": 1,
+        "learning_rate": 0.05,
+        "optimizer": {"name": "sgd", "momentum": 0.0},
+    }
     keras.utils.set_random_seed(0)
     start = tiny_net.build().get_layer("body").kernel.numpy()
     moved = {}
@@ -224,10 +228,11 @@ def test_dropout_of_an_epoch_does_not_depend_on_what_ran_before():
 
 def test_validation_scores_by_hand():
     """Three of four right; class 2 occurs neither among labels nor predictions."""
-    chosen = np.float32([[0.9, 0.05, 0.05], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.3, 0.6, 0.1]])
-    scores = validation_scores(chosen, np.int32([0, 1, 1, 1]))
+    chosen = np.array([[0.9, 0.05, 0.05], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.3, 0.6, 0.1]], np.float32)
+    labels = np.array([0, 1, 1, 1], np.int32)
+    scores = validation_scores(chosen, labels)
     assert scores["val_accuracy"] == 0.75
     assert scores["val_macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert scores["val_loss"] == pytest.approx(-np.log([0.9, 0.3, 0.7, 0.6]).mean(), rel=1e-5)
     chosen[0, 0] = np.nan
-    assert np.isnan(validation_scores(chosen, np.int32([0, 1, 1, 1]))["val_loss"])
+    assert np.isnan(validation_scores(chosen, labels)["val_loss"])

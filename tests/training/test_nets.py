@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from keras import layers
 
 from benchmarks.operations import multiply_adds
 from candid.errors import CandidError
-from candid.training.nets import NETS, body_layers, build_model, hub
+from candid.training.nets import body_layers, build_model, hub
 from candid.training.nets.parts import IMAGENET
+from candid.training.settings import NETS
 
 ROOT = Path(__file__).parents[2]
 TRAINABLE = {  # bah2022, Table 1; qutub2023, Table 10
@@ -308,14 +310,21 @@ def test_imagenet_asks_for_the_nets_own_preset_or_says_that_no_hub_is_in_reach(
     assert "\n" not in line
 
 
-@pytest.mark.parametrize("content", ["other body", None, "{}", "no json"])
+@pytest.mark.parametrize("content", ["other body", "tokenizer", None, "{}", "no json"])
 def test_a_folder_without_this_nets_preset_is_refused(preset: Path, content: str | None) -> None:
-    line, folder = r"^params\.yaml: model\.weights = .*preset", preset.parent / "other"
-    folder.mkdir()
+    line, path = r"config\.json", preset.parent / "other/config.json"
+    path.parent.mkdir()
     if content == "other body":
-        backbone(blocks=1).save_to_preset(str(folder))
+        backbone(blocks=1).save_to_preset(str(path.parent))
         line = r"layer 'stack3_block1_1_bn' differs: expected .* resnet18"
+    elif content == "tokenizer":  # keras-hub would open the file
+        shutil.copytree(preset, path.parent, dirs_exist_ok=True)
+        config = json.loads(path.read_text())
+        inner = {"module": "keras_hub.tokenizers", "class_name": "BytePairTokenizer", "registered_name": None}
+        config["config"]["dtype"] = {**inner, "config": {"vocabulary": "/dev/zero"}}
+        path.write_text(json.dumps(config))
+        line = "names .*BytePairTokenizer.*; expected a keras-hub preset of one of"
     elif content is not None:
-        (folder / "config.json").write_text(content, encoding="utf-8")
+        path.write_text(content, encoding="utf-8")
     with pytest.raises(CandidError, match=line):
-        build_model("resnet18", image_size=32, weights=str(folder))
+        build_model("resnet18", image_size=32, weights=str(path.parent))

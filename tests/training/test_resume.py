@@ -94,7 +94,7 @@ def test_the_seed_and_nothing_else_decides_initial_weights_and_all_that_follows(
 
 
 def checkpoint(epoch: int) -> Checkpoint:
-    arrays = [[np.full((3, 2), value, np.float32), np.array(7, np.int64)] for value in (1, 2, 3)]
+    arrays: list[Any] = [[np.full((3, 2), value, np.float32), np.array(7, np.int64)] for value in (1, 2, 3)]
     return Checkpoint([{"epoch": epoch, "loss": 0.1 + 0.2}], *arrays)
 
 
@@ -115,7 +115,7 @@ def test_a_damaged_checkpoint_counts_as_none(tmp_path, damage):
     content = bytearray(kept.path.read_bytes())
     if damage == "flipped":
         content[content.index(b"\x93NUMPY") + 130] ^= 0xFF  # a byte of the first array; the zip holds its CRC
-    kept.path.write_bytes({"empty": b"", "short": content[: len(content) // 2]}.get(damage, content))
+    kept.path.write_bytes(bytes({"empty": b"", "short": content[: len(content) // 2]}.get(damage, content)))
     if damage == "foreign":
         np.savez(kept.path, other_00000=np.zeros(1))
     elif damage == "gone":

@@ -47,7 +47,7 @@ def test_equal_weights_give_equal_bytes_and_others_others(tmp_path, monkeypatch)
     assert written == (tmp_path / "b.keras").read_bytes()
     faces = tiny_net.faces().faces[:3]
     assert np.array_equal(keras.saving.load_model(tmp_path / "a.keras")(faces), net(faces))
-    net.get_layer("head").bias.assign([1, 2, 3])
+    net.get_layer("head_dense").bias.assign([1, 2, 3])
     write_model(tmp_path / "b.keras", net, CARD)
     assert written != (tmp_path / "b.keras").read_bytes()
 
@@ -80,9 +80,11 @@ def test_a_run_starts_from_an_earlier_model(earlier):
 @pytest.mark.parametrize("classes", [["happy", "sad"], ["sad", "happy", "neutral"]])
 def test_with_other_classes_the_head_is_new(earlier, classes):
     net = built(classes=len(classes))
-    fresh = net.get_layer("head").get_weights()
+    fresh = net.get_layer("head_dense").get_weights()
     start_from(net, earlier, classes)
-    assert all(np.array_equal(a, b) for a, b in zip(net.get_layer("head").get_weights(), fresh, strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(net.get_layer("head_dense").get_weights(), fresh, strict=True)
+    )
     assert (net.get_layer("body").kernel.numpy() == 1).all()
 
 

@@ -13,7 +13,16 @@ import yaml
 
 from candid.errors import CandidError
 from candid.sections import SECTIONS, check_params
-from candid.settings import CHOICES, SettingError, _members, check, is_choice, read_section, read_yaml
+from candid.settings import (
+    CHOICES,
+    Section,
+    SettingError,
+    _members,
+    check,
+    is_choice,
+    read_section,
+    read_yaml,
+)
 from candid.training.nets import BUILDERS
 from candid.training.settings import NETS, Augment, Cosine, ModelSettings, Sgd, TrainSettings
 
@@ -76,8 +85,18 @@ def test_overrides_by_dvc_are_read_as_they_are_meant(tmp_path):
     assert settings.augment.crop.size == 44
 
 
+def test_an_override_by_dvc_changes_its_line_alone(tmp_path):
+    """These sections are written as DVC's own writer does, so that it reformats none of them."""
+    before, after = (
+        text[text.index("\nmodel:") : text.index("\nevaluate:")].splitlines()
+        for text in (PARAMS.read_text("utf-8"), override(tmp_path, "train.epochs=16").read_text("utf-8"))
+    )
+    assert [line for line in after if line not in before] == ["  epochs: 16"]
+    assert len(before) == len(after)
+
+
 def test_a_choice_is_every_setting_that_is_one_of_several_sections():
-    sections = {**SECTIONS, "train.augment": Augment}
+    sections: dict[str, type[Section]] = {**SECTIONS, "train.augment": Augment}
     sections |= {f"archs.{name}": net.settings for name, net in NETS.items()}
     unions = {
         f"{section}.{name}"

@@ -68,7 +68,7 @@ def build(size: int = 12, channels: int = 1, classes: int = 3) -> Any:
     x = keras.layers.BatchNormalization(name="body_norm")(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dropout(0.2)(x)
-    x = keras.layers.Dense(classes, name="head")(x)
+    x = keras.layers.Dense(classes, name="head_dense")(x)
     return keras.Model(faces, keras.layers.Softmax(dtype="float32")(x), name="tiny")
 
 
@@ -91,15 +91,8 @@ def fit(
 
     keras.backend.clear_session()  # as in a new process, layers are named from the start
     checkpoints = Checkpoints(folder)
-    net, history = train(
-        make, data or faces(), settings, checkpoints, body_layers, progress=Progress(say), **options
-    )
+    net, history = train(make, data or faces(), settings, checkpoints, progress=Progress(say), **options)
     return net, pd.DataFrame(history, columns=list(COLUMNS))
-
-
-def body_layers(net: Any) -> list[Any]:
-    """The layers below the head."""
-    return [layer for layer in net.layers if layer.name.startswith("body")]
 
 
 def faces(

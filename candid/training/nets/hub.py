@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from candid.errors import CandidError
+from candid.files import read_json
 from candid.training.nets.parts import (
     HEAD,
     Tensor,
@@ -21,6 +22,15 @@ from candid.training.nets.parts import (
 )
 from candid.training.settings import EfficientNetSettings, NormedSettings, ResNetSettings, VGGSettings
 
+BACKBONES = [
+    (f"keras_hub.src.models.{module}", name, f"keras_hub>{name}")
+    for module, name in (
+        ("resnet.resnet_backbone", "ResNetBackbone"),
+        ("vgg.vgg_backbone", "VGGBackbone"),
+        ("efficientnet.efficientnet_backbone", "EfficientNetBackbone"),
+    )
+]
+"""Module, class and registered name of what a preset in a folder may be."""
 Edit = Callable[[Any, dict[str, Any]], None]
 
 # What a layer computes; a preset must agree with the net in these.
@@ -183,7 +193,7 @@ def load_preset(model: Any, body: list[Any], preset: str, weights: str) -> None:
     Raises:
         CandidError: no hub can be reached, or the weights are not of this net's body.
     """
-    source = _fetch(preset) if weights == "imagenet" else _read(weights)
+    source = _source(preset, weights)
     theirs = {layer.name: layer for layer in source.layers if layer.weights}
     ours = {layer.name: layer for layer in body}
     for name in sorted(theirs.keys() | ours.keys()):
@@ -201,30 +211,36 @@ def _signature(layer: Any) -> list[Any]:
     return [[tuple(value.shape) for value in layer.weights], *(config.get(key) for key in COMPUTES)]
 
 
-def _fetch(preset: str) -> Any:
+def _source(preset: str, weights: str) -> Any:
+    """Return keras-hub's backbone with the weights of its preset, or of a folder."""
     import keras_hub
 
+    if weights != "imagenet":
+        _check_preset(Path(weights) / "config.json")
     try:
-        return keras_hub.models.Backbone.from_preset(preset)
+        return keras_hub.models.Backbone.from_preset(preset if weights == "imagenet" else weights)
     except Exception as error:  # each hub's client has errors of its own
-        reason = " ".join(str(error).split())[:200]
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        told = f"params.yaml: model.weights = {weights!r}: "
+        if weights != "imagenet":
+            raise CandidError(f"{told}no keras-hub preset: {reason}") from None
         raise CandidError(
-            f"params.yaml: model.weights = 'imagenet': ImageNet weights need keras-hub's preset {preset}, "
-            f"which could not be fetched ({type(error).__name__}: {reason}); "
-            "set model.weights: null to train from scratch"
+            f"{told}ImageNet weights need keras-hub's preset {preset}, which could not be fetched "
+            f"({reason}); set model.weights: null to train from scratch"
         ) from None
 
 
-def _read(folder: str) -> Any:
-    import keras_hub
-
-    if not (Path(folder) / "config.json").is_file():
-        raise CandidError(
-            f"params.yaml: model.weights = {folder!r}: "
-            "expected null, imagenet or a folder that holds a keras-hub preset"
-        )
-    try:
-        return keras_hub.models.Backbone.from_preset(str(folder))
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CandidError(f"params.yaml: model.weights = {folder!r}: no keras-hub preset: {reason}") from None
+def _check_preset(path: Path) -> None:
+    """Refuse a preset of more than a backbone: a tokenizer, say, opens the file that its settings name."""
+    config = read_json(path)
+    waiting = [config]
+    for value in waiting:
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+            named = value.get("module"), value.get("class_name"), value.get("registered_name")
+            allowed = BACKBONES if value is config else [("keras", "DTypePolicy", None)]
+            if (value is config or any(named)) and named not in allowed:
+                known = ", ".join(name for _, name, _ in BACKBONES)
+                raise CandidError(f"{path}: names {named}; expected a keras-hub preset of one of {known}")
+        elif isinstance(value, list):
+            waiting.extend(value)

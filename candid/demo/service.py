@@ -1,0 +1,88 @@
+"""Predictions for the page: one picture's faces, by a chosen model and detector, one request at a time."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from candid.data.archives import UnreadableError
+from candid.errors import CandidError
+from candid.predict.classifier import Classifier, load_classifier
+from candid.predict.detectors import DEFAULT, DETECTORS, Detector, make_detector
+from candid.predict.faces import find_faces, label, open_picture, reduced, whole_picture
+
+SHOWN = 1280  # pixels of the longer side of what goes back to the page
+
+
+class PredictionService:
+    """Keeps models and detectors once they are loaded; neither may be used by two threads at once."""
+
+    def __init__(self, models: Sequence[Path]) -> None:
+        self.models = list(models)
+        self.detectors = [DEFAULT, *sorted(set(DETECTORS) - {DEFAULT})]
+        self._classifiers: dict[int, Classifier] = {}
+        self._made: dict[str, Detector] = {}
+        self._lock = threading.Lock()
+
+    def classifier(self, number: int) -> Classifier:
+        """Load a model, or give the one that is loaded; CandidError where there is none of that number."""
+        if not 0 <= number < len(self.models):
+            raise CandidError(f"model {number}; expected 0 to {len(self.models) - 1}")
+        if number not in self._classifiers:
+            self._classifiers[number] = load_classifier(self.models[number])
+        return self._classifiers[number]
+
+    def predict(self, data: bytes, number: int, detector: str, cropped: bool) -> dict[str, Any]:
+        """Find and label the faces of a picture's file, as candid.predict does.
+
+        Returns:
+            width, height: of the upright picture, in pixels; faces: box (x, y, width, height), score,
+            predicted, probabilities; picture: a small copy as a data URI; model, detector, seconds.
+
+        Raises:
+            CandidError: no picture, no such model or detector.
+        """
+        with self._lock:
+            started = time.perf_counter()
+            classifier = self.classifier(number)
+            try:
+                image = open_picture(data)
+            except UnreadableError as error:
+                raise CandidError(f"this file can't be used: {error}") from None
+            if cropped:
+                found = [whole_picture(image, classifier.card)]
+            else:
+                if detector not in self._made:
+                    self._made[detector] = make_detector(detector)
+                found = find_faces(image, self._made[detector], classifier.card)
+            faces = [
+                {
+                    "box": [int(value) for value in each.face.box],
+                    "score": each.face.score,
+                    "predicted": each.predicted,
+                    "probabilities": each.probabilities,
+                }
+                for each in label(found, classifier)
+            ]
+            return {
+                "width": image.width,
+                "height": image.height,
+                "faces": faces,
+                "picture": _data_uri(reduced(image, SHOWN)),
+                "model": str(classifier.path),
+                "detector": "none" if cropped else detector,
+                "seconds": time.perf_counter() - started,
+            }
+
+
+def _data_uri(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

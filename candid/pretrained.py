@@ -1,0 +1,232 @@
+"""Pack a run's model as the one that ships: python -m candid.pretrained RUN/models/model.keras
+
+Writes the model with float16 kernels (at most 8 MB), its scores on the test set of the run, measured from the
+packed file, as JSON, and its card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from candid.backend import use_backend
+from candid.data.faces import class_order, load_images, read_faces, read_kept, read_splits
+from candid.errors import CandidError, run
+from candid.evaluation import predictions
+from candid.evaluation.model_file import check_classes, load_model_file, read_card
+from candid.evaluation.predict import check_input, predict
+from candid.evaluation.report import evaluate
+from candid.files import md5, write_json, write_text, writing
+from candid.gate.results import MISSING, Revision, flat, look_up, resolve
+from candid.html import render
+from candid.report.card import find_dataset, front_matter
+from candid.report.run import SECTIONS, Run, read_run, share
+from candid.text import markdown_table
+
+MODEL = "models/model.keras"
+WEIGHTS = "model.weights.h5"
+MAX_BYTES = 8_000_000
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip entry can carry
+HEADLINES = (
+    ("accuracy", "accuracy"),
+    ("macro F1", "macro.f1"),
+    ("balanced accuracy", "balanced_accuracy"),
+    ("log loss", "log_loss"),
+    ("calibration error (ECE)", "ece"),
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Pack, measure, describe."""
+    parser = argparse.ArgumentParser(prog="python -m candid.pretrained", description=__doc__)
+    parser.add_argument("model", type=Path, metavar="MODEL", help="models/model.keras of a finished run")
+    parser.add_argument("--out", type=Path, default=Path("models/pretrained/fer2013.keras"))
+    options = parser.parse_args(arguments)
+    if options.out.suffix != ".keras":
+        raise CandidError(f"--out {options.out}: expected a name that ends with .keras")
+    about = make(options.model, options.model.resolve().parent.parent, options.out)
+    print(f"{options.out}: {about['bytes']:,} bytes, md5 {about['md5']}")
+    for views, scores in about["metrics"].items():
+        print(f"{views}: accuracy {share(scores, 'accuracy')} on {scores['faces']:,} test faces")
+
+
+def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
+    """Write `out` (.keras) with .json and .md beside it; return the content of the JSON file.
+
+    Args:
+        model: of a finished run.
+        folder: the run's, with params.yaml, metrics/, plots/ and data/.
+        out: the packed model.
+
+    Raises:
+        CandidError: no model, metrics of another one, or a packed file that is too large.
+    """
+    read_card(model)
+    finished = read_run(Revision(folder, str(folder)))
+    made = finished.counts.get("provenance") or {}
+    if (made.get("md5") or {}).get(MODEL) != md5(model):
+        raise CandidError(f"{model}: {folder}/metrics are of another model; expected a finished run")
+    size = pack(model, out)
+    use_backend("tensorflow")
+    before, after = (probabilities(path, folder / "data") for path in (model, out))
+    changed = np.abs(before["none"][1] - after["none"][1]).max()
+    flipped = before["none"][1].argmax(axis=1) != after["none"][1].argmax(axis=1)
+    about = {
+        "file": out.name,
+        "bytes": size,
+        "md5": md5(out),
+        "classes": list(finished.results.classes),
+        "metrics": {views: evaluate(table) for views, (table, _) in after.items()},
+        "rounding": {
+            "largest_change_of_a_probability": round(float(changed), 6),
+            "faces_whose_class_changed": int(flipped.sum()),
+        },
+        "packed_from": md5(model),
+        "commit": made["revision"],
+        "command": command(folder, finished, made["revision"]),
+        "versions": made["versions"],
+        "settings": {name: finished.params[name] for name in SECTIONS if name in finished.params},
+    }
+    write_json(out.with_suffix(".json"), about)
+    write_text(out.with_suffix(".md"), card(finished, about))
+    return about
+
+
+def probabilities(path: Path, data: Path) -> dict[str, tuple[Any, Any]]:
+    """Return the table of predictions and the probabilities (N x K) on the test set of a run's folder `data`.
+
+    By kind of test-time augmentation: none and flip, and ten_crop for a net that was trained on crops.
+    """
+    images, splits = load_images(data / "faces.npy"), read_splits(data / "splits.csv")
+    classes = class_order(splits["label"])
+    model, about = load_model_file(path)
+    check_classes(about, classes, path)
+    check_input(model, about, images, "none", path)
+    test = predictions.tabulate_test_set(
+        splits, read_faces(data / "faces.csv"), read_kept(data / "kept.csv"), images
+    )
+    cropped = model.input_shape[1] < images.shape[1]
+    results = {}
+    for views in ("none", "flip", *(["ten_crop"] if cropped else [])):
+        values = predict(model, images, test["id"].to_numpy(), views)
+        results[views] = (predictions.with_predictions(test, classes, values), values)
+    return results
+
+
+def command(folder: Path, finished: Run, revision: str) -> str:
+    """Return the `dvc exp run` that changes params.yaml of the run's commit to the run's settings."""
+    before = resolve(folder, revision).yaml("params.yaml")
+    arch = finished.setting("model.arch")
+    params = {name: finished.params[name] for name in SECTIONS if name in finished.params}
+    params["archs"] = {arch: finished.setting(f"archs.{arch}")}
+    changed = [f"-S '{key}={_written(value)}'" for key, value in flat(params) if _differs(before, key, value)]
+    return " \\\n  ".join(["dvc exp run", *changed])
+
+
+def _differs(before: dict[str, Any], key: str, value: Any) -> bool:
+    found = look_up(before, key)
+    return found is MISSING or found != value
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_written, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def card(finished: Run, about: dict[str, Any]) -> str:
+    """Return the Markdown beside the model file, with the scores of the packed file."""
+    entry = find_dataset(finished)
+    if entry is None:
+        raise CandidError("params.yaml: data.dataset is not in the catalogue; expected one that can be cited")
+    shipped = replace(finished, results=replace(finished.results, report=about["metrics"]["none"]))
+    rows = []
+    for name, key in HEADLINES:
+        cells = []
+        for scores in about["metrics"].values():
+            *outer, last = key.split(".")
+            values = scores[outer[0]] if outer else scores
+            cells.append(f"{values[last]:.3f}" if last in ("log_loss", "ece") else share(values, last))
+        rows.append((name, *cells))
+    classes = [
+        (name, f"{values['support']:,}", *(share(values, key) for key in ("precision", "recall", "f1")))
+        for name, values in shipped.scores["per_class"].items()
+    ]
+    views = {"none": "one view", "flip": "with its mirror image", "ten_crop": "ten crops"}
+    return render(
+        "pretrained.md",
+        run=shipped,
+        about=about,
+        entry=entry,
+        front_matter=front_matter(shipped, entry),
+        headline=markdown_table(("score (95 % interval)", *(views[name] for name in about["metrics"])), rows),
+        classes=markdown_table(("class", "faces", "precision", "recall", "F1"), classes),
+    )
+
+
+def pack(source: str | Path, target: str | Path) -> int:
+    """Write a .keras file again with float16 kernels; return the bytes of the new file.
+
+    Keras reads stored numbers into variables of the layers' own type, so the net still computes in float32.
+    Vectors (biases, batch norm) stay as they are: they are few, and variances would lose the most. Equal
+    weights give equal bytes.
+
+    Raises:
+        CandidError: a weight is beyond float16 (65,504), the weights are no HDF5 file, or the result is
+            larger than MAX_BYTES.
+    """
+    with zipfile.ZipFile(source) as plain, writing(target) as aside:
+        with zipfile.ZipFile(aside, "w") as packed:
+            for name in sorted(plain.namelist()):
+                content = plain.read(name)
+                entry = zipfile.ZipInfo(name, EPOCH)
+                entry.external_attr, entry.create_system = 0o644 << 16, 3  # as on Unix, on any machine
+                packed.writestr(entry, half(content, source) if name == WEIGHTS else content)
+        size = aside.stat().st_size
+        if size > MAX_BYTES:
+            raise CandidError(
+                f"{target}: {size:,} bytes with float16 kernels; expected at most {MAX_BYTES:,}: "
+                "ship a smaller net"
+            )
+    return size
+
+
+def half(content: bytes, where: str | Path) -> bytes:
+    """Return an HDF5 file with its float32 arrays of two and more axes as float16; the rest is copied."""
+    packed = io.BytesIO()
+    try:
+        with h5py.File(io.BytesIO(content), "r") as old, h5py.File(packed, "w") as new:
+            _copy(old, new, where)
+    except OSError as error:
+        raise CandidError(f"{where}: {WEIGHTS} is no HDF5 file: {error}; expected a model of train") from None
+    return packed.getvalue()
+
+
+def _copy(old: h5py.Group, new: h5py.Group, where: str | Path) -> None:
+    new.attrs.update(old.attrs)
+    for name in sorted(old):
+        if not isinstance(old.get(name, getlink=True), h5py.HardLink):
+            raise CandidError(f"{where}: {WEIGHTS} holds a link, {old.name}/{name}; expected arrays only")
+        item = old[name]
+        if isinstance(item, h5py.Group):
+            _copy(item, new.create_group(name), where)
+            continue
+        values = np.asarray(item)
+        if values.dtype == np.float32 and values.ndim > 1:
+            if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
+                raise CandidError(f"{where}: {item.name} has {np.abs(values).max():g}: beyond float16")
+            values = values.astype(np.float16)
+        new.create_dataset(name, data=values).attrs.update(item.attrs)
+
+
+if __name__ == "__main__":
+    run("pretrained", main, hint="")

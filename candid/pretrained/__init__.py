@@ -1,1 +1,0 @@
-"""The model that comes with the project: packed small, measured again, described."""

@@ -1,0 +1,182 @@
+"""Explanations: the map is where the model looks, the filters are the model's, and the sheets hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from candid.errors import CandidError
+from candid.evaluation.model_file import Card
+from candid.explain.command import draw_by_class, main, read_faces
+from candid.explain.occlusion import blurred, drops, explain, heat, occluded, patches
+from candid.explain.sheets import first_convolutions
+from candid.labelled import read_parts
+from candid.predict.classifier import load_classifier
+from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+CARD = Card(classes=list(CLASSES), image_size=SIZE, color="grey")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("project")
+    write_tiny(folder / "models" / "model.keras")
+    write_data(folder / "data")
+    return folder
+
+
+def looks_at(rows: slice, columns: slice):
+    """A model whose class 1 is the contrast within a window, and nothing else."""
+
+    def predict(faces: np.ndarray) -> np.ndarray:
+        window = faces.reshape(*faces.shape[:3], -1)[:, rows, columns].astype(float)
+        share = np.clip(window.std(axis=(1, 2, 3)) / 128, 0, 1)
+        return np.stack([1 - share, share], axis=1)
+
+    return predict
+
+
+@pytest.mark.parametrize("shape", [(48, 48), (48, 48, 3), (40, 40)])
+@pytest.mark.parametrize(("top", "left"), [(0, 0), (30, 6), (16, 28)])
+def test_the_map_is_highest_where_the_model_looks(shape, top, left):
+    face = (np.indices(shape).sum(axis=0) // 2 % 2 * 255).astype(np.uint8)
+    window = slice(top, top + 10), slice(left, left + 10)
+    lost = drops(looks_at(*window), face)
+    found = heat(lost[:, 1], shape[0])
+    y, x = np.unravel_index(found.argmax(), found.shape)
+    assert abs(y - (top + 4.5)) <= 5
+    assert abs(x - (left + 4.5)) <= 5
+    assert np.allclose(lost[:, 0], -lost[:, 1])
+
+
+def test_a_model_that_ignores_the_face_has_an_empty_map():
+    face = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
+    lost = drops(lambda faces: np.full((len(faces), 2), 0.5), face)
+    assert not lost.any()
+    assert not heat(lost[:, 0], 48).any()
+
+
+def test_a_map_is_a_mean_of_what_was_lost():
+    lost = np.full(len(patches(48)), 0.25)
+    assert np.allclose(heat(lost, 48), 0.25)
+    lost = np.random.default_rng(0).random(len(lost))
+    assert lost.min() < heat(lost, 48).min()
+    assert heat(lost, 48).max() < lost.max()
+
+
+def test_a_blurred_patch_changes_its_place_alone():
+    face = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
+    changed = occluded(face)
+    assert changed.shape == (144, 48, 48)
+    assert np.array_equal(changed[0, 24:, 24:], face[24:, 24:])
+    assert np.abs(changed[0, :8, :8].astype(int) - face[:8, :8]).max() > 50
+    flat = np.full((48, 48), 77, np.uint8)
+    assert (blurred(flat) == 77).all()
+
+
+def test_the_maps_are_the_convolutions(project):
+    model = load_classifier(project / "models" / "model.keras").model
+    face = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 1), np.uint8)
+    (only,) = first_convolutions(model, face)
+    assert (only.name, only.total, only.maps.shape) == ("stem_conv", 8, (8, SIZE, SIZE))
+    kernel = np.asarray(model.get_layer("stem_conv").kernel)[:, :, 0, :]
+    around = face[0, 8:13, 9:14, 0] / 255
+    assert np.allclose(only.maps[:, 10, 11], np.einsum("yx,yxf->f", around, kernel), atol=1e-5)
+    assert np.allclose(only.kernels, kernel.transpose(2, 0, 1))
+
+
+def test_a_model_without_convolutions_is_named(tmp_path):
+    model = load_classifier(write_tiny(tmp_path / "flat.keras", flat=True)).model
+    with pytest.raises(CandidError, match="tiny has no two-dimensional convolution"):
+        first_convolutions(model, np.zeros((1, SIZE, SIZE, 1), np.uint8))
+
+
+def test_rows_hold_right_and_wrong_answers_of_each_class():
+    def predict(faces: np.ndarray) -> np.ndarray:
+        return np.asarray(np.eye(3)[faces[:, 0, 0]] * 0.8 + 0.2 / 3)
+
+    predicted, labels = [0, 0, 1, 1, 1, 2], ["angry", "angry", "angry", "happy", "sad", ""]
+    images = np.zeros((6, SIZE, SIZE), np.uint8) + np.array(predicted, np.uint8)[:, None, None]
+    rows = explain(predict, images, labels, CLASSES, 2)
+    assert [row.title for row in rows] == ["angry", "happy", "sad", ""]
+    assert [len(row.right) for row in rows] == [2, 1, 0, 1]
+    assert [len(row.wrong) for row in rows] == [1, 0, 1, 0]
+    angry = rows[0]
+    assert angry.wrong[0].predicted == "happy"
+    assert angry.wrong[0].label_probability == pytest.approx(0.2 / 3)
+    assert angry.mean is not None
+    assert angry.mean[2] == 2
+    assert rows[3].right[0].label == ""
+
+
+def test_the_command_writes_both_sheets(run_stage, project, tmp_path):
+    done = run_stage(
+        "candid", "explain", "--model", str(project / "models/model.keras"), "--data", str(project / "data")
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == ["explained/where.png", "explained/filters.png"]
+    for name in ("where", "filters"):
+        with Image.open(tmp_path / "explained" / f"{name}.png") as image:
+            assert min(image.size) > 300
+            assert len(np.unique(np.asarray(image.convert("L")))) > 50
+
+
+def test_pictures_are_named_on_the_command_line_too(run_stage, project, tmp_path):
+    generator = np.random.default_rng(0)
+    (tmp_path / "faces" / "happy").mkdir(parents=True)
+    for place in range(3):
+        pixels = generator.integers(0, 256, (60, 60, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "faces" / "happy" / f"{place}.png")
+    (tmp_path / "faces" / "happy" / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    done = run_stage("candid", "explain", "--model", str(project / "models/model.keras"), "--faces", "faces")
+    assert done.returncode == 0, done.stderr
+    assert "faces/happy/cut.png: " in done.stderr
+    assert (tmp_path / "explained" / "where.png").exists()
+
+
+def test_pictures_are_read_as_ingest_reads_them(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE), np.uint8)
+    for folder in ("happy", "holiday"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(pixels).save(tmp_path / folder / "a.png")
+    (tmp_path / "holiday" / "notes.txt").write_text("no picture")
+    faces = read_faces([tmp_path], CARD)
+    assert np.array_equal(faces.images, np.stack([pixels, pixels]))
+    assert faces.labels == ["happy", ""]
+    assert faces.notes == ()
+
+
+def test_faces_of_the_test_set_are_drawn_by_class(project):
+    test = read_parts(project / "data").test
+    images, labels = draw_by_class(test, list(CLASSES), 4, seed=0)
+    assert {name: labels.count(name) for name in CLASSES} == dict.fromkeys(CLASSES, 4)
+    assert not np.array_equal(images, draw_by_class(test, list(CLASSES), 4, seed=1)[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--faces", "nowhere"], "nowhere: no such file; expected a picture of a face"),
+        (["--faces", "."], "no picture; expected pictures of faces"),
+        (["--model", "notes.txt"], "notes.txt: expected a model"),
+        (["--model", "missing.keras"], "missing.keras: no such file"),
+    ],
+)
+def test_faults_end_in_one_line(run_stage, project, tmp_path, arguments, said):
+    (tmp_path / "notes.txt").write_text("not a model")
+    if "--model" not in arguments:
+        arguments = ["--model", str(project / "models/model.keras"), *arguments]
+    done = run_stage("candid", "explain", *arguments)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--shown", "0"], ["--shown", "13"], ["--seed", "-1"]])
+def test_impossible_numbers_are_refused(arguments):
+    with pytest.raises(CandidError, match=arguments[1]):
+        main(arguments)

@@ -1,0 +1,225 @@
+"""The model that comes with the project: small, ours, plain, and as good as is said of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from candid import pretrained
+from candid.backend import use_backend
+from candid.data.catalogue import read_catalogue
+from candid.data.faces import LABELS
+from candid.data.ingest import assemble
+from candid.data.readers import Record, Wanted, read_folders
+from candid.errors import CandidError
+from candid.evaluation.model_file import load_model_file, read_card
+from candid.evaluation.predict import Images, predict
+from candid.files import md5, write_json
+from candid.pretrained import MAX_BYTES, half, main, pack
+from candid.settings import read_yaml
+from tests.gate.project import Project, faces
+from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ROOT / "models" / "pretrained" / "fer2013.keras"
+
+
+def load(path: Path):
+    use_backend("tensorflow")
+    return load_model_file(path)[0]
+
+
+@pytest.fixture(scope="module")
+def about():
+    return json.loads(SHIPPED.with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def private_test(archive: Path) -> tuple[Images, list[str]]:
+    """The 3,589 official test faces and their labels; no other file of the archive is read."""
+    entry = read_catalogue()["fer2013"]
+    wanted = Wanted(None, frozenset({"test"}))
+    records = [item for item in read_folders("fer2013", entry, [archive], wanted) if isinstance(item, Record)]
+    images = assemble((("fer2013", record) for record in records), 48, "grey").images
+    assert len(images) == len(records)
+    return images, [record.label for record in records]
+
+
+def test_the_shipped_file_is_small_and_the_one_described(about):
+    assert SHIPPED.stat().st_size <= MAX_BYTES == 8_000_000
+    assert (about["bytes"], about["md5"]) == (SHIPPED.stat().st_size, md5(SHIPPED))
+    assert read_card(SHIPPED).classes == about["classes"] == list(LABELS[:7])
+
+
+def test_it_loads_in_safe_mode_and_gives_probabilities():
+    images = np.random.default_rng(0).integers(0, 256, (5, 48, 48), np.uint8)
+    given = predict(load(SHIPPED), images, np.arange(5), "none")
+    assert given.shape == (5, 7)
+    assert np.allclose(given.sum(axis=1), 1, atol=1e-5)
+
+
+def test_it_computes_in_float32():
+    model = load(SHIPPED)
+    assert {str(weight.dtype) for weight in model.weights if "seed" not in weight.path} == {"float32"}
+    assert model.dtype_policy.name == "float32"
+
+
+def test_its_card_gives_the_numbers_of_the_json(about):
+    page = SHIPPED.with_suffix(".md").read_text(encoding="utf-8")
+    scores = about["metrics"]["none"]
+    low, high = 100 * scores["accuracy_low"], 100 * scores["accuracy_high"]
+    assert f"{100 * scores['accuracy']:.1f}\u00a0% ({low:.1f} to {high:.1f})" in page
+    for text in (
+        about["md5"],
+        about["command"],
+        about["commit"][:12],
+        "Goodfellow",
+        "rights in the pictures",
+    ):
+        assert text in page
+
+
+@pytest.mark.data
+def test_it_is_as_good_as_is_said_of_it(about, mirror):
+    """Scores on PrivateTest, from the shipped file and the published archive."""
+    images, labels = private_test(mirror / "fer2013.zip")
+    assert len(images) == 3589
+    given = predict(load(SHIPPED), images, np.arange(len(images)), "none")
+    said = np.array(about["classes"])[given.argmax(axis=1)]
+    accuracy = float((said == np.array(labels)).mean())
+    assert accuracy > 0.6
+    # another processor may tip faces that lie between two classes
+    told = about["metrics"]["none"]
+    assert accuracy == pytest.approx(told["accuracy"], abs=0.002)
+    assert f1_score(labels, said, average="macro") == pytest.approx(told["macro"]["f1"], abs=0.005)
+    number = [about["classes"].index(name) for name in labels]
+    loss = -np.log(np.maximum(given[np.arange(len(number)), number], 1e-12)).mean()
+    assert loss == pytest.approx(told["log_loss"], abs=0.002)
+    for name, of in told["per_class"].items():
+        recall = (said == name)[np.array(labels) == name].mean()
+        assert recall == pytest.approx(of["recall"], abs=0.02), name
+
+
+def test_packing_halves_the_kernels_and_keeps_vectors(tmp_path):
+    plain = write_tiny(tmp_path / "model.keras")
+    size = pack(plain, tmp_path / "small.keras")
+    assert size == (tmp_path / "small.keras").stat().st_size < plain.stat().st_size
+    before, after = load(plain), load(tmp_path / "small.keras")
+    for old, new in zip(before.weights, after.weights, strict=True):
+        stored = np.asarray(old)
+        wanted = stored.astype(np.float16).astype(np.float32) if stored.ndim > 1 else stored
+        assert np.array_equal(np.asarray(new), wanted), old.path
+    images = np.random.default_rng(0).integers(0, 256, (9, SIZE, SIZE), np.uint8)
+    given = [predict(model, images, np.arange(9), "none") for model in (before, after)]
+    assert 0 < np.abs(given[0] - given[1]).max() < 0.01
+
+
+def test_packing_again_gives_the_same_bytes_and_the_same_card(tmp_path):
+    plain = write_tiny(tmp_path / "model.keras", epoch=4)
+    for name in ("a", "b"):
+        pack(plain, tmp_path / f"{name}.keras")
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+    assert read_card(tmp_path / "a.keras") == read_card(plain)
+    pack(tmp_path / "a.keras", tmp_path / "again.keras")
+    assert (tmp_path / "again.keras").read_bytes() == (tmp_path / "a.keras").read_bytes()
+
+
+def weights(**arrays: np.ndarray) -> io.BytesIO:
+    file = io.BytesIO()
+    with h5py.File(file, "w") as stored:
+        for name, values in arrays.items():
+            stored[name] = values
+    return file
+
+
+def test_weights_that_float16_cannot_hold_are_refused():
+    with pytest.raises(CandidError, match=r"m\.keras: /kernel has 70000: beyond float16"):
+        half(weights(kernel=np.full((2, 2), 7e4, np.float32)).getvalue(), "m.keras")
+    kept = half(weights(variance=np.full(2, 7e4, np.float32), seed=np.arange(2)).getvalue(), "m.keras")
+    with h5py.File(io.BytesIO(kept)) as file:
+        assert file["variance"][0] == 7e4
+        assert file["seed"].dtype == np.int64
+
+
+def test_a_link_to_another_file_is_not_followed():
+    file = weights(kernel=np.ones((2, 2), np.float32))
+    with h5py.File(file, "a") as stored:
+        stored["other"] = h5py.ExternalLink("/etc/passwd", "/")
+    with pytest.raises(CandidError, match="holds a link"):
+        half(file.getvalue(), "m.keras")
+    with pytest.raises(CandidError, match="no HDF5 file"):
+        half(b"nothing", "m.keras")
+
+
+def test_a_net_that_stays_too_large_is_not_shipped(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "MAX_BYTES", 1000)
+    plain = write_tiny(tmp_path / "model.keras")
+    with pytest.raises(CandidError, match="expected at most 1,000"):
+        pack(plain, tmp_path / "small.keras")
+    assert not (tmp_path / "small.keras").exists()
+
+
+@pytest.fixture
+def ended(tmp_path):
+    """A run that has ended: what it was asked, its data, its model, its metrics."""
+    project = Project(tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    project.params = read_yaml(ROOT / "params.yaml")
+    project.start().results(faces(45))
+    revision = project.commit()
+    project.params["train"]["epochs"] = 9
+    project.params["archs"]["vgg16"]["dropout"] = 0.1  # of a net that was not trained
+    project.write_yaml("params.yaml", project.params)
+    write_data(project.root / "data")
+    model = write_tiny(project.root / "models" / "model.keras")
+    versions = {"python": "3.11", "keras": "3"}
+    provenance = {"md5": {"models/model.keras": md5(model)}, "revision": revision, "versions": versions}
+    write_json(project.root / "metrics" / "provenance.json", provenance)
+    return project, revision
+
+
+def test_one_command_packs_measures_and_describes(ended, tmp_path, capsys):
+    project, revision = ended
+    out = tmp_path / "shipped" / "tiny.keras"
+    main([str(project.root / "models/model.keras"), "--out", str(out)])
+    about = json.loads(out.with_suffix(".json").read_text())
+    assert about["command"] == "dvc exp run \\\n  -S 'train.epochs=9'"
+    assert (about["commit"], about["md5"], about["classes"]) == (revision, md5(out), list(CLASSES))
+    scores = about["metrics"]["none"]
+    assert scores["faces"] == 45
+    assert "none: accuracy " in capsys.readouterr().out
+    page = out.with_suffix(".md").read_text()
+    front = page.split("---\n")[1]
+    assert "license: apache-2.0" in front
+    assert f"value: {scores['accuracy']}" in front
+    with zipfile.ZipFile(out) as archive:
+        assert "candid.json" in archive.namelist()
+
+
+def test_metrics_of_another_model_are_not_taken(ended, tmp_path):
+    project, _ = ended
+    shutil.copy(write_tiny(tmp_path / "other.keras", epoch=3), project.root / "models/model.keras")
+    with pytest.raises(CandidError, match="metrics are of another model"):
+        main([str(project.root / "models/model.keras"), "--out", str(tmp_path / "s.keras")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing.keras"], "missing.keras: no such file"),
+        (["missing.keras", "--out", "a.h5"], "--out a.h5: expected a name that ends with .keras"),
+    ],
+)
+def test_faults_end_in_one_line(run_stage, arguments, said):
+    done = run_stage("candid.pretrained", *arguments)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
