@@ -92,8 +92,8 @@ def count_alterations(masks: Mapping[str, Mask]) -> dict[str, int]:
     for family in (TONE, GEOMETRY):
         most = max(counts[kind] for kind in family)
         counts |= {kind: 0 for kind in family if counts[kind] < MIN_FAMILY_SHARE * most}
-    # a cut face that passes for entire has other levels and fewer pixels, since a part is missing; and a blurred
-    # face that is not sure to be it has less contrast
+    # a cut face that passes for entire has other levels and fewer pixels, since a part is missing; and a face
+    # that is blurred, but not enough to count, has less contrast
     for cause, effects in ((CUT, (*TONE, *SHARPNESS, "reduced")), ("blurred", ("contrast lowered",))):
         for kind in effects:
             counts[kind] *= counts[kind] >= MIN_FAMILY_SHARE * counts[cause]

@@ -101,8 +101,8 @@ class Files(ABC):
 
     def _sort(self, names: Iterable[str], folders: Iterable[str]) -> None:
         every = sorted(names)
-        self.names = [name for name in every if not is_clutter(name)]
         self.clutter = [name for name in every if is_clutter(name)]
+        self.names = sorted({*every}.difference(self.clutter))
         filled = {folder for name in self.names for folder in _folders(name)}
         others = {*folders, *(folder for name in self.clutter for folder in _folders(name))} - filled
         self.empty_folders = sorted(folder for folder in others if not is_clutter(folder))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from candid.data.faces import LABELS
@@ -57,6 +58,7 @@ def label_key(name: str) -> str:
     return SYNONYMS.get(key, key)
 
 
+@lru_cache(maxsize=1024)
 def part_of(name: str) -> str:
     """Return the part of a split that a name stands for: train, validation, test, or "" where it is none.
 

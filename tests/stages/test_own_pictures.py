@@ -1,4 +1,4 @@
-"""Pictures of one's own, as data/own/README.md says: kept by DVC, noticed, and there in a copy of the project."""
+"""Pictures of one's own, as data/own/README.md says: kept by DVC, noticed, and there in a copy."""
 
 from __future__ import annotations
 
