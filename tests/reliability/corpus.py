@@ -25,6 +25,8 @@ ALLOWED = re.compile(
     rf"/dev/|/proc/|{re.escape(tempfile.gettempdir())}$|.*(/__pycache__|/numba_cache|/\.cache/)"
 )
 """Files without a name, and compiled code, kept for the next run."""
+ALTERED = re.compile(r"candid ingest: warning: .*\n")
+"""A known set that is not as published, as none of these is."""
 _watched: list[tuple[str, list[str]]] = []
 _hooked: list[bool] = []
 
@@ -93,7 +95,7 @@ def try_case(case: Case, undisturbed: Undisturbed, folder: Path) -> None:
             done = run_stage(stage, project)
             if done.status:
                 break
-            assert done.err == ""
+            assert ALTERED.sub("", done.err) == "", done.err
     assert harm == [], harm
     assert {path.name for path in folder.iterdir()} == {"project"}
     if not case.says:

@@ -30,7 +30,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "data": {"dataset": "folder", "path": "own", "image_size": 24},
     "split": {"ratios": [0.6, 0.2, 0.2]},
     "model": {"arch": "self_built"},
-    "archs": {"self_built": {"scaling": "unit", "batch_norm_momentum": 0.9, "widths": [2], "dropout": 0.0}},
+    "archs": {"self_built": {"scaling": "unit", "widths": [2, 2]}},
     "train": {"epochs": 2, "batch_size": 16, "steps_per_execution": 1},
     "evaluate": {"bootstrap": 100},
 }
@@ -41,7 +41,9 @@ def write_params(folder: Path, **changes: dict[str, Any]) -> None:
     params = read_yaml(ROOT / "params.yaml")
     for sections in (SETTINGS, changes):
         for section, values in sections.items():
-            params[section] |= values
+            for key, value in values.items():
+                merge = isinstance(value, dict) and section == "archs"
+                params[section][key] = params[section][key] | value if merge else value
     with (folder / "params.yaml").open("w", encoding="utf-8") as file:
         YAML(typ="safe").dump(params, file)
 
