@@ -117,11 +117,14 @@ def test_data_stages_give_the_committed_bits(project):
 
 @pytest.mark.slow
 def test_metrics_are_honest_on_the_sample(project):
-    metrics = json.loads((project.folder / "metrics/report.json").read_text())
-    assert metrics["leaky"] is False
-    assert metrics["accuracy_low"] <= metrics["accuracy"] <= metrics["accuracy_high"]
-    shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)
-    assert shown[""]["data"]["metrics/report.json"]["data"] == metrics
+    report = json.loads((project.folder / "metrics/report.json").read_text())
+    assert report["leaky"] is False
+    shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)[""]["data"]
+    ((path, entry),) = shown.items()
+    headline = entry["data"]
+    assert (path, list(headline)[0]) == ("metrics/metrics.json", "accuracy")
+    assert len(headline) <= 12
+    assert headline["accuracy_low"] <= headline["accuracy"] <= headline["accuracy_high"]
 
 
 @pytest.mark.slow
@@ -165,7 +168,7 @@ def test_a_wrong_setting_stops_the_first_stage_and_loses_nothing(project, settin
     (project.folder / "params.yaml").write_text(params)
     project.run("dvc", "checkout")
     project.run("dvc", "exp", "run", *QUICK)
-    assert project.stages_started() == [], "what is gone was kept as well, and comes back without computing"
+    assert set(project.stages_started()) <= set(stages), "no other stage computes anew"
     for path, content in before.items():
         assert (project.folder / path).read_bytes() == content, path
 
@@ -212,8 +215,7 @@ def test_a_queued_experiment_with_pictures_of_ones_own(tmp_path):
     own = overrides("data.dataset=folder", "data.path=data/mine")
     project.run("dvc", "exp", "run", "--queue", "--name", "mine", *own, "ingest")
     project.run("dvc", "exp", "run", "--run-all")
-    project.run("dvc", "exp", "apply", "mine")
-    assert len((project.folder / "data/faces.csv").read_text().splitlines()) == 1 + len(PICTURES)
+    assert "classes: happy 9, sad 9" in project.run("dvc", "queue", "logs", "mine").stdout
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml"])
