@@ -122,7 +122,7 @@ def test_metrics_are_honest_on_the_sample(project):
     shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)[""]["data"]
     ((path, entry),) = shown.items()
     headline = entry["data"]
-    assert (path, list(headline)[0]) == ("metrics/metrics.json", "accuracy")
+    assert (path, next(iter(headline))) == ("metrics/metrics.json", "accuracy")
     assert len(headline) <= 12
     assert headline["accuracy_low"] <= headline["accuracy"] <= headline["accuracy_high"]
 
