@@ -1,7 +1,7 @@
-"""Hashing rate, the whole search on real sets, and pairs judged by eye: python benchmarks/dedup_stage.py
+"""Both methods on real sets, and pairs judged by eye: python -m benchmarks.dedup_stage
 
 Reads the archives in CANDID_MIRROR (or --mirror). Prints wall and processor seconds, peak memory and what was
-found for FER2013, CK+ and muxspace. For FER2013 and muxspace also, sample by sample of
+found for FER2013, CK+ and muxspace, by method. For FER2013 and muxspace also, sample by sample of
 dedup_verified_pairs.csv, how many of its pairs are the same photograph (with the exact 95 % interval) and how
 many of these and of the others end up in one group. The table has file names, the verdict after both pictures
 were compared, laid over each other in doubt, and the similarity at that time (empty: never compared). The
@@ -17,28 +17,20 @@ import resource
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
 
-import imagehash
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.stats import binomtest
 
 from candid.data.images import decode
-from candid.duplicates.duplicates import Duplicates, find_duplicates
-from candid.duplicates.hashes import hash_images
+from candid.duplicates.find import Duplicates, find_duplicates
+from candid.duplicates.groups import group_ids
 from candid.duplicates.kernels import cores
-from candid.duplicates.params import DedupSettings, HashName
+from candid.duplicates.settings import Aligned, Hash
 
 VERIFIED = Path(__file__).with_name("dedup_verified_pairs.csv")
-THEIRS: dict[HashName, Any] = {
-    "phash": imagehash.phash,
-    "dhash": imagehash.dhash,
-    "average": imagehash.average_hash,
-    "wavelet": imagehash.whash,
-}
+THRESHOLDS = (0.80, 0.82, 0.84, 0.86, 0.88)
 
 
 def load(archive: Path) -> tuple[list[str], NDArray[np.uint8]]:
@@ -51,37 +43,32 @@ def load(archive: Path) -> tuple[list[str], NDArray[np.uint8]]:
     return names, images
 
 
-def hashing_rate(images: NDArray[np.uint8]) -> None:
-    """Print images a second of each hash, by imagehash and here, and the bits that differ."""
-    for name, theirs in THEIRS.items():
-        for size in (8, 16):
-            some = [Image.fromarray(image) for image in images[:1000]]
-            start = time.process_time()
-            for image in some:
-                theirs(image, hash_size=size)
-            slow = len(some) / (time.process_time() - start)
-            start = time.process_time()
-            hash_images(images, name, size)
-            fast = len(images) / (time.process_time() - start)
-            rates = f"imagehash {slow:7,.0f}/s, here {fast:8,.0f}/s, {fast / slow:.1f}x"
-            print(f"{name:8} {size:3} x {size}: {rates}")
-
-
-def whole_search(name: str, images: NDArray[np.uint8]) -> Duplicates:
+def whole_search(name: str, images: NDArray[np.uint8], method: Aligned | Hash) -> Duplicates:
     """Find and print."""
     wall, cpu = time.perf_counter(), time.process_time()
-    found = find_duplicates(images, DedupSettings())
+    duplicates = find_duplicates(images, method)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    sizes = np.bincount(found.groups[found.groups >= 0], minlength=1)
-    kinds = found.pairs["kind"].value_counts().to_dict()
+    sizes = np.bincount(duplicates.groups[duplicates.groups >= 0], minlength=1)
+    kinds = duplicates.pairs["kind"].value_counts().to_dict()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{name}: {len(images):,} images, {wall:.1f} s ({cpu:.1f} s of processor, {cores()} cores), peak"
-        f" {peak:,.0f} MiB; {kinds}, {int((found.groups >= 0).sum()):,} images in {int((sizes > 0).sum()):,}"
-        f" groups, largest {sizes.max()}, {int(found.flat.sum())} flat, {found.candidates:,} candidates",
+        f"{name}, {method.name}: {len(images):,} images, {wall:.1f} s ({cpu:.1f} s of processor, {cores()}"
+        f" cores), peak {peak:,.0f} MiB; {kinds}, {int((duplicates.groups >= 0).sum()):,} images in"
+        f" {int((sizes > 0).sum()):,} groups, largest {sizes.max()}, {int(duplicates.flat.sum())} flat",
         flush=True,
     )
-    return found
+    return duplicates
+
+
+def by_threshold(images: NDArray[np.uint8]) -> None:
+    """Print what other values of min_similarity give."""
+    pairs = find_duplicates(images, Aligned(min_similarity=min(THRESHOLDS))).pairs
+    for least in THRESHOLDS:
+        kept = pairs[pairs["similarity"] >= least]
+        groups = group_ids(kept["a"].to_numpy(), kept["b"].to_numpy(), len(images))
+        near = int((kept["kind"] == "near").sum())
+        count = len(np.unique(groups[groups >= 0]))
+        print(f"  {least:.2f}: {near:,} near pairs, {int((groups >= 0).sum()):,} images in {count:,} groups")
 
 
 def against_verdicts(dataset: str, names: list[str], groups: NDArray[np.int64]) -> None:
@@ -111,14 +98,15 @@ def main() -> None:
         parser.exit(
             1, f"{options.mirror}: no fer2013.zip there; give the folder of the archives as --mirror\n"
         )
-    start = time.perf_counter()
-    find_duplicates(np.random.default_rng(0).integers(0, 256, (8, 48, 48), dtype=np.uint8), DedupSettings())
-    print(f"start (machine code compiled, or read from the cache): {time.perf_counter() - start:.1f} s")
+    for method in (Aligned(), Hash()):  # machine code is compiled, or read from the cache
+        find_duplicates(np.random.default_rng(0).integers(0, 256, (8, 48, 48), dtype=np.uint8), method)
     for name in ("ck48", "muxspace", "fer2013"):
         names, images = load(Path(options.mirror) / f"{name}.zip")
-        found = whole_search(name, images)
-        against_verdicts(name, names, found.groups)
-    hashing_rate(images)
+        for method in (Hash(), Aligned()):
+            duplicates = whole_search(name, images, method)
+            against_verdicts(name, names, duplicates.groups)
+        if name != "ck48":
+            by_threshold(images)
 
 
 if __name__ == "__main__":

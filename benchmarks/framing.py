@@ -21,8 +21,8 @@ from candid.data.archives import open_files
 from candid.data.images import decode
 from candid.evaluation.scores import Floats
 from candid.predict.classifier import DEFAULT, Classifier, load_classifier
-from candid.predict.detectors import DETECTORS, make_detector
-from candid.predict.faces import Box, as_trained, cut, square
+from candid.predict.detectors import DETECTORS, Box, make_detector
+from candid.predict.faces import as_trained, cut, square
 
 SIDE, TIMES, CANVAS = 48, 4, 480
 STEP = 0.05  # between margins

@@ -12,7 +12,7 @@ from typing import Any
 
 from candid.data.catalogue import Dataset, DataSettings, read_catalogue
 from candid.data.faces import LABELS
-from candid.duplicates.params import DedupSettings
+from candid.duplicates.settings import DedupSettings
 from candid.evaluation.params import EvaluateSettings
 from candid.gate.params import GateSettings
 from candid.settings import PARAMS, Section, SettingError, check

@@ -13,6 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from candid.errors import CandidError
 
 PARAMS = Path("params.yaml")
+MAX_KEYS = 10_000
+"""Of a mapping, with those that merge keys bring."""
 
 
 class Section(BaseModel):
@@ -67,7 +69,7 @@ class ConflictError(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core schema with 1_000 and merge keys; a key given twice is refused.
+    """YAML 1.2's core schema with 1_000 and merge keys; a second value for a key is refused.
 
     PyYAML's own schema is that of 1.1: 1e-05, as DVC writes it, is text there, and `off` is false.
     """
@@ -80,9 +82,15 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    raise yaml.MarkedYAMLError(None, None, f"{key.value} is given twice", key.start_mark)
+                    raise yaml.MarkedYAMLError(None, None, f"{key.value} a second time", key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuse merge keys that multiply each other."""
+        super().flatten_mapping(node)
+        if len(node.value) > MAX_KEYS:
+            raise yaml.MarkedYAMLError(None, None, f"{len(node.value)} merged keys", node.start_mark)
 
 
 def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
@@ -170,7 +178,8 @@ def _setting_error(name: str, kind: type[Section], errors: Any, path: str | Path
         above = first["loc"][:-1]
         extra = [str(error["loc"][-1]) for error in errors
                  if error["type"] == "extra_forbidden" and error["loc"][:-1] == above]  # fmt: skip
-        text = f"{', '.join(extra)} without effect with {choice}; expected one of {known}"
+        have = "has" if len(extra) == 1 else "have"
+        text = f"{', '.join(extra)} {have} no effect with {choice}; expected only {known}"
         return SettingError(path, key, f"{key.rpartition('.')[0]}: {text}")
     if first["type"] == "missing":
         return SettingError(path, key, f"{key} is missing")

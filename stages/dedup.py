@@ -7,17 +7,22 @@ metrics/dedup.json. Run by `dvc repro dedup`, or alone: python -m stages.dedup
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from candid.data.catalogue import read_catalogue
-from candid.data.faces import DUPLICATES_COLUMNS
-from candid.duplicates.duplicates import find_duplicates
-from candid.duplicates.inputs import read_inputs
+from candid.data.faces import load_images, read_faces
+from candid.duplicates.find import find_duplicates
 from candid.duplicates.measure import measure
-from candid.duplicates.params import DedupSettings
 from candid.duplicates.policy import decide, resolve
-from candid.errors import run
-from candid.files import write_csv, write_json
+from candid.duplicates.settings import DedupSettings
+from candid.errors import CandidError, run
+from candid.files import read_csv, write_csv, write_json
 from candid.settings import read_section
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WARN_SHARE = 0.2  # of the faces removed
 
@@ -25,19 +30,35 @@ WARN_SHARE = 0.2  # of the faces removed
 def main() -> None:
     """Read, find, decide, write."""
     settings = read_section("dedup", DedupSettings)
-    faces, images, planted = read_inputs()
+    faces, images = read_faces(), load_images()
+    if len(faces) != len(images):
+        raise CandidError(
+            f"data/faces.csv has {len(faces)} rows, data/faces.npy {len(images)}; expected as many"
+        )
+    planted = read_planted(len(faces))
     policy: str = settings.policy
     if policy == "auto":
         policy = resolve(sorted(set(faces["dataset"])), read_catalogue())
-    found = find_duplicates(images, settings)
-    kept = decide(faces, found.groups, policy, settings.protect, settings.conflicts)
-    metrics = measure(found, faces, kept, policy, planted)
+    duplicates = find_duplicates(images, settings.method, settings.mirror)
+    if duplicates.warning:
+        raise CandidError(f"dedup.method: {duplicates.warning}")
+    kept = decide(faces, duplicates.groups, policy, settings.protect, settings.conflicts)
+    metrics = measure(duplicates, faces, kept, policy, planted)
     if metrics["share_removed"] > WARN_SHARE:
         share = f"{metrics['share_removed']:.0%} of the faces are removed"
         print(f"candid dedup: warning: {share}; consider dedup.policy: group", file=sys.stderr)
-    write_csv("data/duplicates.csv", found.pairs[list(DUPLICATES_COLUMNS)])
+    write_csv("data/duplicates.csv", duplicates.pairs)
     write_csv("data/kept.csv", kept)
     write_json("metrics/dedup.json", metrics)
+
+
+def read_planted(faces: int) -> pd.DataFrame:
+    """Read the pairs of faces that are known to be copies."""
+    planted = read_csv("data/planted.csv", ("a", "b"), {"a": np.int64, "b": np.int64})
+    ends = planted[["a", "b"]].to_numpy()
+    if len(ends) and not 0 <= ends.min() <= ends.max() < faces:
+        raise CandidError(f"data/planted.csv: an id that data/faces.csv lacks; expected 0 to {faces - 1}")
+    return planted
 
 
 if __name__ == "__main__":

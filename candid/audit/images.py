@@ -1,13 +1,13 @@
-"""From files to what the search needs: one small grey image each, and a digest that equal pictures share."""
+"""From files to what the search needs: one small grey image each, and a digest that exact copies share."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -16,18 +16,22 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from candid.audit.layout import read_layout
-from candid.data.archives import Files, UnreadableError, is_not_picture
-from candid.data.images import FORMATS, MAX_PIXELS, decode, open_picture
-from candid.duplicates.hashes import to_grey
+from candid.data.archives import Files, UnreadableError, skip_reason
+from candid.data.images import FORMATS, PixelBudget, content_digest, decode, open_picture, opened
+from candid.data.labels import in_vocabulary, label_key, read_layout
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError
 
 WAITING = 32  # files read but not decoded yet, at most
 THREADS = 4  # more would hold too many large pictures at once
 LEAST = 4 * SIZE  # pixels a side: enough to average over when reduced to SIZE
-THUMBNAIL = 224  # pixels a side of the pictures that are shown
-SUFFIXES = (*".jpg .jpeg .jpe .jfif .png .bmp .gif .tif .tiff .webp .ppm .pgm .pbm .pnm .mpo".split(),)  # noqa: SIM905
+ALIKE = 3.0  # grey levels, mean difference: by these a JPEG decoded at a reduced size may be off
+THUMBNAIL = 192  # pixels a side of the pictures that are shown: twice what the page gives, for sharp screens
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
+    *(".avif", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"),
+)
+"""By which a file that is no picture is reported."""
 
 Made = TypeVar("Made")
 
@@ -37,21 +41,27 @@ class Decoded(NamedTuple):
 
     grey: NDArray[np.uint8]
     """SIZE x SIZE."""
+    size: tuple[int, int]
+    """Shorter and longer side, in pixels."""
     digest: bytes
-    """16 bytes of its width, height and its pixels at SIZE x SIZE in colour."""
+    """16 bytes of the size and of the pixels at SIZE x SIZE in colour."""
+    reduced: bool
+    """Whether it was decoded at a reduced size: a large JPEG, in a tenth of the time."""
+    frames: bool
+    """Whether the file holds several frames; the first is compared."""
 
 
 class ImageSet(NamedTuple):
     """What was read of a set."""
 
     images: pd.DataFrame
-    """file, label, part; one row an image, in order of file."""
+    """file, label, part, frames; one row an image, in order of file; "" where the folders say nothing."""
     pixels: NDArray[np.uint8]
     """N x SIZE x SIZE, grey."""
     digests: NDArray[np.void]
-    """16 bytes an image, equal for exact copies: pixel for pixel at full size."""
-    unreadable: pd.DataFrame
-    """file, reason."""
+    """16 bytes an image, equal for exact copies: in all that the files show, at full size."""
+    skipped: pd.DataFrame
+    """file, reason: unreadable pictures, raw photographs, videos."""
     other_files: int
     """Files that are no images."""
 
@@ -62,50 +72,64 @@ def read_images(source: Files, use_labels: bool = True) -> ImageSet:
     Raises:
         CandidError: there is no image in it.
     """
-    names = source.names
-    tried = [name for name in names if not is_not_picture(name)]
+    reasons = {name: skip_reason(name) for name in source.names}
+    skipped = {name: reason.replace("_", " ") for name, reason in reasons.items()
+               if reason and reason != "not_a_picture"}  # fmt: skip
+    tried = [name for name, reason in reasons.items() if not reason]
+    budget = PixelBudget(sum(_bytes(source, name) for name in tried))
     kept: dict[str, Decoded] = {}
-    faults: dict[str, str] = {}
-    bar = tqdm(total=len(tried), desc="reading", unit=" images", disable=None, leave=False)
-    with bar:
-        for name, found in _in_threads(source.read_all(tried), _decoded):
+    with tqdm(total=len(tried), desc="reading", unit=" images", disable=None, leave=False) as bar:
+        for name, result in _in_threads(source.read_all(tried), partial(_decode, budget=budget)):
             bar.update()
-            if isinstance(found, Decoded):
-                kept[name] = found
-            elif name.lower().endswith(SUFFIXES) or "known format" not in str(found):
-                faults[name] = str(found)
+            if isinstance(result, Decoded):
+                kept[name] = result
+            elif name.lower().endswith(SUFFIXES) or "known format" not in str(result):
+                skipped[name] = str(result)
     if not kept:
-        fault = next((f"; {name!r}: {reason}" for name, reason in sorted(faults.items())), "")
-        raise CandidError(f"no image among {len(names)} files{fault}; expected some of {', '.join(FORMATS)}")
-    order = sorted(kept)
-    digests = {name: one.digest for name, one in kept.items()} | _full_digests(source, kept)
-    layout = read_layout(order, use_labels)
+        fault = next((f"; {name!r}: {reason}" for name, reason in sorted(skipped.items())), "")
+        raise CandidError(
+            f"no image among {len(source.names)} files{fault}; expected some of {', '.join(FORMATS)}"
+        )
+    names = sorted(kept)
+    digests = {name: kept[name].digest for name in names}
+    digests |= dict(_in_threads(source.read_all(_alike(kept)), _full_digest))
+    images = pd.DataFrame({"file": names, **labels_and_parts(names, use_labels)}, dtype=str)
     return ImageSet(
-        pd.DataFrame({"file": order, "label": layout.labels, "part": layout.parts}, dtype=str),
-        np.stack([kept[name].grey for name in order]),
-        np.array([digests[name] for name in order], np.dtype((np.void, 16))),
-        pd.DataFrame(sorted(faults.items()), columns=["file", "reason"], dtype=str),
-        len(names) - len(kept) - len(faults),
+        images.assign(frames=[kept[name].frames for name in names]),
+        np.stack([kept[name].grey for name in names]),
+        np.array([digests[name] for name in names], np.dtype((np.void, 16))),
+        pd.DataFrame(sorted(skipped.items()), columns=["file", "reason"], dtype=str),
+        len(source.names) - len(kept) - len(skipped),
     )
 
 
-def thumbnails(source: Files, names: Iterable[str]) -> dict[str, NDArray[np.uint8]]:
+def thumbnails(source: Files, names: Iterable[str]) -> dict[str, Image.Image]:
     """Read some images once more for the eye: grey or RGB, THUMBNAIL pixels a side at most, not stretched."""
+    shown = {}
+    for name, data in source.read_all(sorted(set(names))):
+        if isinstance(data, bytes):
+            shown[name] = open_picture(data)
+            shown[name].thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    return shown
+
+
+def labels_and_parts(names: list[str], use_labels: bool) -> dict[str, list[str]]:
+    """Read classes and parts of a split from the folders, as ingest does; one class alone is none."""
+    folders = [name.rpartition("/")[0] for name in names]
+    places = read_layout(sorted(set(folders)), in_vocabulary)
+    keys = {folder: label_key(place.label) if use_labels else "" for folder, place in places.items()}
+    several = len(set(keys.values())) > 1
     return {
-        name: _thumbnail(data)
-        for name, data in source.read_all(sorted(set(names)))
-        if isinstance(data, bytes)
+        "label": [keys[folder] if several else "" for folder in folders],
+        "part": [places[folder].part for folder in folders],
     }
 
 
-def _full_digests(source: Files, kept: dict[str, Decoded]) -> dict[str, bytes]:
-    """Digests of all pixels, of the images that look equal once reduced: a retouched copy is no exact one.
-
-    These are read a second time, since a large JPEG is never decoded at its full size the first time.
-    """
-    times = Counter(one.digest for one in kept.values())
-    alike = [name for name, one in kept.items() if times[one.digest] > 1]
-    return dict(_in_threads(source.read_all(alike), _full_digest))
+def _bytes(source: Files, name: str) -> int:
+    try:
+        return source.size(name)
+    except UnreadableError:
+        return 0
 
 
 def _in_threads(
@@ -123,56 +147,67 @@ def _in_threads(
             yield name, future.result()
 
 
-def _decoded(data: bytes | UnreadableError) -> Decoded | UnreadableError:
+def _decode(data: bytes | UnreadableError, budget: PixelBudget) -> Decoded | UnreadableError:
     if isinstance(data, UnreadableError):
         return data
     try:
-        size, pixels = _pixels(data)
+        with opened(data) as image:
+            size = (min(image.size), max(image.size))
+            frames = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+            large = image.format == "JPEG" and size[0] >= 2 * LEAST
+            pixels = _decode_reduced(image, budget) if large else None
+        reduced = pixels is not None
+        if pixels is None:
+            pixels = decode(data, SIZE, "rgb", budget)
     except UnreadableError as error:
         return error
-    return Decoded(to_grey(pixels[None])[0], _digest(f"{size}".encode(), pixels.tobytes()))
+    digest = hashlib.blake2b(f"{size}".encode() + pixels.tobytes(), digest_size=16).digest()
+    grey = np.asarray(Image.fromarray(pixels).convert("L"))
+    return Decoded(grey, size, digest, reduced, frames)
+
+
+def _decode_reduced(image: Image.Image, budget: PixelBudget) -> NDArray[np.uint8] | None:
+    """Let the JPEG decoder reduce to LEAST pixels a side or more; None where decode says what is wrong."""
+    try:
+        image.draft(None, (LEAST, LEAST))
+        budget.take(image)
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+        return np.asarray(upright.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+    except UnreadableError:
+        raise
+    except Exception:
+        return None
 
 
 def _full_digest(data: bytes | UnreadableError) -> bytes:
-    """Of width, height and all pixels in colour; of the file where these are out of reach."""
-    if isinstance(data, UnreadableError):
-        return _digest(str(data).encode())
+    content = str(data).encode() if isinstance(data, UnreadableError) else data
     try:
-        image = open_picture(data)
+        return content_digest(content)
     except UnreadableError:
-        return _digest(data)
-    return _digest(f"{image.size}".encode(), image.convert("RGB").tobytes())
+        return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def _digest(*parts: bytes) -> bytes:
-    made = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        made.update(part)
-    return made.digest()
+def _alike(kept: dict[str, Decoded]) -> list[str]:
+    """Name what may be exact copies: equal once reduced, or a large JPEG and its like in another format.
 
-
-def _pixels(data: bytes) -> tuple[tuple[int, int], NDArray[np.uint8]]:
-    """Width and height of an image, and its pixels at SIZE x SIZE x 3.
-
-    A large JPEG is reduced by its decoder, to LEAST pixels a side or more: a tenth of the time.
+    These are read a second time: a retouched picture, or one of other frames, is no exact copy.
     """
-    size = (0, 0)
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            size = image.size
-            if image.format == "JPEG" and min(size) >= 2 * LEAST and size[0] * size[1] <= MAX_PIXELS:
-                image.draft(None, (LEAST, LEAST))
-                upright = ImageOps.exif_transpose(image).convert("RGB")
-                return size, np.asarray(upright.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
-    except Exception:  # decoders raise whatever they stumble over; decode says it in words
-        pass
-    return size, np.ascontiguousarray(decode(data, SIZE, "rgb"))
-
-
-def _thumbnail(data: bytes) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        if image.mode not in ("L", "RGB"):  # 16 bits, transparency, palettes: as the search sees them
-            return decode(data, THUMBNAIL, "rgb")
-        upright = ImageOps.exif_transpose(image)
-        upright.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-        return np.asarray(upright)
+    times = Counter(image.digest for image in kept.values())
+    alike = {name for name, image in kept.items() if times[image.digest] > 1}
+    by_size: dict[tuple[int, int], tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    for name, image in kept.items():
+        by_size[image.size][image.reduced].append(name)
+    for full, reduced in by_size.values():
+        if not full or not reduced:
+            continue
+        reduced.sort(key=lambda name: float(kept[name].grey.mean()))
+        stack = np.stack([kept[name].grey for name in reduced]).astype(np.int16)
+        means = stack.mean(axis=(1, 2))
+        for name in full:
+            grey = kept[name].grey.astype(np.int16)
+            first, last = np.searchsorted(means, [grey.mean() - ALIKE, grey.mean() + ALIKE])
+            near = np.abs(stack[first:last] - grey).mean(axis=(1, 2)) <= ALIKE
+            alike |= {reduced[first + row] for row in np.flatnonzero(near)} | (
+                {name} if near.any() else set()
+            )
+    return sorted(alike)

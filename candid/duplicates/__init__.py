@@ -1,1 +1,1 @@
-"""Stage `dedup`: exact and near-duplicate faces, found before the split."""
+"""Exact and near-duplicate images: `find_duplicates`, and what is done about them before the split."""

@@ -8,18 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from candid.duplicates.join import pairs_within
+from candid.duplicates.hashing import pairs_within
 from candid.duplicates.kernels import in_parallel, kernel, popcount
 from candid.duplicates.views import CENTRE, CENTRE_VIEW, LENGTH, Thumbnails, View, search_views, thumbnails
 
 MAX_SKETCH_BITS = 24  # of 128; the same photograph is within this in 98 of 100 pairs, others in 1 of 5,000
 MIN_CORRELATION = 0.82  # of the thumbnails
+LEAST_PRODUCT = int(MIN_CORRELATION * LENGTH**2)
 MANY = 200_000  # images; from here on an index finds the pairs, since all pairs would take minutes
 INDEX_BITS = 8  # of the first 64 bits of the sketch
 ROWS = 256  # of the left side, a unit of work
-CLOSEST = (
-    40  # pairs an image may be in for its own sake; bounds time and memory where all pictures look alike
-)
+CLOSEST = 40  # pairs of an image on its own account; bounds time and memory where all images look alike
 GATHERED = 5_000_000  # hits at a time, 160 MiB
 
 
@@ -29,10 +28,10 @@ class Candidates(NamedTuple):
     pairs: NDArray[np.int64]
     """P x 2 rows, a < b, sorted, each pair once."""
     motions: NDArray[np.float64]
-    """P x 4: how b lies over a, roughly, as candid.duplicates.align describes it."""
+    """P x 4: how b lies over a, roughly, as candid.duplicates.alignment describes it."""
 
 
-def view_pairs(
+def candidate_pairs(
     grey: NDArray[np.uint8], mirrored: NDArray[np.uint8] | None = None, many: int = MANY
 ) -> Candidates:
     """All pairs of images of which some crop resembles the other's centre.
@@ -48,7 +47,7 @@ def view_pairs(
     """
     base = thumbnails(grey, CENTRE_VIEW)
     views, rows = search_views(mirrored is not None), np.empty((0, 4), np.int64)
-    found = [rows]
+    gathered = [rows]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
         same = mirrored is None and view == CENTRE_VIEW
         crops = base if same else thumbnails(grey if mirrored is None else mirrored, view)
@@ -56,10 +55,10 @@ def view_pairs(
         hits = hits[hits[:, 0] != hits[:, 1]]
         forward = hits[:, 0] < hits[:, 1]
         key = np.where(forward, hits[:, 0] * len(grey) + hits[:, 1], hits[:, 1] * len(grey) + hits[:, 0])
-        found.append(np.stack([key, -hits[:, 2], np.full(len(hits), number), forward], axis=1))
-        if sum(map(len, found)) > GATHERED or number == len(views) - 1:
-            rows = _closest(np.concatenate(found), len(grey))
-            found = [rows]
+        gathered.append(np.stack([key, -hits[:, 2], np.full(len(hits), number), forward], axis=1))
+        if sum(map(len, gathered)) > GATHERED or number == len(views) - 1:
+            rows = _closest(np.concatenate(gathered), len(grey))
+            gathered = [rows]
     pairs = np.stack(np.divmod(rows[:, 0], max(len(grey), 1)), axis=1)
     return Candidates(pairs, _motions(views, rows[:, 2], rows[:, 3] == 1, mirrored is not None))
 
@@ -88,14 +87,10 @@ def _motions(
 
 
 def _scan(crops: Thumbnails, base: Thumbnails) -> NDArray[np.int64]:
-    left, right = np.ascontiguousarray(crops.sketches.T), np.ascontiguousarray(base.sketches.T)
-    least, half = int(MIN_CORRELATION * LENGTH**2), crops is base  # of all pairs with itself half will do
+    half = crops is base  # of all pairs of a set with itself half will do
 
     def rows(start: int, stop: int) -> NDArray[np.int64]:
-        found = _near(
-            left, right, start, stop, MAX_SKETCH_BITS, half, crops.features, base.features, least, CLOSEST
-        )
-        return np.asarray(found, np.int64)
+        return np.asarray(_near(crops, base, start, stop, half), np.int64)
 
     return np.concatenate([np.empty((0, 3), np.int64), *in_parallel(rows, len(crops.features), ROWS)])
 
@@ -103,44 +98,34 @@ def _scan(crops: Thumbnails, base: Thumbnails) -> NDArray[np.int64]:
 def _look_up(crops: Thumbnails, base: Thumbnails) -> NDArray[np.int64]:
     count = len(base.features)
     if crops is base:
-        found = pairs_within(base.sketches[:, :1], 64, INDEX_BITS)
-        pairs = np.stack([found.a, found.b], axis=1)
+        near = pairs_within(base.sketches[0][:, None], 64, INDEX_BITS)
+        pairs = np.stack([near.a, near.b], axis=1)
     else:
-        found = pairs_within(np.concatenate([crops.sketches[:, :1], base.sketches[:, :1]]), 64, INDEX_BITS)
-        across = (found.a < count) & (found.b >= count)
-        pairs = np.stack([found.a[across], found.b[across] - count], axis=1)
+        both = np.concatenate([crops.sketches[0], base.sketches[0]])[:, None]
+        near = pairs_within(both, 64, INDEX_BITS)
+        across = (near.a < count) & (near.b >= count)
+        pairs = np.stack([near.a[across], near.b[across] - count], axis=1)
     products = np.asarray(_products(crops.features, base.features, pairs), np.int64)
     hits = np.concatenate([pairs, products[:, None]], axis=1)
-    return hits[products >= int(MIN_CORRELATION * LENGTH**2)]
+    return hits[products >= LEAST_PRODUCT]
 
 
 @kernel
-def _near(
-    left: Any,
-    right: Any,
-    start: int,
-    stop: int,
-    limit: int,
-    half: bool,
-    crops: Any,
-    base: Any,
-    least: int,
-    closest: int,
-) -> Any:
-    words, count = right.shape
+def _near(crops: Thumbnails, base: Thumbnails, start: int, stop: int, half: bool) -> Any:
+    words, count = base.sketches.shape
     out = np.empty((256, 3), np.int32)
-    apart = np.empty(512, np.uint16)
-    most = np.uint16(limit)
+    apart = np.empty(512, np.uint16)  # short blocks stay in the first cache, and loops over them vectorise
+    most = np.uint16(MAX_SKETCH_BITS)
     n = 0
     for i in range(start, stop):
         before = n
         for block in range((i + 1) // 512 * 512 if half else 0, count, 512):
             size = min(512, count - block)
-            word, column = left[0, i], right[0, block : block + size]
+            word, column = crops.sketches[0, i], base.sketches[0, block : block + size]
             for j in range(size):
                 apart[j] = np.uint16(popcount(word ^ column[j]))
             for w in range(1, words):
-                word, column = left[w, i], right[w, block : block + size]
+                word, column = crops.sketches[w, i], base.sketches[w, block : block + size]
                 for j in range(size):
                     apart[j] += np.uint16(popcount(word ^ column[j]))
             some = np.uint16(0)
@@ -151,19 +136,17 @@ def _near(
             for j in range(size):
                 if apart[j] > most or (half and block + j <= i):
                     continue
-                product = _product(crops[i], base[block + j])
-                if product < least:
+                product = _product(crops.features[i], base.features[block + j])
+                if product < LEAST_PRODUCT:
                     continue
                 if n == len(out):
-                    grown = np.empty((2 * n, 3), np.int32)
-                    grown[:n] = out
-                    out = grown
+                    out = np.concatenate((out, np.empty_like(out)))
                 out[n, 0] = i
                 out[n, 1] = block + j
                 out[n, 2] = product
                 n += 1
-        if n - before > closest:
-            limit_product = np.sort(out[before:n, 2])[n - before - closest]
+        if n - before > CLOSEST:
+            limit_product = np.sort(out[before:n, 2])[n - before - CLOSEST]
             kept = before
             for k in range(before, n):
                 if out[k, 2] >= limit_product:

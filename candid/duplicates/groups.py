@@ -1,51 +1,103 @@
-"""Duplicate groups: connected components of the pairs, and a guard against a collapse."""
+"""Equal rows, handled as one and opened out again; and groups, the connected components of the pairs."""
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from candid.errors import CandidError
+LISTED = 50  # of more copies than this, only the first is paired with everything: pairs grow with the square
+MAX_GROUP_SHARE = 0.05  # of the images; more different ones in one group are a sign of a wrong threshold
+SMALLEST_SUSPECT = 100  # a group of up to so many different images is plausible in a set of any size
 
-SMALLEST_SUSPECT = 100  # a group of up to so many different pictures is plausible in a set of any size
+
+class Copies(NamedTuple):
+    """Sets of equal rows."""
+
+    first: NDArray[np.int64]
+    """Row of the first copy of each distinct row, ascending."""
+    which: NDArray[np.int64]
+    """Each row's distinct row, an index into `first`."""
+
+
+def collapse(rows: NDArray[Any]) -> Copies:
+    """Find equal rows of an N x ... array."""
+    if not len(rows):
+        return Copies(np.empty(0, np.int64), np.empty(0, np.int64))
+    flat = np.ascontiguousarray(rows.reshape(len(rows), -1))
+    width = flat.dtype.itemsize * flat.shape[1]
+    key = flat[:, 0] if flat.shape[1] == 1 else flat.view(np.dtype((np.void, width)))[:, 0]
+    _, first, which = np.unique(key, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")  # number the distinct rows as they come
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return Copies(first[order].astype(np.int64), rank[which.reshape(-1)].astype(np.int64))
+
+
+def copy_pairs(copies: Copies) -> NDArray[np.int64]:
+    """Pairs of equal rows, P x 2: all of up to LISTED copies, else each with the first."""
+    members, starts, sizes = _members(copies)
+    pairs = [np.empty((0, 2), np.int64)]
+    for which in np.flatnonzero(sizes > 1):
+        ids = members[starts[which] : starts[which] + sizes[which]]
+        if len(ids) <= LISTED:
+            i, j = np.triu_indices(len(ids), 1)
+            pairs.append(np.stack([ids[i], ids[j]], axis=1))
+        else:
+            pairs.append(np.stack([np.repeat(ids[0], len(ids) - 1), ids[1:]], axis=1))
+    return np.concatenate(pairs)
+
+
+def open_out(
+    a: NDArray[np.int64], b: NDArray[np.int64], copies: Copies
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give every copy the pairs of its distinct row.
+
+    Args:
+        a, b: pairs of distinct rows, indices into copies.first.
+
+    Returns:
+        pairs of rows, Q x 2 with the smaller first, and which of the given pairs each of them comes from.
+    """
+    members, starts, sizes = _members(copies)
+    listed = np.where(sizes > LISTED, 1, sizes)
+    repeats = listed[a] * listed[b]
+    source = np.repeat(np.arange(len(a)), repeats)
+    within = np.arange(len(source)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    copy_a = members[starts[a[source]] + within // listed[b[source]]]
+    copy_b = members[starts[b[source]] + within % listed[b[source]]]
+    return np.stack([np.minimum(copy_a, copy_b), np.maximum(copy_a, copy_b)], axis=1), source
+
+
+def _members(copies: Copies) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    members = np.argsort(copies.which, kind="stable")
+    sizes = np.bincount(copies.which, minlength=len(copies.first))
+    return members, np.cumsum(sizes) - sizes, sizes
 
 
 def group_ids(a: NDArray[np.int64], b: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Group of each of `count` faces: the smallest id of its component, -1 for a face in no pair."""
+    """Group of each of `count` images: the smallest id of its component, -1 for an image in no pair."""
     graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(count, count))
     _, component = connected_components(graph, directed=False)
     smallest = np.full(int(component.max(initial=-1)) + 1, count, np.int64)
     np.minimum.at(smallest, component, np.arange(count))
-    groups = smallest[component]
     alone = np.bincount(component, minlength=len(smallest))[component] == 1
-    return np.where(alone, -1, groups)
+    return np.where(alone, -1, smallest[component])
 
 
-def guard(groups: NDArray[np.int64], first_copies: NDArray[np.int64], share: float, verified: bool) -> None:
-    """Stop when one group holds an implausible share of the different pictures.
+def collapsed(groups: NDArray[np.int64], first_copies: NDArray[np.int64]) -> str:
+    """Say which group holds implausibly many different images; "" where none does.
 
     Args:
         groups: as `group_ids` gives them.
         first_copies: ids of one image per set of exact copies; any number of copies is plausible.
-        share: greatest plausible share of all images.
-        verified: whether pairs were confirmed by correlation, which decides the likely cause.
-
-    Raises:
-        CandidError: names the group's size and the likely cause.
     """
     distinct = groups[first_copies]
-    sizes = np.bincount(distinct[distinct >= 0]) if (distinct >= 0).any() else np.zeros(1, np.int64)
-    largest, limit = int(sizes.max()), max(SMALLEST_SUSPECT, int(share * len(groups)))
+    largest = int(np.bincount(distinct[distinct >= 0], minlength=1).max())
+    limit = max(SMALLEST_SUSPECT, int(MAX_GROUP_SHARE * len(groups)))
     if largest <= limit:
-        return
-    cause = (
-        "dedup.min_similarity is too low for these pictures, or they are frames of one video"
-        if verified
-        else "dedup.max_distance_bits is too high for these pictures (set it lower, or dedup.verify: true)"
-    )
-    raise CandidError(
-        f"near-duplicates: one group holds {largest} different pictures of {len(groups)}, at most {limit} are"
-        f" plausible (dedup.max_group_share = {share}): {cause}"
-    )
+        return ""
+    return f"one group holds {largest:,} different images of {len(groups):,}; at most {limit:,} are plausible"

@@ -9,27 +9,27 @@ import numpy as np
 import pandas as pd
 
 from candid.data.faces import PARTS
-from candid.duplicates.duplicates import Duplicates
+from candid.duplicates.find import Duplicates
 from candid.duplicates.groups import group_ids
 from candid.duplicates.policy import CONFLICT, MINORITY, conflicting
 
 
 def measure(
-    found: Duplicates, faces: pd.DataFrame, kept: pd.DataFrame, policy: str, planted: pd.DataFrame
+    duplicates: Duplicates, faces: pd.DataFrame, kept: pd.DataFrame, policy: str, planted: pd.DataFrame
 ) -> dict[str, Any]:
-    """Counts and shares of what was found and done; nested dicts of numbers, without lists.
+    """Counts and shares of the duplicates and of what was done; nested dicts of numbers, without lists.
 
     Args:
-        found: the pairs and groups.
+        duplicates: the pairs and groups.
         faces: data/faces.csv.
         kept: what the policy decided.
         policy: the policy used, after `auto` was looked up.
         planted: a, b of the pairs that are known to be copies; empty where nothing is known.
     """
-    labels, groups = faces["label"].to_numpy(object), found.groups
+    labels, groups = faces["label"].to_numpy(object), duplicates.groups
     sizes = np.bincount(groups[groups >= 0]) if (groups >= 0).any() else np.zeros(1, np.int64)
     clash = conflicting(labels, groups)
-    kinds = found.pairs["kind"]
+    kinds = duplicates.pairs["kind"]
     reasons = kept["reason"]
     result: dict[str, Any] = {
         "policy": policy,
@@ -39,8 +39,8 @@ def measure(
         "exact_pairs": int((kinds == "exact").sum()),
         "near_pairs": int((kinds == "near").sum()),
         "mirror_pairs": int((kinds == "mirror").sum()),
-        "images_with_exact_copy": found.pairs.loc[kinds == "exact", ["a", "b"]].stack().nunique(),
-        "flat": int(found.flat.sum()),
+        "images_with_exact_copy": duplicates.pairs.loc[kinds == "exact", ["a", "b"]].stack().nunique(),
+        "flat": int(duplicates.flat.sum()),
         "groups": int((sizes > 0).sum()),
         "largest_group": int(sizes.max()),
         "conflicting_groups": len(np.unique(groups[clash])),
@@ -53,9 +53,9 @@ def measure(
             "minority_label": int((reasons == MINORITY).sum()),
         },
     }
-    result |= _between_parts(found, faces["part"].to_numpy(object))
+    result |= _between_parts(duplicates, faces["part"].to_numpy(object))
     if len(planted):
-        result["planted"] = _against_planted(found, planted, len(faces))
+        result["planted"] = _against_planted(duplicates, planted, len(faces))
     return result
 
 
@@ -64,28 +64,28 @@ def share(count: int, total: int) -> float:
     return round(count / total, 6) if total else 0.0
 
 
-def _between_parts(found: Duplicates, parts: Any) -> dict[str, Any]:
+def _between_parts(duplicates: Duplicates, parts: Any) -> dict[str, Any]:
     present = [part for part in PARTS if (parts == part).any()]
-    a, b = parts[found.pairs["a"].to_numpy()], parts[found.pairs["b"].to_numpy()]
+    a, b = parts[duplicates.pairs["a"].to_numpy()], parts[duplicates.pairs["b"].to_numpy()]
     between = {
         f"{one}_{two}": int((((a == one) & (b == two)) | ((a == two) & (b == one))).sum())
         for one, two in combinations_with_replacement(present, 2)
     }
     copies = {}
     for one, two in permutations(present, 2):
-        there = np.unique(found.groups[(parts == two) & (found.groups >= 0)])
+        there = np.unique(duplicates.groups[(parts == two) & (duplicates.groups >= 0)])
         mine = parts == one
-        count = int(np.isin(found.groups[mine], there).sum())
+        count = int(np.isin(duplicates.groups[mine], there).sum())
         copies[f"{one}_in_{two}"] = {"images": count, "share": share(count, int(mine.sum()))}
     return ({"pairs_between": between} if between else {}) | ({"copies": copies} if copies else {})
 
 
-def _against_planted(found: Duplicates, planted: pd.DataFrame, count: int) -> dict[str, Any]:
+def _against_planted(duplicates: Duplicates, planted: pd.DataFrame, count: int) -> dict[str, Any]:
     """Recall: planted pairs in one group; precision: reported pairs that the planted ones connect."""
     a, b = planted["a"].to_numpy(np.int64), planted["b"].to_numpy(np.int64)
-    together = (found.groups[a] == found.groups[b]) & (found.groups[a] >= 0)
+    together = (duplicates.groups[a] == duplicates.groups[b]) & (duplicates.groups[a] >= 0)
     truth = group_ids(a, b, count)
-    pairs = found.pairs
+    pairs = duplicates.pairs
     one, two = truth[pairs["a"].to_numpy()], truth[pairs["b"].to_numpy()]
     result: dict[str, Any] = {"pairs": len(planted), "recall": share(int(together.sum()), len(planted))}
     if len(pairs):

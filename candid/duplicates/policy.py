@@ -1,4 +1,4 @@
-"""Which faces stay: the policy, the protected parts, and what a conflict of labels does."""
+"""Which faces stay: the policy, the protected sets, and what a conflict of labels does."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from candid.data.catalogue import Dataset
-from candid.duplicates.params import ConflictRule
+from candid.duplicates.settings import ConflictRule
 from candid.errors import CandidError
 
 CONFLICT = "conflict"
 MINORITY = "minority label"
 RANK = {"test": 0, "validation": 1, "train": 2}
-"""Of equal copies that of a part to be measured on stays, whatever the files are called."""
+"""Of equal copies that of a set to be measured on stays, whatever the files are called."""
 
 
 def resolve(datasets: Collection[str], catalogue: dict[str, Dataset]) -> Literal["remove", "group", "off"]:
@@ -43,26 +43,26 @@ def decide(
     groups: NDArray[np.int64],
     policy: str,
     protect: Collection[str],
-    conflicts: ConflictRule,
-    pixels: NDArray[np.int64] | None = None,
+    conflicts: ConflictRule = "report",
 ) -> pd.DataFrame:
     """Decide which faces stay.
 
     Args:
         faces: id, label, source, part.
         groups: smallest id of each face's duplicate group, -1 for none.
-        policy: remove, group or off (with off nothing is acted on, conflicts neither).
-        protect: parts of which no face ever goes; their copies elsewhere do.
+        policy: remove (one face of each group stays, beside the protected ones), decontaminate (only what
+            has a copy in a protected set goes; other copies stay, all of them), group, or off (nothing is
+            acted on, conflicts neither).
+        protect: sets of which no face ever goes; their copies elsewhere do.
         conflicts: report; majority (faces with another label than the group's most frequent go, all of
             them where no label is the most frequent); drop (every face of the group goes).
-        pixels: area of each original, where known: the larger copy stays.
 
     Returns:
         id, group, kept, reason ("" or "copy of <id>", "conflict", "minority label").
     """
     reason = np.full(len(faces), "", dtype=object)
     if policy != "off" and len(faces):
-        _decide(reason, faces, groups, policy, protect, conflicts, pixels)
+        _decide(reason, faces, groups, policy, protect, conflicts)
     kept = np.array([not r for r in reason], np.bool_)
     return pd.DataFrame(
         {"id": faces["id"].to_numpy(np.int64), "group": groups, "kept": kept, "reason": reason}
@@ -76,13 +76,12 @@ def _decide(
     policy: str,
     protect: Collection[str],
     conflicts: ConflictRule,
-    pixels: NDArray[np.int64] | None,
 ) -> None:
     labels = faces["label"].to_numpy(object)
     guarded = faces["part"].isin(list(protect)).to_numpy()
     table = pd.DataFrame({
         "row": np.arange(len(faces)), "id": faces["id"].to_numpy(), "label": labels, "group": groups,
-        "guarded": guarded, "pixels": 0 if pixels is None else pixels,
+        "guarded": guarded,
         "part": faces["part"].map(RANK).fillna(len(RANK)), "source": faces["source"].to_numpy(object),
     })[groups >= 0]  # fmt: skip
     table["support"] = table.groupby(["group", "label"])["row"].transform("size")
@@ -96,11 +95,13 @@ def _decide(
         tied = (table["group"].map(winners) > 1).to_numpy()
         reason[table["row"][disagree & free & tied]] = CONFLICT
         reason[table["row"][disagree & free & ~tied & (table["support"] < most).to_numpy()]] = MINORITY
-    if policy == "remove":
+    if policy in ("remove", "decontaminate"):
         left = table[reason[table["row"]] == ""]
+        if policy == "decontaminate":
+            left = left[left.groupby("group")["guarded"].transform("any")]
         left = left.sort_values(
-            ["group", "guarded", "support", "pixels", "part", "source", "id"],
-            ascending=[True, False, False, False, True, True, True],
+            ["group", "guarded", "support", "part", "source", "id"],
+            ascending=[True, False, False, True, True, True],
         )
         stays = left.groupby("group")["id"].transform("first")
         goes = (left["id"] != stays) & ~left["guarded"]

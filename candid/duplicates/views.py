@@ -1,4 +1,4 @@
-"""What the search looks at: a working size, thumbnails of shifted and scaled crops, and sketches of these.
+"""What the search compares: a working size, thumbnails of shifted and scaled crops, and sketches of these.
 
 All of it is integer arithmetic (the few square roots and quotients are plain IEEE 754), so that it is the
 same on every machine.
@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.linalg import hadamard
 
-from candid.duplicates.hashes import BLOCK, pack, resize, to_grey
+from candid.duplicates.hashing import pack
 from candid.duplicates.kernels import in_parallel, kernel
 
+BLOCK = 1024  # images at a time
 SIZE = 48  # pixels, height and width, at which images are compared
 THUMB = 10
 LENGTH = 4000  # of a feature vector: LENGTH squared stays below 2^24, so that float32 sums are exact
 FLAT_DEVIATION = 4  # grey levels; a standard deviation below this carries no picture to compare
-CENTRE = 36.0  # pixels, width of the crop that is looked for
-ZOOMED = 31.0  # width of the narrower crops in which it is looked for
+CENTRE = 36.0  # pixels, width of the crop that is searched for
+ZOOMED = 31.0  # width of the narrower crops that are searched
 SHIFTS = (-6.0, -3.0, 0.0, 3.0, 6.0)
 SKETCH_BITS = 128
 FREQUENCIES = 5.0  # half periods a crop; finer structure moves too much between neighbouring views
@@ -41,24 +42,25 @@ class Thumbnails(NamedTuple):
     features: NDArray[np.int16]
     """N x THUMB^2, mean removed, LENGTH long: a product of two rows is their correlation times LENGTH^2."""
     sketches: NDArray[np.uint64]
-    """N x SKETCH_BITS / 64 words: signs of projections; of similar crops few bits differ."""
+    """SKETCH_BITS / 64 words x N: signs of projections; of similar crops few bits differ."""
 
 
 CENTRE_VIEW = View(0.0, 0.0, CENTRE)
 
 
 def search_views(mirrored: bool = False) -> list[View]:
-    """Crops in which the centre crop of another image is looked for, the centre crop itself first.
+    """Crops that are searched for the centre crop of another image, the centre crop itself first.
 
     Wider crops are left out, as the other image's narrower ones are the same question; and of two inverse
     shifts at equal width one is enough, as all ordered pairs are compared. Of a mirrored image the inverse
-    of (dx, dy) is (dx, -dy), so that both horizontal shifts are asked for.
+    of (dx, dy) is (dx, -dy), so that both horizontal shifts are needed.
     """
     shifts = [(dx, dy) for dy in SHIFTS for dx in SHIFTS]
-    asked = [
-        (dx, dy) for dx, dy in shifts if dy > 0.0 or (dy == 0.0 and (dx > 0.0 or (mirrored and dx < 0.0)))
+    equal = [
+        View(dx, dy, CENTRE)
+        for dx, dy in shifts
+        if dy > 0.0 or (dy == 0.0 and (dx > 0.0 or (mirrored and dx < 0.0)))
     ]
-    equal = [View(dx, dy, CENTRE) for dx, dy in asked]
     return [CENTRE_VIEW, *equal, *(View(dx, dy, ZOOMED) for dx, dy in shifts)]
 
 
@@ -67,14 +69,14 @@ def working_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if images.ndim == 3 and images.shape[1:] == (SIZE, SIZE):
         return np.ascontiguousarray(images)
     out = np.empty((len(images), SIZE, SIZE), np.uint8)
-    for start in range(0, len(images), BLOCK):
-        grey = to_grey(images[start : start + BLOCK])
-        out[start : start + BLOCK] = resize(grey, SIZE, SIZE, Image.Resampling.BOX)
+    for row, image in enumerate(images):
+        grey = Image.fromarray(np.ascontiguousarray(image)).convert("L")
+        out[row] = np.asarray(grey.resize((SIZE, SIZE), Image.Resampling.BOX))
     return out
 
 
-def flat_images(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which images are of (nearly) one grey: standard deviation below FLAT_DEVIATION."""
+def low_contrast(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which images have too little contrast to compare: a standard deviation below FLAT_DEVIATION."""
     out = np.zeros(len(grey), np.bool_)
     for start in range(0, len(grey), BLOCK):
         block = grey[start : start + BLOCK].reshape(-1, grey.shape[1] * grey.shape[2]).astype(np.int64)
@@ -92,10 +94,10 @@ def thumbnails(grey: NDArray[np.uint8], view: View) -> Thumbnails:
 
     def block(start: int, stop: int) -> tuple[Any, Any]:
         features = _features(grey[start:stop], across, down)
-        return features, pack(features.astype(np.float32) @ projection > 0)
+        return features, pack(features.astype(np.float32) @ projection > 0).T
 
     features, sketches = zip(*(in_parallel(block, len(grey), BLOCK) or [block(0, 0)]), strict=True)
-    return Thumbnails(np.concatenate(features), np.concatenate(sketches))
+    return Thumbnails(np.concatenate(features), np.ascontiguousarray(np.concatenate(sketches, axis=1)))
 
 
 def _weights(offset: float, width: float) -> NDArray[np.int32]:

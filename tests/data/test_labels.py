@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from candid.audit.layout import read_layout as audit_layout
+from candid.audit.images import labels_and_parts
 from candid.data.labels import label_key, label_name, part_of, parts_of
 from candid.data.readers import Wanted
 from candid.errors import CandidError
@@ -168,6 +168,6 @@ def test_the_audit_has_the_same_labels_and_parts():
         "images_train/wu\u0308tend/3",
         "images_test/Wütend/4",
     ]
-    layout = audit_layout(files)
-    assert layout.labels == ["angry", "angry", "wütend", "wütend"]
-    assert layout.parts == ["train", "test", "train", "test"]
+    layout = labels_and_parts(files, True)
+    assert layout["label"] == ["angry", "angry", "wütend", "wütend"]
+    assert layout["part"] == ["train", "test", "train", "test"]

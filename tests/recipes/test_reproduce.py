@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from candid.compare.results import read_experiments
 from candid.errors import CandidError
+from candid.recipes import load_recipe
 from candid.recipes.check import flat, put_over
 from candid.recipes.recipe import OPEN
 from candid.reproduce import command
@@ -215,7 +216,7 @@ def test_settings_put_over_params_are_flat_again() -> None:
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 300))
 def test_what_is_shortened_is_taken_by_the_stage(epochs):
-    recipe = command.load_recipe("rehman2024", REPOSITORY / "recipes", REPOSITORY / "params.yaml")
+    recipe = load_recipe("rehman2024", REPOSITORY / "recipes", REPOSITORY / "params.yaml")
     (one,) = plan(recipe, Request([recipe.run("plain")], epochs=epochs), PARAMS)
     assert one.overrides["train.epochs"] == epochs
     assert (one.overrides["train.freeze"] or {"epochs": 0})["epochs"] < epochs

@@ -13,6 +13,10 @@ LAUGHS = "\n".join(["lol: &l0 [x, x, x, x, x, x, x, x, x]"] + [
     f"lol{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 10)
 ])  # fmt: skip
 
+MERGES = "m0: &m0 {x: 1}\n" + "".join(
+    f"m{i}: &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 9)}]}}\n" for i in range(1, 10)
+)
+
 
 def value(stage: str, key: str, given: Any, *says: str) -> Case:
     """One key with another value: the line names the file and the key."""
@@ -91,8 +95,10 @@ VALUES = [
         params={"data": {"path": "x" * 100_000}},
     ),
     value("download", "data.classes", "x" * 1_000_000, "list"),
-    value("dedup", "dedup.policy", "remove\u200b", "'remove'"),  # a space of no width
-    value("dedup", "dedup.max_group_share", -1, "-1"),
+    value("dedup", "dedup.method", "hash\u200b", "'hash"),  # a space of no width
+    value("dedup", "dedup.method", {"name": "hash", "max_distance_bits": -1}, "-1"),
+    value("dedup", "dedup.method", {"name": "hash", "min_similarity": 0.9}, "no effect with hash"),
+    value("dedup", "dedup.method", {"name": "aligned", "min_similarity": 0.1}, "0.1"),
     value("dedup", "dedup.conflicts", "ignore", "'ignore'"),
     value("dedup", "dedup.mirror", "yes", "'yes'", "boolean"),
     value("dedup", "dedup.protect", ["exam"], "'exam'"),
@@ -112,7 +118,7 @@ VALUES = [
     value("train", "train.epochs", 10**12, "less than or equal to 100000"),
     value("train", "train.batch_size", None, "integer"),
     value("train", "train.optimizer", "os.system", "'os.system'", "sgd, adam, nadam, adamw"),
-    value("train", "train.schedule", {"name": "constant", "patience": 3}, "patience without effect"),
+    value("train", "train.schedule", {"name": "constant", "patience": 3}, "patience has no effect"),
     value("train", "train.augment", {"flip": 0.5}, "missing"),
     value("train", "train.seed", 2**40, "train.seed"),
     value("train", "model.weights", 7, "string"),
@@ -159,6 +165,7 @@ FILES = [
         lambda old: in_split("<<: {repeat: 0}")(old.replace("  repeat: 0\n", "", 1)),
     ),
     text("split", "with a billion laughs", lambda old: seed("*l9")(LAUGHS + "\n" + old), "split.seed"),
+    text("split", "with merge keys that multiply", lambda old: MERGES + old, "not YAML", "merged keys"),
     text("split", "with a list that holds itself", seed("&a [*a]"), "split.seed"),
     text(
         "split",

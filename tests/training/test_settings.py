@@ -135,12 +135,12 @@ def test_a_choice_is_every_setting_that_is_one_of_several_sections():
         (
             "train.optimizer",
             {"name": "adam", "momentum": 0.9, "nesterov": True},
-            "train.optimizer: momentum, nesterov without effect with adam; expected one of name",
+            "train.optimizer: momentum, nesterov have no effect with adam; expected only name",
         ),
         (
             "train.schedule",
             {"name": "plateau", "warmup_epochs": 2},
-            "train.schedule: warmup_epochs without effect with plateau; expected one of name, monitor",
+            "train.schedule: warmup_epochs has no effect with plateau; expected only name, monitor",
         ),
         (
             "train.schedule",
@@ -166,7 +166,7 @@ def test_a_choice_is_every_setting_that_is_one_of_several_sections():
         (
             "archs.vgg16.scaling",
             {"name": "imagenet", "mean": 0.5},
-            "archs.vgg16.scaling: mean without effect with imagenet; expected one of name",
+            "archs.vgg16.scaling: mean has no effect with imagenet; expected only name",
         ),
         ("archs.vgg61", {}, "unknown key archs.vgg61; expected one of residual_cnn"),
         ("archs.plain_cnn.depths", [2], "archs.plain_cnn: 4 widths and 1 depths: expected one each a stage"),

@@ -10,12 +10,11 @@ import pandas as pd
 import pytest
 
 from candid.data.faces import KEPT_COLUMNS, read_kept
-from candid.duplicates.duplicates import find_duplicates
+from candid.duplicates.find import find_duplicates
 from candid.duplicates.measure import measure
-from candid.duplicates.params import DedupSettings
 from candid.duplicates.policy import decide
 from tests.conftest import REPOSITORY
-from tests.duplicates.dedup_pictures import cut, made_pictures
+from tests.duplicates.made import cut, made_pictures
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_files_and_metrics(project, run_stage):
     assert done.stderr.count("\n") == 1
     assert "warning: 25% of the faces are removed; consider dedup.policy: group" in done.stderr
     pairs = pd.read_csv(project / "data/duplicates.csv")
-    assert list(pairs.columns) == ["a", "b", "distance_bits", "similarity"]
+    assert list(pairs.columns) == ["a", "b", "similarity", "kind"]
     assert pairs[["a", "b"]].to_numpy().tolist() == [[i, i + 30] for i in range(10)]
     kept = read_kept(project / "data/kept.csv")
     assert list(kept.columns) == list(KEPT_COLUMNS)
@@ -105,9 +104,16 @@ def test_again_gives_the_same_bytes(project, run_stage):
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("hash", "whash", "dedup.hash = 'whash'"),
-        ("max_distance_bits", "200", "expected below 128"),
-        ("min_similarity", "92", "dedup.min_similarity = 92"),
+        ("method", "phash", "dedup.method.name = 'phash': expected one of aligned, hash"),
+        ("method", "{name: hash, hash: whash}", "dedup.method.hash = 'whash'"),
+        (
+            "method",
+            "{name: hash, max_distance_bits: 32}",
+            "max_distance_bits = 32: expected below 32",
+        ),
+        ("method", "{name: hash, hash: wavelet, hash_size: 12}", "expected a power of 2"),
+        ("method", "{name: hash, min_similarity: 0.9}", "min_similarity has no effect with hash"),
+        ("method", "{name: aligned, min_similarity: 92}", "dedup.method.min_similarity = 92"),
         ("protect", "[exam]", "dedup.protect.0 = 'exam'"),
         ("conflicts", "vote", "dedup.conflicts = 'vote'"),
     ],
@@ -119,11 +125,6 @@ def test_impossible_settings(project, run_stage, key, value, told):
     assert done.stderr.count("\n") == 1
     assert told in done.stderr
     assert not (project / "metrics/dedup.json").exists()
-
-
-def test_wavelet_needs_a_power_of_two():
-    with pytest.raises(ValueError, match="power of 2"):
-        DedupSettings(hash="wavelet", hash_size=12, max_distance_bits=4)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_faulty_inputs(project, run_stage, file, text, told):
 def test_measure_without_parts_or_copies():
     images = made_pictures(5)
     faces = pd.DataFrame({"id": range(5), "label": "sad", "source": "", "part": ""})
-    found = find_duplicates(images, DedupSettings())
+    found = find_duplicates(images)
     kept = decide(faces, found.groups, "remove", ["test"], "drop")
     metrics = measure(found, faces, kept, "remove", pd.DataFrame({"a": [], "b": []}))
     assert (metrics["groups"], metrics["largest_group"], metrics["removed"]) == (0, 0, 0)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from candid.data.catalogue import Dataset
 from candid.duplicates.policy import CONFLICT, MINORITY, conflicting, decide, resolve
+from candid.duplicates.settings import DedupSettings
 from candid.errors import CandidError
 
 
@@ -21,9 +22,9 @@ def table(rows: list[tuple[str, str, int]]) -> tuple[pd.DataFrame, np.ndarray]:
     return faces.assign(id=np.arange(len(rows)), source=sources), groups
 
 
-def reasons(rows, policy="remove", protect=("test",), conflicts="report", pixels=None) -> list[str]:
+def reasons(rows, policy="remove", protect=("test",), conflicts="report") -> list[str]:
     faces, groups = table(rows)
-    kept = decide(faces, groups, policy, protect, conflicts, pixels)
+    kept = decide(faces, groups, policy, protect, conflicts)
     assert list(kept.columns) == ["id", "group", "kept", "reason"]
     assert kept["kept"].tolist() == [not reason for reason in kept["reason"]]
     return kept["reason"].tolist()
@@ -32,12 +33,6 @@ def reasons(rows, policy="remove", protect=("test",), conflicts="report", pixels
 def test_majority_label_stays():
     rows = [("sad", "", 0), ("happy", "", 0), ("happy", "", 0), ("sad", "", -1)]
     assert reasons(rows) == ["copy of 2", "copy of 2", "", ""]
-
-
-def test_larger_original_stays():
-    rows = [("sad", "", 0), ("sad", "", 0), ("sad", "", 0)]
-    assert reasons(rows, pixels=np.array([4, 9, 9])) == ["copy of 2", "copy of 2", ""]
-    assert reasons(rows, pixels=np.array([9, 4, 4])) == ["", "copy of 0", "copy of 0"]
 
 
 def test_name_decides_last():
@@ -49,6 +44,23 @@ def test_protected_faces_stay_and_their_copies_go():
     assert reasons(rows) == ["copy of 2", "", "", "copy of 2"]
     assert reasons(rows, protect=("test", "validation")) == ["copy of 2", "", "", ""]
     assert reasons(rows, protect=()) == ["copy of 2", "copy of 2", "", "copy of 2"]
+
+
+def test_decontaminate_without_a_protected_part_is_refused():
+    with pytest.raises(ValueError, match="expected one or more in"):
+        DedupSettings(policy="decontaminate", protect=[])
+
+
+def test_decontaminate_removes_copies_of_protected_faces_and_no_others():
+    rows = [
+        ("sad", "train", 0),
+        ("sad", "test", 0),
+        ("sad", "train", 2),
+        ("sad", "train", 2),
+        ("sad", "", -1),
+    ]
+    assert reasons(rows, "decontaminate") == ["copy of 1", "", "", "", ""]
+    assert reasons(rows, "decontaminate", protect=("validation",)) == ["", "", "", "", ""]
 
 
 @pytest.mark.parametrize("parts", [("train", "validation"), ("validation", "train")])
@@ -109,7 +121,7 @@ ROWS = st.lists(
 @settings(deadline=None, max_examples=60)
 @given(
     ROWS,
-    st.sampled_from(["remove", "group", "off"]),
+    st.sampled_from(["remove", "decontaminate", "group", "off"]),
     st.sampled_from(["report", "majority", "drop"]),
     st.sets(st.sampled_from(["train", "validation", "test"])),
 )
@@ -129,6 +141,8 @@ def test_laws(rows, policy, conflicts, protect):
             assert stays[free].sum() <= (0 if protected.any() else 1)
             if conflicts == "report" and not protected.any():
                 assert stays[members].sum() == 1
+        if policy == "decontaminate" and conflicts == "report":
+            assert stays[free].sum() == (0 if protected.any() else free.sum())
         if conflicts == "drop" and policy != "off" and faces["label"][members].nunique() > 1:
             assert not stays[free].any()
     for row, reason in enumerate(kept["reason"]):

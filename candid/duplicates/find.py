@@ -1,0 +1,137 @@
+"""Find the exact and near-duplicates of an array of images."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from candid.duplicates.alignment import prepare, similarities
+from candid.duplicates.candidates import candidate_pairs
+from candid.duplicates.groups import Copies, collapse, collapsed, copy_pairs, group_ids, open_out
+from candid.duplicates.hashing import hash_pairs
+from candid.duplicates.settings import Aligned, Hash
+from candid.duplicates.views import low_contrast, working_images
+from candid.errors import CandidError
+
+JUST_REJECTED = 0.15  # pairs this much below the threshold are handed on, to be looked at
+CAUSES = {
+    "aligned": "min_similarity is too low for these images, or they are frames of one video",
+    "hash": "max_distance_bits is too high for these images; expected less, or the method aligned",
+}
+
+
+class Duplicates(NamedTuple):
+    """Pairs and groups of copies; ids are rows of the array."""
+
+    pairs: pd.DataFrame
+    """a < b, similarity, kind (exact, near, mirror), sorted by a, b."""
+    rejected: pd.DataFrame
+    """Pairs that alignment turned down by less than JUST_REJECTED; columns as `pairs`."""
+    groups: NDArray[np.int64]
+    """Smallest id of each image's duplicate group, -1 for an image without a duplicate."""
+    flat: NDArray[np.bool_]
+    """Images of too little contrast to compare: only their exact copies count."""
+    warning: str
+    """Why the groups are not plausible; "" where nothing speaks against them."""
+
+
+def find_duplicates(
+    images: NDArray[np.uint8],
+    method: Aligned | Hash | str = "aligned",
+    mirror: bool = False,
+    digests: NDArray[np.void] | None = None,
+) -> Duplicates:
+    """Find all pairs of images that show the same photograph.
+
+    Args:
+        images: uint8, N x H x W or N x H x W x 3; `aligned` compares them in grey at 48 x 48.
+        method: "aligned" or "hash", or one of them with its settings, e.g. Aligned(min_similarity=0.9).
+        mirror: find mirrored copies, too.
+        digests: N values that are equal for exact copies, where `images` are reduced; default: of the pixels.
+
+    Of many copies of one image (groups.LISTED) only the pairs with the first are listed; groups are complete.
+
+    Raises:
+        CandidError: no such method.
+
+    Example:
+        >>> import numpy as np
+        >>> images = np.random.default_rng(0).integers(0, 256, (4, 12, 12), dtype=np.uint8)
+        >>> images = images.repeat(4, axis=1).repeat(4, axis=2)
+        >>> images[2] = images[0]
+        >>> images[3] = images[1] // 2 + 60
+        >>> duplicates = find_duplicates(images)
+        >>> duplicates.pairs[["a", "b", "kind"]].to_numpy().tolist()
+        [[0, 2, 'exact'], [1, 3, 'near']]
+        >>> duplicates.groups.tolist()
+        [0, 1, 0, 1]
+    """
+    if isinstance(method, str):
+        if method not in CAUSES:
+            raise CandidError(f"method = {method!r}; expected one of {', '.join(CAUSES)}")
+        method = Aligned() if method == "aligned" else Hash()
+    exact = collapse(pixel_digests(images) if digests is None else digests)
+    grey = working_images(images)
+    flat = low_contrast(grey)
+    chosen = exact.first[~flat[exact.first]]
+    # In the order of their content, so that the pairs do not depend on the order of the rows.
+    chosen = chosen[np.argsort(pixel_digests(images[chosen]), kind="stable")]
+    if isinstance(method, Aligned):
+        compared, least = _aligned(grey[chosen], mirror), method.min_similarity
+    else:
+        compared, least = hash_pairs(images[chosen], method, mirror), 0.0
+    compared = _best(compared, chosen)
+    accepted = compared["similarity"] >= least
+    just = ~accepted & (compared["similarity"] >= least - JUST_REJECTED)
+    pairs = pd.concat([_exact_pairs(exact), _for_all_copies(compared[accepted], exact)], ignore_index=True)
+    pairs = pairs.sort_values(["a", "b"], kind="stable", ignore_index=True)
+    groups = group_ids(pairs["a"].to_numpy(), pairs["b"].to_numpy(), len(images))
+    warning = collapsed(groups, exact.first)
+    warning = f"{warning}: {CAUSES[method.name]}" if warning else ""
+    return Duplicates(pairs, compared[just].reset_index(drop=True), groups, flat, warning)
+
+
+def pixel_digests(images: NDArray[np.uint8]) -> NDArray[np.void]:
+    """128 bits of each image's pixels (BLAKE2b)."""
+    out = np.empty((len(images), 16), np.uint8)
+    for i, image in enumerate(images):
+        raw = np.ascontiguousarray(image).data
+        out[i] = np.frombuffer(hashlib.blake2b(raw, digest_size=16).digest(), np.uint8)
+    return out.view(np.dtype((np.void, 16)))[:, 0]
+
+
+def _aligned(grey: NDArray[np.uint8], mirror: bool) -> pd.DataFrame:
+    tables = []
+    prepared = prepare(grey)
+    for mirrored in (None, np.ascontiguousarray(grey[:, :, ::-1]))[: 1 + mirror]:
+        pairs, motions = candidate_pairs(grey, mirrored)
+        others = None if mirrored is None else prepare(mirrored)
+        similarity = similarities(prepared, pairs, motions, others)
+        columns = {"a": pairs[:, 0], "b": pairs[:, 1], "similarity": similarity}
+        tables.append(pd.DataFrame({**columns, "kind": "near" if mirrored is None else "mirror"}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _best(compared: pd.DataFrame, ids: NDArray[np.int64]) -> pd.DataFrame:
+    """Rows become ids, a < b; of a symmetric face that matches both ways the better one counts."""
+    a, b = ids[compared["a"].to_numpy()], ids[compared["b"].to_numpy()]
+    table = compared.assign(a=np.minimum(a, b), b=np.maximum(a, b))
+    columns, ascending = ["a", "b", "similarity", "kind"], [True, True, False, False]
+    table = table.sort_values(columns, ascending=ascending, ignore_index=True)
+    return table.drop_duplicates(["a", "b"], ignore_index=True)
+
+
+def _exact_pairs(copies: Copies) -> pd.DataFrame:
+    pairs = copy_pairs(copies)
+    return pd.DataFrame({"a": pairs[:, 0], "b": pairs[:, 1], "similarity": 1.0, "kind": "exact"})
+
+
+def _for_all_copies(near: pd.DataFrame, copies: Copies) -> pd.DataFrame:
+    """Give every exact copy the near-duplicates of its first copy."""
+    a, b = copies.which[near["a"].to_numpy(np.int64)], copies.which[near["b"].to_numpy(np.int64)]
+    pairs, source = open_out(a, b, copies)
+    return near.iloc[source].reset_index(drop=True).assign(a=pairs[:, 0], b=pairs[:, 1])
