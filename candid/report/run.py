@@ -117,7 +117,12 @@ class Run:
     def duplicates(self) -> str:
         """What was done to near-duplicates."""
         policy = self.counts.get("dedup", {}).get("policy", self.setting("dedup.policy"))
-        done = {"remove": "removed", "group": "kept together", "off": "left as they are"}
+        done = {
+            "remove": "removed",
+            "decontaminate": "removed where a protected set has one",
+            "group": "kept together",
+            "off": "left as they are",
+        }
         return done.get(str(policy), str(policy))
 
     @property

@@ -238,7 +238,7 @@ def test_an_implausible_group_is_a_warning_not_the_end(tmp_path, audit):
         (
             known_set,
             ["--method", "hash", "--min-similarity", "0.9"],
-            ["min_similarity without effect with hash"],
+            ["min_similarity has no effect with hash"],
         ),
     ],
 )

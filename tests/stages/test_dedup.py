@@ -112,7 +112,7 @@ def test_again_gives_the_same_bytes(project, run_stage):
             "max_distance_bits = 32: expected below 32",
         ),
         ("method", "{name: hash, hash: wavelet, hash_size: 12}", "expected a power of 2"),
-        ("method", "{name: hash, min_similarity: 0.9}", "min_similarity without effect with hash"),
+        ("method", "{name: hash, min_similarity: 0.9}", "min_similarity has no effect with hash"),
         ("method", "{name: aligned, min_similarity: 92}", "dedup.method.min_similarity = 92"),
         ("protect", "[exam]", "dedup.protect.0 = 'exam'"),
         ("conflicts", "vote", "dedup.conflicts = 'vote'"),
