@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 
+from candid.audit.images import labels_and_parts
 from candid.data.labels import label_key, label_name, part_of, parts_of
 from candid.data.readers import Wanted
 from candid.errors import CandidError
@@ -158,3 +159,15 @@ def test_persons_above_the_classes_are_subjects(tmp_path):
     wanted = Wanted({"happy": "happy", "sad": "sad"})
     items = read("folder", [zipped(tmp_path / "f.zip", files)], wanted, subject_pattern="(s[0-9]+)/")
     assert [record.subject for record in records(items)] == ["folder:s01", "folder:s02", "folder:s02"]
+
+
+def test_the_audit_has_the_same_labels_and_parts():
+    files = [
+        "images_train/anger/1",
+        "images_test/angry/2",
+        "images_train/wu\u0308tend/3",
+        "images_test/Wütend/4",
+    ]
+    layout = labels_and_parts(files, True)
+    assert layout["label"] == ["angry", "angry", "wütend", "wütend"]
+    assert layout["part"] == ["train", "test", "train", "test"]
