@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shutil
@@ -11,12 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
 from candid.settings import read_yaml
+from tests.data.made import face, folder
 
 ROOT = Path(__file__).resolve().parent.parent
 # One short epoch of a small net: these tests are about the pipeline, not about accuracy.
 QUICK = ["-S", "model.arch=baseline_cnn", "-S", "train.epochs=1", "-S", "evaluate.bootstrap=100"]
+PICTURES = {f"{label}/{i}.png": face(10 * len(label) + i) for label in ("happy", "sad") for i in range(9)}
+NAME = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+
+
+def overrides(*settings: str) -> list[str]:
+    return [word for setting in settings for word in ("-S", setting)]
 
 
 @dataclass
@@ -72,7 +81,7 @@ def clone(folder: Path) -> Project:
     shim = project.calls.parent / "python"
     shim.write_text(f'#!/bin/sh\necho "$@" >> "{project.calls}"\nexec "{sys.executable}" "$@"\n')
     shim.chmod(0o755)
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
+    git = ["git", *NAME, "-c", "init.defaultBranch=main"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
         subprocess.run([*git, *command], cwd=project.folder, check=True, capture_output=True)
     return project
@@ -108,11 +117,14 @@ def test_data_stages_give_the_committed_bits(project):
 
 @pytest.mark.slow
 def test_metrics_are_honest_on_the_sample(project):
-    metrics = json.loads((project.folder / "metrics/report.json").read_text())
-    assert metrics["leaky"] is False
-    assert metrics["accuracy_low"] <= metrics["accuracy"] <= metrics["accuracy_high"]
-    shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)
-    assert shown[""]["data"]["metrics/report.json"]["data"] == metrics
+    report = json.loads((project.folder / "metrics/report.json").read_text())
+    assert report["leaky"] is False
+    shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)[""]["data"]
+    ((path, entry),) = shown.items()
+    headline = entry["data"]
+    assert (path, next(iter(headline))) == ("metrics/metrics.json", "accuracy")
+    assert len(headline) <= 12
+    assert headline["accuracy_low"] <= headline["accuracy"] <= headline["accuracy_high"]
 
 
 @pytest.mark.slow
@@ -126,16 +138,18 @@ def test_a_change_runs_what_depends_on_it_and_nothing_else(project):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("setting", "words"),
+    ("settings", "stages", "words"),
     [
-        ("data.dataset=fer2031", ["candid download", "fer2031", "fer2013"]),
-        ("split.ratios=[0.5,0.1,0.1]", ["candid split", "split.ratios"]),
-        ("train.batch_size=many", ["candid train", "train.batch_size", "many"]),
-        ("evaluate.tta=ten", ["candid evaluate", "evaluate.tta", "ten_crop"]),
-        ("model.arch=resnet51", ["resnet51"]),
+        (
+            ["data.image_size=24", "evaluate.tta=flipp"],
+            ["ingest"],
+            ["candid ingest", "evaluate.tta", "'flipp'"],
+        ),
+        (["model.arch=resnet51"], [], ["resnet51"]),
     ],
+    ids=["of a late stage", "of a net"],
 )
-def test_a_wrong_setting_ends_in_one_line_and_loses_nothing(project, setting, words):
+def test_a_wrong_setting_stops_the_first_stage_and_loses_nothing(project, settings, stages, words):
     before = {
         path: (project.folder / path).read_bytes()
         for outs in project.lock().values()
@@ -143,18 +157,68 @@ def test_a_wrong_setting_ends_in_one_line_and_loses_nothing(project, setting, wo
         if (project.folder / path).is_file()
     }
     params = (project.folder / "params.yaml").read_text()
-    done = project.run("dvc", "exp", "run", *QUICK, "-S", setting, check=False)
+    project.stages_started()
+    done = project.run("dvc", "exp", "run", *QUICK, *overrides(*settings), check=False)
     assert done.returncode != 0
+    assert project.stages_started() == stages
     assert "Traceback" not in done.stdout + done.stderr
     line = next(line for line in (done.stdout + done.stderr).splitlines() if words[0] in line)
     for word in words:
         assert word in line
     (project.folder / "params.yaml").write_text(params)
     project.run("dvc", "checkout")
-    gone = {path for path in before if not (project.folder / path).is_file()}
-    assert gone <= {"metrics/ingest.json", "metrics/dedup.json", "metrics/split.json"}
-    project.stages_started()
     project.run("dvc", "exp", "run", *QUICK)
-    assert project.stages_started() == [], "what is gone was kept as well, and comes back without computing"
+    assert set(project.stages_started()) <= set(stages), "no other stage computes anew"
     for path, content in before.items():
         assert (project.folder / path).read_bytes() == content, path
+
+
+@pytest.mark.slow
+def test_settings_of_experiments_change_their_own_lines_of_params_yaml(project):
+    """DVC writes the whole file anew; download depends on none of these, so nothing runs."""
+    path = project.folder / "params.yaml"
+    before = path.read_text()
+    project.stages_started()
+    changes = [
+        "train.schedule={name: cosine, warmup_epochs: 2}",
+        "split.ratios=[0.8,0.1,0.1]",
+        "data.classes=[happy,sad]",
+        "dedup.protect=[]",
+        "train.clip_norm=1.5",
+    ]
+    undo = [
+        "train.schedule=plateau",
+        "split.ratios=[0.9,0.05,0.05]",
+        "data.classes=null",
+        "dedup.protect=[test]",
+        "train.clip_norm=null",
+    ]
+    project.run("dvc", "exp", "run", "download", *overrides(*changes))
+    changed = [line[2:].strip() for line in difflib.ndiff(before.splitlines(), path.read_text().splitlines())
+               if line[0] in "+-"]  # fmt: skip
+    assert "clip_norm: 1.5" in changed
+    assert len(changed) <= 20
+    assert not [line for line in changed if "#" in line], "a comment is lost"
+    project.run("dvc", "exp", "run", "download", *overrides(*undo))
+    assert path.read_text() == before
+    assert project.stages_started() == []
+
+
+@pytest.mark.slow
+def test_a_queued_experiment_with_pictures_of_ones_own(tmp_path):
+    project = clone(tmp_path)
+    folder(project.folder / "data/mine", PICTURES)
+    project.run("dvc", "add", "data/mine")
+    assert project.run("git", "status", "--short").stdout == "?? data/mine.dvc\n"
+    project.run("git", "add", "-A")
+    project.run("git", *NAME, "commit", "-qm", "pictures")
+    own = overrides("data.dataset=folder", "data.path=data/mine")
+    project.run("dvc", "exp", "run", "--queue", "--name", "mine", *own, "ingest")
+    project.run("dvc", "exp", "run", "--run-all")
+    assert "classes: happy 9, sad 9" in project.run("dvc", "queue", "logs", "mine").stdout
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml"])
+def test_the_file_is_in_the_form_that_dvc_writes(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert dumps_yaml(parse_yaml_for_update(text, name)) == text

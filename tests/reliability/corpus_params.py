@@ -8,7 +8,6 @@ from typing import Any
 
 from tests.reliability.corpus import Case, as_folder
 
-TRAIN = "tests.reliability.acts:read_train_settings"
 FILE = "params.yaml"
 LAUGHS = "\n".join(["lol: &l0 [x, x, x, x, x, x, x, x, x]"] + [
     f"lol{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 10)
@@ -100,6 +99,7 @@ VALUES = [
     value("dedup", "dedup.method", {"name": "hash", "max_distance_bits": -1}, "-1"),
     value("dedup", "dedup.method", {"name": "hash", "min_similarity": 0.9}, "no effect with hash"),
     value("dedup", "dedup.method", {"name": "aligned", "min_similarity": 0.1}, "0.1"),
+    value("dedup", "dedup.conflicts", "ignore", "'ignore'"),
     value("dedup", "dedup.mirror", "yes", "'yes'", "boolean"),
     value("dedup", "dedup.protect", ["exam"], "'exam'"),
     value("split", "split.ratios", [0.9, 0.2, -0.1], "-0.1"),
@@ -113,15 +113,17 @@ VALUES = [
     value("split", "split.groups", ["twins"], "'twins'"),
     value("class_weights", "class_weights.beta", 1.0, "unknown key class_weights.beta"),
     value("class_weights", "class_weights.scheme", "b\u0430lanced", "'balanced'"),
-    value(TRAIN, "train.learning_rate", "0.001", "'0.001'"),
-    value(TRAIN, "train.learning_rate", 0, "greater than 0"),
-    value(TRAIN, "train.epochs", 10**12, "less than or equal to 100000"),
-    value(TRAIN, "train.batch_size", None, "integer"),
-    value(TRAIN, "train.optimizer", "os.system", "'os.system'", "sgd, adam, nadam, adamw"),
-    value(TRAIN, "train.schedule", {"name": "constant", "patience": 3}, "patience has no effect"),
-    value(TRAIN, "train.augment", {"flip": 0.5}, "missing"),
-    value(TRAIN, "train.seed", 2**40, "train.seed"),
-    value(TRAIN, "model.weights", 7, "string"),
+    value("train", "train.learning_rate", "0.001", "'0.001'"),
+    value("train", "train.learning_rate", 0, "greater than 0"),
+    value("train", "train.epochs", 10**12, "less than or equal to 100000"),
+    value("train", "train.batch_size", None, "integer"),
+    value("train", "train.optimizer", "os.system", "'os.system'", "sgd, adam, nadam, adamw"),
+    value("train", "train.schedule", {"name": "constant", "patience": 3}, "patience has no effect"),
+    value("train", "train.augment", {"flip": 0.5}, "missing"),
+    value("train", "train.seed", 2**40, "train.seed"),
+    value("train", "model.weights", 7, "string"),
+    value("download", "evaluate.tta", "flipp", "'flipp'"),  # a section that a later stage reads
+    value("ingest", "gate.margin", -1, "-1"),
 ]
 FILES = [
     text("split", "of 0 bytes", lambda _: "", "no section 'split'"),

@@ -19,7 +19,7 @@ ROW = " ".join(["7"] * 2304)
 HEADER = "emotion,pixels,Usage"
 LINES = [f"{i},{ROW},Training" for i in range(7)]
 TABLE = "\n".join([HEADER, *LINES, ""])
-READS_TRAINING = "tests.reliability.acts:read_training_set"
+READS_TRAINING = "train"
 
 
 def seven(project: Path) -> None:

@@ -1,13 +1,15 @@
-"""A project that the whole pipeline runs through in seconds, and what stands in it at each point."""
+"""A project that the whole pipeline runs through in seconds, and its stages run in this process."""
 
 from __future__ import annotations
 
-import os
-import re
+import io
 import shutil
-import subprocess
+import signal
 import sys
+import warnings
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,20 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
+from candid.errors import run
 from candid.settings import read_yaml
-from tests.duplicates.made import cut, made_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
-CLASSES = ("happy", "neutral", "sad")
+DATA_STAGES = ("download", "ingest", "dedup", "split", "class_weights")
+CLASSES = ("happy", "sad", "neutral")
 EARLIER = b"what an earlier run wrote\n"
-LEFT_ASIDE = re.compile(r"\..+-[0-9]+-[a-z0-9_]{8}(\.\w+)?")
-"""How files.writing names what isn't finished."""
+HANGS_SECONDS = 200
 SETTINGS: dict[str, dict[str, Any]] = {
     "data": {"dataset": "folder", "path": "own", "image_size": 24},
     "split": {"ratios": [0.6, 0.2, 0.2]},
     "model": {"arch": "self_built"},
-    "archs": {"self_built": {"widths": [2, 2]}},
+    "archs": {"self_built": {"scaling": "unit", "widths": [2, 2]}},
     "train": {"epochs": 2, "batch_size": 16, "steps_per_execution": 1},
     "evaluate": {"bootstrap": 100},
 }
@@ -37,95 +39,126 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def write_params(folder: Path, **changes: dict[str, Any]) -> None:
     """Write the repository's params.yaml with SETTINGS, and these changes to its sections."""
     params = read_yaml(ROOT / "params.yaml")
-    for given in (SETTINGS, changes):
-        for section, values in given.items():
-            params[section] |= values
+    for sections in (SETTINGS, changes):
+        for section, values in sections.items():
+            for key, value in values.items():
+                merge = isinstance(value, dict) and section == "archs"
+                params[section][key] = params[section][key] | value if merge else value
     with (folder / "params.yaml").open("w", encoding="utf-8") as file:
         YAML(typ="safe").dump(params, file)
 
 
 def write_pictures(folder: Path) -> None:
-    """Write 60 pictures in three classes below own/, and copies of six of them."""
-    pictures = made_pictures(60, size=24)
-    copies = [cut(picture, 1, 0, 22) for picture in pictures[:6]]
-    for number, picture in enumerate([*pictures, *copies]):
+    """Write 60 pictures in three classes below own/, and copies, cut by two pixels, of six of them."""
+    random = np.random.default_rng(0)
+    for number in range(66):
         path = folder / "own" / CLASSES[number % 3] / f"{number:02d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.asarray(picture)).save(path)
+        if number < 60:
+            coarse = Image.fromarray(random.integers(0, 256, (6, 6), np.uint8))
+            smooth = np.asarray(coarse.resize((24, 24), Image.Resampling.BICUBIC), np.int16)
+            picture = Image.fromarray((smooth // 2 + random.integers(0, 120, (24, 24))).astype(np.uint8))
+        else:
+            original = Image.open(folder / "own" / CLASSES[number % 3] / f"{number - 60:02d}.png")
+            picture = original.resize((24, 24), Image.Resampling.BICUBIC, (1, 0, 23, 22))
+        picture.save(path)
 
 
 def outputs(stage: str) -> list[str]:
-    """Paths of what dvc.yaml says that a stage makes, and of the provenance beside the metrics."""
+    """Paths of what dvc.yaml says that a stage makes."""
     entries = [entry for kind in ("outs", "metrics", "plots") for entry in PIPELINE[stage].get(kind, [])]
-    paths = [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
-    return paths + (["metrics/provenance.json"] if stage == "evaluate" else [])
-
-
-def inputs(stage: str) -> list[str]:
-    """Paths of the data that a stage reads."""
-    if stage == "download":
-        return ["own"]
-    return [path for path in PIPELINE[stage]["deps"] if not path.startswith("stages/")]
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
 
 
 def files_at(folder: Path, paths: list[str]) -> dict[str, bytes]:
-    """What stands at these paths and, for folders, below them: relative path -> bytes."""
-    found = []
+    """Relative path -> bytes of the files at these paths and, for folders, below them."""
+    files: list[Path] = []
     for path in (folder / name for name in paths):
-        found += [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+        files += [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def left_aside(folder: Path) -> list[str]:
-    """Unfinished files in the folders that stages write to."""
-    places = ("data", "data/raw", "metrics", "plots", "models")
-    files = [path for place in places if (folder / place).is_dir() for path in (folder / place).iterdir()]
-    return sorted(path.name for path in files if LEFT_ASIDE.fullmatch(path.name))
+class Hangs(BaseException):
+    """Raised in what never ends; nothing catches it."""
 
 
-def run_process(stage: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`python -m stages.<stage>` in `folder`."""
-    return subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "CANDID_STATE": str(folder / "state"), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@contextmanager
+def no_hanging(seconds: int = HANGS_SECONDS) -> Any:
+    """Raise Hangs in the block after that time."""
+
+    def stop(*_: object) -> None:
+        raise Hangs
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a stage ended."""
+
+    status: int
+    out: str
+    err: str
+
+    def line(self) -> str:
+        """The one line on stderr; AssertionError if there is more or less than that."""
+        assert self.err.count("\n") == 1, self.err
+        assert len(self.err) < 1000
+        return self.err
+
+
+def run_stage(stage: str, folder: Path) -> Done:
+    """Do here what `python -m stages.STAGE` does in `folder`; faults of the program itself are raised."""
+    out, err = io.StringIO(), io.StringIO()
+    status: Any = None
+    main = import_module(f"stages.{stage}").main
+    path = sys.path.copy()
+    with warnings.catch_warnings(record=True) as caught, no_hanging(), chdir(folder):
+        warnings.simplefilter("ignore", DeprecationWarning)  # as Python does outside tests
+        sys.path.insert(0, str(folder))  # as -m does
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                run(stage, main)
+        except SystemExit as end:
+            status = end.code
+        finally:
+            sys.path[:] = path
+    warned = "".join(f"warning: {each.message}\n" for each in caught)
+    return Done(status or 0, out.getvalue(), warned + err.getvalue())
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A project in which stages ran without any trouble, each as a process of its own."""
+    """A project in which stages ran without any trouble."""
 
     folder: Path
 
     @classmethod
-    def make(cls, folder: Path, stages: tuple[str, ...]) -> Undisturbed:
+    def make(cls, folder: Path, stages: tuple[str, ...] = DATA_STAGES) -> Undisturbed:
         """Run the stages in an empty folder."""
         write_pictures(folder)
         write_params(folder)
-        return cls.run(folder, stages)
-
-    @classmethod
-    def run(cls, folder: Path, stages: tuple[str, ...]) -> Undisturbed:
-        """Run the stages in a project."""
         for stage in stages:
-            done = run_process(stage, folder)
-            assert (done.returncode, done.stderr) == (0, ""), done.stderr
+            done = run_stage(stage, folder)
+            assert (done.status, done.err) == (0, ""), done.err
         return cls(folder)
 
     def before(self, stage: str, folder: Path) -> Path:
         """Make a project as it is before `stage` runs, with outputs that an earlier run of it left."""
         folder.mkdir()
         shutil.copy(self.folder / "params.yaml", folder)
-        for path in inputs(stage):
-            if not (self.folder / path).exists():
-                continue
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            copy = shutil.copytree if (self.folder / path).is_dir() else shutil.copy
-            copy(self.folder / path, folder / path)
+        data = [path for path in PIPELINE[stage]["deps"] if path.startswith(("data/", "models/", "plots/"))]
+        for path in ["own"] if stage == "download" else data:
+            if (self.folder / path).exists():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                copy = shutil.copytree if (self.folder / path).is_dir() else shutil.copy
+                copy(self.folder / path, folder / path)
         for path in self.wanted(stage):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(EARLIER)
@@ -134,12 +167,3 @@ class Undisturbed:
     def wanted(self, stage: str) -> dict[str, bytes]:
         """Files that the stage makes and what is in them."""
         return files_at(self.folder, outputs(stage))
-
-    def broken(self, stage: str, folder: Path) -> list[str]:
-        """Outputs in `folder` that are neither an earlier run's nor this one's, whole."""
-        wanted = self.wanted(stage)
-        return [
-            path
-            for path, content in files_at(folder, outputs(stage)).items()
-            if not LEFT_ASIDE.fullmatch(Path(path).name) and content not in (EARLIER, wanted.get(path))
-        ]
