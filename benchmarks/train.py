@@ -3,7 +3,7 @@
     python -m benchmarks.train [--nets residual_cnn resnet18 vgg19] [--rounds 5] [--steps 8] [--batch 32]
 
 For each net three ways to train on TensorFlow take turns in one process, so that what else the machine does
-falls on all: `bare` is the net's own compiled step, called again and again on one batch that already lies in
+falls on all: `bare` is the net's own compiled step, called again and again on one batch that is already in
 memory: the limit. `shipped` is an epoch of stages/train as params.yaml has it, without its validation.
 `generator` is Keras's ImageDataGenerator with the same changes feeding `fit`, as most papers have it.
 Printed: faces per second of each (median over the rounds) and the ratios of `shipped` to both (median of the

@@ -1,4 +1,4 @@
-"""The backend of Keras: set before Keras is imported, and what is asked of it afterwards."""
+"""The backend of Keras: set before Keras is imported, and what depends on it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def use_backend(name: str, start: Callable[[], None] = lambda: None) -> Any:
     environment asks for them (TF_DETERMINISTIC_OPS=1). `start` is called before the devices are looked at.
 
     Raises:
-        CandidError: KERAS_BACKEND asks for another, the package is not installed, or Keras already
+        CandidError: KERAS_BACKEND names another, the package is not installed, or Keras already
             runs on another.
     """
-    asked = os.environ.get("KERAS_BACKEND")
-    if asked and asked != name:
+    other = os.environ.get("KERAS_BACKEND")
+    if other and other != name:
         raise CandidError(
-            f"params.yaml: train.backend = {name!r}, but the environment says KERAS_BACKEND={asked}: "
+            f"params.yaml: train.backend = {name!r}, but the environment says KERAS_BACKEND={other}: "
             "unset it or make them equal"
         )
     try:
@@ -57,10 +57,9 @@ def versions() -> dict[str, str]:
     import keras
 
     names = ["keras", "keras-hub", "numpy", keras.backend.backend()]
-    found = {name: importlib.metadata.version(name) for name in names}
     return {
         "python": sys.version.split()[0],
-        **found,
+        **{name: importlib.metadata.version(name) for name in names},
         "devices": ", ".join(devices()),
         "threads": str(threads()),
     }
@@ -71,9 +70,9 @@ def threads() -> int:
 
     TF_NUM_INTRAOP_THREADS, which TensorFlow reads, else the cores that this process may use.
     """
-    asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-    if asked.isdecimal() and int(asked) > 0:
-        return int(asked)
+    wanted = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -69,7 +69,7 @@ class ConflictError(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core schema with 1_000 and merge keys; a key given twice is refused.
+    """YAML 1.2's core schema with 1_000 and merge keys; a second value for a key is refused.
 
     PyYAML's own schema is that of 1.1: 1e-05, as DVC writes it, is text there, and `off` is false.
     """
@@ -82,7 +82,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    raise yaml.MarkedYAMLError(None, None, f"{key.value} is given twice", key.start_mark)
+                    raise yaml.MarkedYAMLError(None, None, f"{key.value} a second time", key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 

@@ -82,14 +82,13 @@ def take_own(path: Path, target: Path) -> str:
     Raises:
         CandidError: there is nothing at `path`, nothing in it, or an archive that is not whole.
     """
-    expected = "one folder a class"
+    shown = f"data.path = '{clean(str(path))[:200]}'"
+    expected = "expected a folder, zip or tar of one folder a class"
     try:
         path.stat()
     except (OSError, ValueError):
         here = "" if path.is_absolute() else "; a queued run needs an absolute path"
-        raise CandidError(
-            f"data.path = '{clean(str(path))[:200]}': no such file or folder; expected {expected}{here}"
-        ) from None
+        raise CandidError(f"{shown}: no such file or folder; {expected}{here}") from None
     try:
         if path.is_file() and zipfile.is_zipfile(path):
             with writing(target) as aside:
@@ -98,8 +97,9 @@ def take_own(path: Path, target: Path) -> str:
         if pack(path, target):
             return f"{target.name}: packed from {clean(str(path))}"
     except CandidError as error:
-        raise CandidError(f"data.path = '{clean(str(path))}': {error}, {expected}") from None
-    raise CandidError(f"data.path = '{clean(str(path))}': no picture in it; expected {expected}")
+        reason = str(error).removeprefix(f"{path}: ").rpartition("; ")[0] or str(error)
+        raise CandidError(f"{shown}: {reason}; {expected}") from None
+    raise CandidError(f"{shown}: no picture in it; {expected}")
 
 
 def check(path: Path, archive: Archive, origin: str) -> str:

@@ -12,9 +12,9 @@ from pathlib import Path
 from candid.demo.server import ADDRESS, Server
 from candid.demo.service import PredictionService
 from candid.errors import CandidError
+from candid.predict.classifier import default_model
 
 TRAINED = Path("models/model.keras")
-PRETRAINED = Path("models/pretrained")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -22,12 +22,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="candid demo", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--port", type=int, default=8765, help="0 for any that is free; default: 8765")
     parser.add_argument(
-        "--model", type=Path, nargs="+", help=f"to choose from; default: {PRETRAINED}/*.keras and {TRAINED}"
+        "--model", type=Path, nargs="+", help=f"to choose from; default: the one that ships and {TRAINED}"
     )
     options = parser.parse_args(arguments)
-    models = options.model or [*sorted(PRETRAINED.glob("*.keras")), *filter(Path.exists, [TRAINED])]
+    models = options.model or [*filter(Path.exists, [default_model(), TRAINED])]
     if not models:
-        raise CandidError(f"no model: expected {PRETRAINED}/*.keras or {TRAINED} (`dvc repro` trains one)")
+        raise CandidError(f"no model: expected --model FILE or {TRAINED} (`dvc repro` trains one)")
     service = PredictionService(models)
     try:
         server = Server(options.port, service)

@@ -21,7 +21,7 @@ from candid.evaluation.predict import Images
 from candid.explain.occlusion import explain
 from candid.explain.sheets import filters_picture, first_convolutions, where_picture
 from candid.labelled import Labelled, as_taken, other_faces, read_parts
-from candid.predict.classifier import DEFAULT, load_classifier
+from candid.predict.classifier import default_model, load_classifier
 from candid.text import clean
 
 CONSIDERED = 60
@@ -52,7 +52,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description="Show where a model looks, and what its first layers make of a face.",
         epilog="The sheets show faces: treat them with the same care as the faces themselves.",
     )
-    parser.add_argument("--model", type=Path, default=DEFAULT, help=f"default: {DEFAULT}")
+    parser.add_argument("--model", type=Path, default=default_model(), help="default: the one that ships")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument(
         "--faces", type=Path, nargs="+", metavar="PATH", help="pictures of cropped faces, or folders"

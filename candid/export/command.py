@@ -36,7 +36,7 @@ from candid.export.compare import (
 from candid.export.formats import FORMATS, Runner, attempt, need
 from candid.files import md5, write_json, writing
 from candid.labelled import as_taken, other_faces, read_parts
-from candid.predict.classifier import DEFAULT, Classifier, load_classifier
+from candid.predict.classifier import Classifier, default_model, load_classifier
 
 
 class Options(NamedTuple):
@@ -56,7 +56,7 @@ def read_options(arguments: list[str] | None = None) -> Options:
         prog="candid export",
         description="Export a model through Keras, run the export, and compare it with Keras on test faces.",
     )
-    parser.add_argument("--model", type=Path, default=DEFAULT, help=f"default: {DEFAULT}")
+    parser.add_argument("--model", type=Path, default=default_model(), help="default: the one that ships")
     parser.add_argument("--to", nargs="+", required=True, metavar="FORMAT", help=", ".join(FORMATS))
     parser.add_argument("--int8", action="store_true", help="also with integers of 8 bits inside")
     parser.add_argument("--out", type=Path, default=Path("exported"), help="folder; default: exported")

@@ -10,13 +10,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import candid
 from candid.backend import use_backend
 from candid.errors import CandidError
 from candid.evaluation.model_file import Card, load_model_file, read_card
 from candid.evaluation.predict import Images, check_input, predict
 from candid.evaluation.scores import Floats
 
-DEFAULT = Path("models/pretrained/fer2013.keras")
+MODELS = Path(candid.__file__).with_name("models")
+"""Where the wheel has models/pretrained."""
+
+
+def default_model() -> Path:
+    """Return the path of the model that ships: in the checkout, else in the installed package."""
+    in_checkout = Path(os.path.relpath(Path(candid.__file__).parents[1] / "models" / "pretrained"))
+    return (MODELS if MODELS.is_dir() else in_checkout) / "fer2013.keras"
 
 
 class Classifier(NamedTuple):

@@ -53,8 +53,8 @@ def read_options(arguments: list[str] | None = None) -> Options:
     parser.add_argument(
         "--model",
         type=Path,
-        default=classifier.DEFAULT,
-        help=f"a .keras file of train; default: {classifier.DEFAULT}",
+        default=classifier.default_model(),
+        help="a .keras file of train; default: the one that ships, fer2013.keras",
     )
     parser.add_argument(
         "--classes",

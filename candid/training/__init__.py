@@ -1,1 +1,1 @@
-"""Trains one net on the training part and keeps the epoch that is best on the validation part."""
+"""Trains one net on the training set and keeps the epoch that is best on the validation set."""

@@ -42,7 +42,7 @@ class Draws:
         return ops.exp(self.uniform(name, -1, 1) * math.log(most))
 
     def choose(self, name: str, probability: float, value: Tensor, otherwise: Tensor) -> Tensor:
-        """Return `value` with the given probability for each face, else `otherwise`."""
+        """Return `value` with a probability for each face, else `otherwise`."""
         return ops.where(self.uniform(name) < probability, value, otherwise)
 
 
@@ -194,7 +194,7 @@ def warp(faces: Tensor, matrix: Tensor, offset: Tensor, fill: str, size: int | N
         faces: uint8, B x H x W x C.
         matrix: float32, B x 2 x 2, acting on (x, y).
         offset: float32, B x 2, pixels.
-        fill: what stands outside the face: nearest (its edge, continued) or black.
+        fill: what is outside the face: nearest (its edge, continued) or black.
         size: height and width of the output; None: those of the input.
 
     Returns:

@@ -57,12 +57,10 @@ def training_set(images: NDArray[np.uint8], splits: pd.DataFrame, weights: Any) 
     classes = class_order(splits["label"])
     if len(classes) < 2:
         raise CandidError(f"data/splits.csv: {len(classes)} classes; expected at least 2")
-    ids = {part: splits.loc[splits["part"] == part, "id"].to_numpy() for part in ("train", "validation")}
-    for part, rows in ids.items():
+    ids = {name: splits.loc[splits["part"] == name, "id"].to_numpy() for name in ("train", "validation")}
+    for name, rows in ids.items():
         if len(rows) == 0:
-            raise CandidError(
-                f"data/splits.csv: no {part} faces; give the part a share in params.yaml: split.ratios"
-            )
+            raise CandidError(f"data/splits.csv: no {name} faces; give them a share in split.ratios")
     chosen = np.concatenate([ids["train"], ids["validation"]])
     if chosen.min() < 0 or chosen.max() >= len(images):
         raise CandidError(f"data/splits.csv: id {chosen.max()}, but data/faces.npy has {len(images)} faces")
@@ -95,7 +93,7 @@ def _weights(classes: list[str], weights: Any) -> NDArray[np.float32]:
 
 def derive(seed: int, *purpose: str | int) -> int:
     """Return a seed of 31 bits for one purpose; different purposes give unrelated seeds."""
-    text = "/".join(str(part) for part in (seed, *purpose))
+    text = "/".join(map(str, (seed, *purpose)))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
 
 

@@ -280,7 +280,7 @@ CASES = [
     tars(
         "with a name twice",
         tar_of(*2 * [("happy/1.png", face(1))]),
-        "own.tar.gz: 'happy/1.png' is in it twice",
+        "own.tar.gz': 'happy/1.png' is in it twice",
     ),
     tars(
         "with a name in Latin-1",

@@ -221,11 +221,11 @@ def _source(preset: str, weights: str) -> Any:
         return keras_hub.models.Backbone.from_preset(preset if weights == "imagenet" else weights)
     except Exception as error:  # each hub's client has errors of its own
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        told = f"params.yaml: model.weights = {weights!r}: "
+        where = f"params.yaml: model.weights = {weights!r}: "
         if weights != "imagenet":
-            raise CandidError(f"{told}no keras-hub preset: {reason}") from None
+            raise CandidError(f"{where}no keras-hub preset: {reason}") from None
         raise CandidError(
-            f"{told}ImageNet weights need keras-hub's preset {preset}, which could not be fetched "
+            f"{where}ImageNet weights need keras-hub's preset {preset}, which could not be fetched "
             f"({reason}); set model.weights: null to train from scratch"
         ) from None
 
