@@ -17,8 +17,9 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from candid.data.archives import Files, UnreadableError, skip_reason
+from candid.data.faces import LABELS
 from candid.data.images import FORMATS, PixelBudget, content_digest, decode, open_picture, opened
-from candid.data.labels import in_vocabulary, label_key, read_layout
+from candid.data.labels import label_key, read_layout
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError
 
@@ -116,7 +117,7 @@ def thumbnails(source: Files, names: Iterable[str]) -> dict[str, Image.Image]:
 def labels_and_parts(names: list[str], use_labels: bool) -> dict[str, list[str]]:
     """Read classes and parts of a split from the folders, as ingest does; one class alone is none."""
     folders = [name.rpartition("/")[0] for name in names]
-    places = read_layout(sorted(set(folders)), in_vocabulary)
+    places = read_layout(sorted(set(folders)), lambda folder: label_key(folder) in LABELS)
     keys = {folder: label_key(place.label) if use_labels else "" for folder, place in places.items()}
     several = len(set(keys.values())) > 1
     return {
