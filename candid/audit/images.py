@@ -117,7 +117,7 @@ def thumbnails(source: Files, names: Iterable[str]) -> dict[str, Image.Image]:
 def labels_and_parts(names: list[str], use_labels: bool) -> dict[str, list[str]]:
     """Read classes and parts of a split from the folders, as ingest does; one class alone is none."""
     folders = [name.rpartition("/")[0] for name in names]
-    places = read_layout(sorted(set(folders)), lambda name: label_key(name) in LABELS)
+    places = read_layout(sorted(set(folders)), lambda folder: label_key(folder) in LABELS)
     keys = {folder: label_key(place.label) if use_labels else "" for folder, place in places.items()}
     several = len(set(keys.values())) > 1
     return {

@@ -355,3 +355,11 @@ def test_what_lies_beside_pictures_is_passed_over(tmp_path, audit):
     assert dict(zip(skipped["file"], skipped["reason"], strict=True)) == {
         "sad/film.MTS": "video", "sad/raw.dng": "raw photograph",
     }  # fmt: skip
+
+
+@pytest.mark.data
+def test_a_known_set_is_recognised(tmp_path, audit, mirror):
+    printed = audit(mirror / "ck48.zip", "--out", tmp_path / "report")
+    line = "ck48: as published (981 of 981 probes compared)"
+    assert f"known set: {line}" in printed
+    assert f"A known set, {line}" in read_page(tmp_path / "report/index.html").text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -223,3 +225,20 @@ def test_pairs_are_bounded_where_everything_looks_alike(monkeypatch):
     seen = candidate_pairs(images)
     assert 1000 <= len(seen.pairs) <= 1000 * CLOSEST
     assert (find_duplicates(images).groups == 0).all()
+
+
+def test_the_library_loads_what_is_used():
+    """In a process of its own: candid.compare is also the name of a package, which other tests import."""
+    code = """if True:
+        import sys, candid
+        assert "numpy" not in sys.modules
+        for name in ("find_duplicates", "split", "evaluate", "compare"):
+            assert callable(getattr(candid, name)) and name in dir(candid), name
+        assert not {"tensorflow", "keras"} & sys.modules.keys()
+        try:
+            candid.nothing
+        except AttributeError as error:
+            print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "module 'candid' has no attribute 'nothing'\n"
