@@ -20,7 +20,7 @@ from PIL import Image
 from candid.data.archives import open_files
 from candid.data.images import decode
 from candid.evaluation.scores import Floats
-from candid.predict.classifier import DEFAULT, Classifier, load_classifier
+from candid.predict.classifier import Classifier, default_model, load_classifier
 from candid.predict.detectors import DETECTORS, Box, make_detector
 from candid.predict.faces import as_trained, cut, square
 
@@ -108,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("zip", type=Path)
     parser.add_argument("--faces", type=int, default=1000)
-    parser.add_argument("--model", type=Path, default=DEFAULT)
+    parser.add_argument("--model", type=Path, default=default_model())
     options = parser.parse_args()
     faces, labels = read_faces(options.zip, options.faces)
     classifier = load_classifier(options.model)
