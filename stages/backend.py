@@ -105,6 +105,13 @@ def worth_compiling() -> bool:
     return bool(keras.backend.backend() == "jax")
 
 
+def fuses_batch_norm() -> bool:
+    """Say whether batch norm is to be one operation of the backend's: on TensorFlow where XLA fuses nothing."""
+    import keras
+
+    return bool(keras.backend.backend() == "tensorflow") and not worth_compiling()
+
+
 def steps_per_call(wanted: int) -> int:
     """Return how many steps one compiled call takes: `wanted`, or 1 where more can't be or don't pay.
 

@@ -75,7 +75,7 @@ def is_geometric(settings: Augment) -> bool:
 def _geometry(draws: _Draws, settings: Augment, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Draw the map from output to input pixels, as `warp` takes it: the changes undone, last first.
 
-    Order of the changes: resized crop, zoom, rotation, flip, shift, one of ten crops.
+    Order of the changes: resized crop, zoom, rotation, flip, shift, crop.
     """
     rotation, shift, zoom = settings.rotation, settings.shift, settings.zoom
     mirror = draws.gated(-1.0, settings.flip, 1.0)
@@ -84,7 +84,7 @@ def _geometry(draws: _Draws, settings: Augment, height: int, width: int) -> tupl
     move_x, move_y = (reach * draws.uniform(-1, 1) * side for side in (width, height))
     shrink = 1.0 / draws.gated(_factor(draws, zoom), zoom.probability, 1.0)
     wide, high, at_x, at_y = _window(draws, settings)
-    crop_x, crop_y, crop_mirror = _ten_crop(draws, settings, height, width)
+    crop_x, crop_y, crop_mirror = _crop(draws, settings, height, width)
 
     # p -> window * shrink * rotate(-angle) * mirror * (crop_mirror * p + crop - move) + window's place
     cos, sin = ops.cos(angle) * shrink, ops.sin(angle) * shrink
@@ -122,12 +122,16 @@ def _window(draws: _Draws, settings: Augment) -> tuple[Tensor, Tensor, Tensor, T
     )
 
 
-def _ten_crop(draws: _Draws, settings: Augment, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Middle of one of ten crops, in pixels from the face's, and its mirror sign."""
-    which, side = ops.floor(draws.uniform(0, 5)), draws.uniform()
+def _crop(draws: _Draws, settings: Augment, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Middle of the crop, in pixels from the face's, and its mirror sign."""
+    first, second = draws.uniform(), draws.uniform()
     size = settings.crop
     if size is None:
-        return ops.zeros_like(side), ops.zeros_like(side), ops.ones_like(side)
+        return ops.zeros_like(first), ops.zeros_like(first), ops.ones_like(first)
+    if settings.crop_from == "anywhere":
+        left, top = ops.floor(first * (width - size + 1)), ops.floor(second * (height - size + 1))
+        return left - (width - size) / 2, top - (height - size) / 2, ops.ones_like(first)
+    which, side = ops.floor(first * 5), second
     # 0 1
     #  4    the middle is rounded to a whole pixel, as torchvision's TenCrop does
     # 2 3

@@ -88,8 +88,10 @@ class Augment(Section):
     """Has no effect on grey faces."""
     erasing: Erasing
     crop: int | None = Field(ge=8, le=1024)
-    """Side in pixels of one of ten crops (corners and middle, each also flipped), drawn each time; the net
-    then takes faces of that side."""
+    """Side in pixels of the square that is cut out, last of the geometric changes; the net then takes faces
+    of that side."""
+    crop_from: Literal["anywhere", "ten"] = "ten"
+    """Where it is cut out: at any whole pixel, or as one of ten (corners and middle, each also flipped)."""
 
 
 class Plateau(Section):

@@ -8,9 +8,10 @@ from typing import Any
 
 import keras
 
-from stages.backend import is_out_of_memory
+from stages.backend import fuses_batch_norm, is_out_of_memory
 from stages.errors import CandidError
 from stages.train.checkpoints import Checkpoints
+from stages.train.fused_norm import fused_batch_norm
 from stages.train.inputs import TrainingSet
 from stages.train.loop import Training
 from stages.train.one_device import OneDevice
@@ -54,7 +55,8 @@ def train(
             if weights is not None:
                 start_from(net, weights, data.classes)
             training = Training(net, data, settings, checkpoints, body_layers(net), verbose, say, split)
-            with split.whole_batch(net):
+            fused = split.devices == 1 and fuses_batch_norm()
+            with fused_batch_norm(net) if fused else split.whole_batch(net):
                 training.run()
     except Exception as error:
         if not is_out_of_memory(error):

@@ -37,8 +37,11 @@ def test_everything_off_changes_nothing():
         {"contrast": {"amount": 0.5, "probability": 1.0}},
         {"erasing": {"low": 0.1, "high": 0.3, "aspect": 3.0, "probability": 1.0}},
         {"crop": 12},
+        {"crop": 12, "crop_from": "anywhere"},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=lambda change: "_".join(
+        str(part) for part in (next(iter(change)), change.get("crop_from", "")) if part
+    ),
 )
 def test_a_seed_fixes_every_pixel_and_another_changes_them(change):
     pixels = faces()
@@ -184,3 +187,15 @@ def test_crop_gives_each_of_the_ten_crops_of_torchvision():
         assert len(hits) == 1
         seen.add(hits[0])
     assert seen == set(range(10))
+
+
+def test_crop_from_anywhere_gives_every_offset_in_whole_pixels_and_no_mirror_image():
+    pixels = faces(16)
+    found = changed(pixels, crop=14, crop_from="anywhere")
+    seen = set()
+    for before, after in zip(pixels, found, strict=True):
+        offsets = [(y, x) for y in range(3) for x in range(3)]
+        hits = [(y, x) for y, x in offsets if np.array_equal(before[y : y + 14, x : x + 14], after)]
+        assert len(hits) == 1
+        seen.add(hits[0])
+    assert len(seen) == 9

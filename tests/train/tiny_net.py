@@ -25,6 +25,7 @@ AUGMENT: dict[str, Any] = {
     "saturation": {"amount": 0.2, "probability": 0.0},
     "erasing": {"low": 0.02, "high": 0.33, "aspect": 3.3, "probability": 0.0},
     "crop": None,
+    "crop_from": "ten",
 }
 
 TRAIN: dict[str, Any] = {

@@ -14,6 +14,7 @@ from stages.train.nets.baseline import BaselineSettings, baseline_cnn
 from stages.train.nets.efficientnet import EfficientNetSettings, efficientnet_b0
 from stages.train.nets.hub import load_preset
 from stages.train.nets.parts import HEAD, Tensor
+from stages.train.nets.plain import PlainSettings, plain_cnn
 from stages.train.nets.residual import ResidualSettings, basic_cnn, residual_cnn
 from stages.train.nets.resnet import ResNetSettings, resnet18, resnet50
 from stages.train.nets.self_built import SelfBuiltSettings, self_built
@@ -38,6 +39,7 @@ NETS: dict[str, Net] = {
     "residual_cnn": Net(ResidualSettings, residual_cnn, smallest=32),
     "basic_cnn": Net(ResidualSettings, basic_cnn, smallest=32),
     "baseline_cnn": Net(BaselineSettings, baseline_cnn, smallest=16),
+    "plain_cnn": Net(PlainSettings, plain_cnn, smallest=16),
     "self_built": Net(SelfBuiltSettings, self_built),
     "resnet18": Net(ResNetSettings, resnet18, preset="resnet_18_imagenet"),
     "resnet50": Net(ResNetSettings, resnet50, preset="resnet_50_imagenet"),
