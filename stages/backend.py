@@ -106,7 +106,7 @@ def worth_compiling() -> bool:
 
 
 def fuses_batch_norm() -> bool:
-    """Say whether batch norm is to be one operation of the backend's: on TensorFlow where XLA fuses nothing."""
+    """Say whether batch norm pays as one operation: on TensorFlow where XLA fuses nothing."""
     import keras
 
     return bool(keras.backend.backend() == "tensorflow") and not worth_compiling()

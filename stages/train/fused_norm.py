@@ -1,7 +1,7 @@
 """Batch norm by TensorFlow's fused kernel while a net is trained on a CPU.
 
-Keras composes it of some fifteen operations in float32, forward and back, which takes six times as long as the
-kernel in bfloat16 and four times in float32: a third of a training step of `plain_cnn`.
+Keras composes it of some fifteen operations in float32, forward and back: six times the
+time of the kernel in bfloat16, four times in float32, and a third of a training step of `plain_cnn`.
 """
 
 from __future__ import annotations

@@ -120,6 +120,7 @@ def test_a_run_leans_on_nothing_in_params_yaml_that_shapes_its_result(recipe: Re
             "train.plateau.patience": settings["train.schedule"] == "plateau",
             "train.plateau.factor": settings["train.schedule"] == "plateau",
             "train.warmup_epochs": settings["train.schedule"] == "cosine",
+            "train.augment.crop_from": settings["train.augment.crop"] is not None,
             "train.thaw_learning_rate": settings["train.freeze_epochs"] > 0,
         }
         wanted -= {key for key, needed in optional.items() if not needed}

@@ -12,7 +12,7 @@ from typing import Annotated
 from keras import layers
 from pydantic import Field
 
-from stages.train.nets.parts import HEAD, NormedSettings, Tensor, average, probabilities, scaled
+from stages.train.nets.parts import NormedSettings, Tensor, average, probabilities, scaled
 
 
 class PlainSettings(NormedSettings):
