@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from stages.settings import Section
 
 HashName = Literal["phash", "dhash", "average", "wavelet"]
-PolicyName = Literal["auto", "remove", "group", "off"]
+PolicyName = Literal["auto", "remove", "decontaminate", "group", "off"]
 ConflictRule = Literal["report", "majority", "drop"]
 PartName = Literal["train", "validation", "test"]
 
@@ -30,6 +30,8 @@ class DedupSettings(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
+        if self.policy == "decontaminate" and not self.protect:
+            raise ValueError("policy = decontaminate removes copies of protected parts, but protect = []")
         bits = self.hash_size**2
         if self.max_distance_bits >= bits // 2:
             raise ValueError(

@@ -51,7 +51,9 @@ def decide(
     Args:
         faces: id, label, source, part.
         groups: smallest id of each face's duplicate group, -1 for none.
-        policy: remove, group or off (with off nothing is acted on, conflicts neither).
+        policy: remove (one face of each group stays, beside the protected ones), decontaminate (only what
+            has a copy in a protected part goes; other copies stay, all of them), group, or off (nothing is
+            acted on, conflicts neither).
         protect: parts of which no face ever goes; their copies elsewhere do.
         conflicts: report; majority (faces with another label than the group's most frequent go, all of
             them where no label is the most frequent); drop (every face of the group goes).
@@ -96,8 +98,10 @@ def _decide(
         tied = (table["group"].map(winners) > 1).to_numpy()
         reason[table["row"][disagree & free & tied]] = CONFLICT
         reason[table["row"][disagree & free & ~tied & (table["support"] < most).to_numpy()]] = MINORITY
-    if policy == "remove":
+    if policy in ("remove", "decontaminate"):
         left = table[reason[table["row"]] == ""]
+        if policy == "decontaminate":
+            left = left[left.groupby("group")["guarded"].transform("any")]
         left = left.sort_values(
             ["group", "guarded", "support", "pixels", "part", "source", "id"],
             ascending=[True, False, False, False, True, True, True],

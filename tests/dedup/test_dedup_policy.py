@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.catalogue import Dataset
+from stages.dedup.params import DedupSettings
 from stages.dedup.policy import CONFLICT, MINORITY, conflicting, decide, resolve
 from stages.errors import CandidError
 
@@ -51,6 +52,11 @@ def test_protected_faces_stay_and_their_copies_go():
     assert reasons(rows, protect=()) == ["copy of 2", "copy of 2", "", "copy of 2"]
 
 
+def test_decontaminate_without_a_protected_part_is_refused():
+    with pytest.raises(ValueError, match=r"but protect = \[\]"):
+        DedupSettings(policy="decontaminate", protect=[])
+
+
 @pytest.mark.parametrize("parts", [("train", "validation"), ("validation", "train")])
 def test_a_part_to_be_measured_on_stays_whatever_files_are_called(parts):
     """FER2013 as folders and as a table name the same faces in other orders."""
@@ -65,6 +71,18 @@ def test_group_and_off_keep_every_face():
     assert reasons(rows, "group") == ["", "", ""]
     for rule in ("report", "majority", "drop"):
         assert reasons(rows, "off", conflicts=rule) == ["", "", ""]
+
+
+def test_decontaminate_removes_copies_of_protected_faces_and_no_others():
+    rows = [
+        ("sad", "train", 0),
+        ("sad", "test", 0),
+        ("sad", "train", 2),
+        ("sad", "train", 2),
+        ("sad", "", -1),
+    ]
+    assert reasons(rows, "decontaminate") == ["copy of 1", "", "", "", ""]
+    assert reasons(rows, "decontaminate", protect=("validation",)) == ["", "", "", "", ""]
 
 
 def test_majority_drops_other_labels():
@@ -109,7 +127,7 @@ ROWS = st.lists(
 @settings(deadline=None, max_examples=60)
 @given(
     ROWS,
-    st.sampled_from(["remove", "group", "off"]),
+    st.sampled_from(["remove", "decontaminate", "group", "off"]),
     st.sampled_from(["report", "majority", "drop"]),
     st.sets(st.sampled_from(["train", "validation", "test"])),
 )
@@ -129,6 +147,8 @@ def test_laws(rows, policy, conflicts, protect):
             assert stays[free].sum() <= (0 if protected.any() else 1)
             if conflicts == "report" and not protected.any():
                 assert stays[members].sum() == 1
+        if policy == "decontaminate" and conflicts == "report":
+            assert stays[free].sum() == (0 if protected.any() else free.sum())
         if conflicts == "drop" and policy != "off" and faces["label"][members].nunique() > 1:
             assert not stays[free].any()
     for row, reason in enumerate(kept["reason"]):

@@ -20,7 +20,7 @@ LABELS = np.arange(16) % 7
 def trained(fused: bool, frozen: bool = False) -> tuple[Any, Any]:
     """Weights after three steps, and what the net then gives outside training."""
     keras.utils.set_random_seed(0)
-    net = build_model("plain_cnn", image_size=16, widths=[8, 12], batch_norm_momentum=0.6)
+    net = build_model("plain_cnn", image_size=16, widths=[8, 12], depths=[2, 2], batch_norm_momentum=0.6)
     for layer in net.layers[:-3]:
         layer.trainable = not frozen
     with fused_batch_norm(net) if fused else nullcontext():

@@ -38,7 +38,12 @@ def _official(split: dict[str, Any]) -> str:
 def duplicates(run: Run) -> str:
     """What was done to near-duplicates."""
     policy = (run.dedup or {}).get("policy", run.setting("dedup.policy"))
-    done = {"remove": "removed", "group": "kept together", "off": "left as they are"}
+    done = {
+        "remove": "removed",
+        "decontaminate": "removed where a protected part has one",
+        "group": "kept together",
+        "off": "left as they are",
+    }
     return done.get(str(policy), str(policy))
 
 
