@@ -70,6 +70,13 @@ def test_scaling(scaling: str, channels: int, mean: Any, std: Any) -> None:
     np.testing.assert_allclose(outputs(below, faces), (faces / 255 - mean) / std, rtol=1e-5, atol=1e-5)
 
 
+def test_plain_cnn_has_the_stages_that_are_set() -> None:
+    model = build_model("plain_cnn", image_size=32, widths=[8, 16, 24], depths=[1, 3, 2])
+    convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    assert [layer.filters for layer in convolutions] == [8, 16, 16, 16, 24, 24]
+    assert [layer.output.shape[1] for layer in convolutions] == [32, 16, 16, 16, 8, 8]
+
+
 @pytest.mark.parametrize("name", ["basic_cnn", "resnet18", "efficientnet_b0"])
 def test_momentum_reaches_every_batch_norm(name: str) -> None:
     model = build_model(name, image_size=32, batch_norm_momentum=0.5)
@@ -112,6 +119,7 @@ def test_learns_a_few_faces_by_heart() -> None:
         ("residual_cnn", {"dropout": 1.0}, "archs.residual_cnn.dropout = 1.0: "),
         ("basic_cnn", {"dropout": "0.3"}, "archs.basic_cnn.dropout = '0.3': "),
         ("self_built", {"widths": [32]}, "archs.self_built.widths = [32]: "),
+        ("plain_cnn", {"widths": [32, 64]}, "2 widths and 4 depths: expected one each a stage"),
         ("vgg16", {"scaling": "zscore"}, "archs.vgg16.scaling = 'zscore': "),
         ("residual_cnn", {"image_size": 24}, "= 24: residual_cnn needs at least 32"),
         ("vgg19", {"image_size": 31}, "= 31: vgg19 needs at least 32"),
@@ -128,7 +136,8 @@ def test_wrong_argument_ends_in_one_line(name: str, arguments: dict[str, Any], e
 
 
 @pytest.mark.parametrize(
-    "name", ["residual_cnn", "baseline_cnn", "self_built", "resnet18", "vgg11", "efficientnet_b0"]
+    "name",
+    ["residual_cnn", "baseline_cnn", "plain_cnn", "self_built", "resnet18", "vgg11", "efficientnet_b0"],
 )
 def test_smallest_face(name: str) -> None:
     size = NETS[name].smallest
