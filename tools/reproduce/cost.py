@@ -14,6 +14,7 @@ MULTIPLY_ADDS = {
     "residual_cnn": 200.9e6,
     "basic_cnn": 174.9e6,
     "baseline_cnn": 64.0e6,
+    "plain_cnn": 117.5e6,
     "self_built": 56.0e6,
     "resnet18": 98.0e6,
     "resnet50": 212.9e6,
