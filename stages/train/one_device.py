@@ -25,7 +25,7 @@ class OneDevice:
     kind = "uint8"
     """Of the faces on the device."""
     fused = True
-    """Whether XLA may compile the step, and one call take several steps."""
+    """Whether XLA may compile the step, one call take several steps, and batch norm run as one kernel."""
 
     @property
     def chief(self) -> bool:

@@ -55,7 +55,7 @@ def train(
             if weights is not None:
                 start_from(net, weights, data.classes)
             training = Training(net, data, settings, checkpoints, body_layers(net), verbose, say, split)
-            fused = split.devices == 1 and fuses_batch_norm()
+            fused = split.fused and fuses_batch_norm()
             with fused_batch_norm(net) if fused else split.whole_batch(net):
                 training.run()
     except Exception as error:
