@@ -155,7 +155,7 @@ def sections(findings: Findings, most: int) -> list[Section]:
 
     def shown(group: Any) -> Shown:
         low, size = least[group], len(members[group])
-        caption = "exact copies" if exact[group] else f"similarity {low:.3f} or more"
+        caption = "exact copies" if exact[group] else f"similarity {low:.3f}" + " or more" * (size > 2)
         if (pairs["kind"][groups == group] == "mirror").any():
             caption += ", mirrored"
         return Shown(members[group][:MOST_PICTURES], size, caption)
