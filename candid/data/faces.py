@@ -24,7 +24,6 @@ PARTS = ("train", "validation", "test")
 
 FACES_COLUMNS = ("id", "label", "source", "dataset", "part", "subject", "sequence")
 KEPT_COLUMNS = ("id", "group", "kept", "reason")
-DUPLICATES_COLUMNS = ("a", "b", "distance_bits", "similarity")
 SPLITS_COLUMNS = ("id", "label", "part", "group")
 
 
