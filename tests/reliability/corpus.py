@@ -22,7 +22,7 @@ RUNS_CODE = (
 )
 """Audit events that no input of ours may cause (https://docs.python.org/3/library/audit_events.html)."""
 ALLOWED = re.compile(
-    rf"/dev/|/proc/|{re.escape(tempfile.gettempdir())}$|.*(/__pycache__|/numba_cache|/\.cache/)"
+    rf"/dev/|/proc/|{re.escape(tempfile.gettempdir())}$|.*(/__pycache__|/numba_cache|/\.cache/|/\.config/matplotlib)"
 )
 """Files without a name, and compiled code, kept for the next run."""
 ALTERED = re.compile(r"candid ingest: warning: .*\n")
