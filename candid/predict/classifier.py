@@ -17,14 +17,15 @@ from candid.evaluation.model_file import Card, load_model_file, read_card
 from candid.evaluation.predict import Images, check_input, predict
 from candid.evaluation.scores import Floats
 
-MODELS = Path(candid.__file__).with_name("models")
-"""Where the wheel has models/pretrained."""
+SHIPPED = Path("models/pretrained/fer2013.keras")
+"""In a checkout; the wheel has the folder as candid/models."""
 
 
 def default_model() -> Path:
-    """Return the path of the model that ships: in the checkout, else in the installed package."""
-    in_checkout = Path(os.path.relpath(Path(candid.__file__).parents[1] / "models" / "pretrained"))
-    return (MODELS if MODELS.is_dir() else in_checkout) / "fer2013.keras"
+    """Return the path of the model that ships: in the folder where we are, else beside or in the package."""
+    package = Path(candid.__file__).parent
+    places = (SHIPPED, package.parent / SHIPPED, package / "models" / SHIPPED.name)
+    return next(filter(Path.is_file, places), SHIPPED)
 
 
 class Classifier(NamedTuple):

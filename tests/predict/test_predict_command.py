@@ -296,6 +296,16 @@ def test_a_colour_model_sees_colour(here, command):
     assert "colour.keras (tiny, 3 classes, 40 px rgb)" in said
 
 
+def test_a_video_of_frames_that_would_fill_memory_is_skipped(tmp_path, monkeypatch):
+    writer = cv2.VideoWriter(str(tmp_path / "a.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 64))
+    writer.write(np.zeros((64, 64, 3), np.uint8))
+    writer.release()
+    monkeypatch.setattr("candid.predict.sources.MAX_PIXELS", 64 * 64 - 1)
+    (only,) = pictures([tmp_path / "a.mp4"], tmp_path / "out", 1.0)
+    assert isinstance(only, Skipped)
+    assert only.reason == "frames of 4,096 pixels; at most 4,095 are read"
+
+
 def video(path, shown, rate=10):
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, (512, 512))
     for image in shown:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from candid.data.faces import KEPT_COLUMNS, read_kept
 from candid.duplicates.find import find_duplicates
 from candid.duplicates.measure import measure
 from candid.duplicates.policy import decide
+from candid.settings import parse_yaml, read_yaml
 from tests.conftest import REPOSITORY
 from tests.duplicates.made import cut, made_pictures
 
@@ -34,13 +34,9 @@ def project(tmp_path):
 
 
 def set_key(project, key, value):
-    text = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
-    section = text.index("\ndedup:")
-    changed = text[:section] + re.sub(
-        rf"(?m)^  {key}: [^#\n]*", f"  {key}: {value} ", text[section:], count=1
-    )
-    assert changed != text
-    (project / "params.yaml").write_text(changed, encoding="utf-8")
+    params = read_yaml(REPOSITORY / "params.yaml")
+    params["dedup"][key] = parse_yaml(value, key)
+    (project / "params.yaml").write_text(json.dumps(params), encoding="utf-8")
 
 
 def test_files_and_metrics(project, run_stage):
