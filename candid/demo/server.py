@@ -207,4 +207,4 @@ def _is_number(text: str, digits: int) -> bool:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(value, allow_nan=False).encode()  # ASCII: names of files need not be UTF-8

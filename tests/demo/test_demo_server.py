@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from candid.demo import server as server_module
 from candid.demo.server import LIMIT, Server
 from candid.demo.service import PredictionService
 from tests.predict.predict_pictures import CLASSES, astronaut, encoded, exif, make_model, noise, on_face
+from tests.predict.tiny_model import write_tiny
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -274,3 +276,13 @@ def test_without_a_model_or_a_port_it_ends_in_one_line(server, tmp_path):
         assert complaint.startswith("candid demo: ")
         assert complaint.count("\n") == 1
         assert words in complaint
+
+
+def test_a_model_whose_name_is_not_utf8_is_among_the_choices(tmp_path):
+    path = write_tiny(tmp_path / "a\udcff.keras")
+    server = Server(0, PredictionService([path]))
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with urllib.request.urlopen(f"{server.url}choices") as answer:
+            assert json.loads(answer.read())["models"]
+        server.shutdown()
