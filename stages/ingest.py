@@ -26,7 +26,7 @@ from candid.data.ingest import (
     summary,
     votes_table,
 )
-from candid.data.published import as_json, compare_published
+from candid.data.published import as_json, compare_published, is_probe
 from candid.data.readers import Wanted
 from candid.errors import CandidError, run
 from candid.files import write_csv, write_json, writing
@@ -44,7 +44,7 @@ def main() -> None:
     archives = [find(RAW, archive) for entry in datasets.values() for archive in entry.archives]
     items = tqdm(read_all(datasets, RAW, wanted), desc="ingest", unit=" files", disable=None)
     file_bytes = sum(path.stat().st_size for path in archives)
-    ingested = assemble(items, settings.image_size, settings.color, file_bytes)
+    ingested = assemble(items, settings.image_size, settings.color, file_bytes, is_probe(datasets))
     write_csv("data/rejected.csv", rejected_table(ingested))
     refuse(ingested, settings.max_rejected_share, settings.classes)
     faces = faces_table(ingested)

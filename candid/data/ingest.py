@@ -70,6 +70,8 @@ class Ingested:
     rejected: list[tuple[str, Rejected]]
     """Dataset and what was rejected in it, in the order of the files."""
     skipped: list[tuple[str, Skipped]]
+    files: dict[int, bytes]
+    """By row the file of each face that was to be kept."""
 
 
 def read_all(datasets: dict[str, Dataset], raw: Path, wanted: Wanted) -> Iterator[tuple[str, Item]]:
@@ -105,7 +107,11 @@ def find(raw: Path, archive: Archive) -> Path:
 
 
 def assemble(
-    items: Iterable[tuple[str, Item]], size: int, color: Color, file_bytes: int = 1 << 40
+    items: Iterable[tuple[str, Item]],
+    size: int,
+    color: Color,
+    file_bytes: int = 1 << 40,
+    keep: Callable[[str], bool] | None = None,
 ) -> Ingested:
     """Decode the faces, in the order of the items.
 
@@ -114,12 +120,14 @@ def assemble(
         size: height and width of the faces, in pixels.
         color: "grey" or "rgb".
         file_bytes: of the archives on disk: bounds the pixels that are decoded (PixelBudget).
+        keep: says of a source whether its file is kept; None: none is.
     """
     images: list[NDArray[np.uint8]] = []
     rows: list[Row] = []
     votes: list[tuple[int, ...]] = []
     rejected: list[tuple[str, Rejected]] = []
     skipped: list[tuple[str, Skipped]] = []
+    files: dict[int, bytes] = {}
     budget = PixelBudget(file_bytes)
     for dataset, item in items:
         if isinstance(item, Rejected):
@@ -135,10 +143,13 @@ def assemble(
             except UnreadableError as error:
                 rejected.append((dataset, Rejected(item.source, str(error), item.label)))
                 continue
+            if keep and isinstance(item.data, bytes) and keep(item.source):
+                files[len(rows)] = item.data
             rows.append(Row(item.label, item.source, dataset, item.part, item.subject, item.sequence))
             votes.append(item.votes)
     shape = (0, size, size) if color == "grey" else (0, size, size, 3)
-    return Ingested(np.stack(images) if images else np.empty(shape, np.uint8), rows, votes, rejected, skipped)
+    faces = np.stack(images) if images else np.empty(shape, np.uint8)
+    return Ingested(faces, rows, votes, rejected, skipped, files)
 
 
 def faces_table(ingested: Ingested) -> pd.DataFrame:
