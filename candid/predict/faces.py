@@ -20,20 +20,20 @@ from candid.predict.classifier import Classifier, default_model, load_classifier
 from candid.predict.detectors import DEFAULT, LONGEST, Box, Detector, make_detector
 
 
-def open_picture(data: bytes) -> Image.Image:
+def open_picture(data: bytes, budget: images.PixelBudget | None = None) -> Image.Image:
     """Decode a picture at its own size: first frame, upright by EXIF, over black, mode L or RGB.
 
     Ingest's own rules make it so: a face cut from it has the pixels that ingest would have given it. At most
     MAX_PIXELS are read, so that memory stays below 4 bytes a pixel, twice that where EXIF turns the picture.
 
     Raises:
-        UnreadableError: no picture, a damaged one, or one of more than MAX_PIXELS.
+        UnreadableError: no picture, a damaged one, one of more than MAX_PIXELS, or one beyond the budget.
     """
     if not data:
         raise UnreadableError("0 bytes")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about odd metadata
-        return images.open_picture(data)
+        return images.open_picture(data, budget)
 
 
 def reduced(image: Image.Image, longest: int, shortest: int = 0) -> Image.Image:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from candid.data.archives import MAX_FILE_BYTES, VIDEOS, UnreadableError, is_not_picture, one_line, open_files
 from candid.data.images import MAX_COMPOSITE_PIXELS as MAX_PIXELS
+from candid.data.images import PixelBudget
 from candid.errors import CandidError
 from candid.predict.faces import open_picture
 
@@ -89,10 +90,13 @@ def _inside(path: Path, leave_out: Path, every: float) -> Iterator[Picture | Ski
     """Pictures and videos of a folder; in an archive a video is passed over. Other files don't count."""
     with open_files(path, leave_out) as source:
         where = one_line(str(path))
+        budget = (
+            None if path.is_dir() else PixelBudget(path.stat().st_size)
+        )  # a folder's files have their bounds
         videos = [name for name in source.names if is_video(Path(name))]
         others = (name for name in source.names if not is_video(Path(name)) and not is_not_picture(name))
         for name, data in source.read_all(others):  # at once: else a compressed tar is unpacked anew for each
-            yield from _one(f"{where}/{name}", name, data)
+            yield from _one(f"{where}/{name}", name, data, budget)
         for name in videos:
             if (file := source.location(name)) is not None:
                 yield from _file(file, f"{where}/{name}", name, every)
@@ -100,11 +104,13 @@ def _inside(path: Path, leave_out: Path, every: float) -> Iterator[Picture | Ski
                 yield Skipped(f"{where}/{name}", "a video in an archive; expected it in a folder")
 
 
-def _one(shown: str, name: str, data: bytes | UnreadableError) -> Iterator[Picture | Skipped]:
+def _one(
+    shown: str, name: str, data: bytes | UnreadableError, budget: PixelBudget | None
+) -> Iterator[Picture | Skipped]:
     try:
         if isinstance(data, UnreadableError):
             raise data
-        yield Picture(shown, name, None, open_picture(data))
+        yield Picture(shown, name, None, open_picture(data, budget))
     except UnreadableError as error:
         if PICTURE_NAMES.search(shown) or "known format" not in str(error):
             yield Skipped(shown, str(error))

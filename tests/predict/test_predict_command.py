@@ -296,6 +296,18 @@ def test_a_colour_model_sees_colour(here, command):
     assert "colour.keras (tiny, 3 classes, 40 px rgb)" in said
 
 
+def test_an_archive_has_a_budget_of_pixels_and_what_came_before_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("candid.data.images.FREE_SET_PIXELS", 5000)
+    monkeypatch.setattr("candid.data.images.MAX_PIXELS_A_BYTE", 0)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in "abc":
+            archive.writestr(f"{name}.png", encoded(Image.new("L", (48, 48)), "PNG"))
+    found = list(pictures([tmp_path / "a.zip"], tmp_path / "out", 1.0))
+    assert [type(each) for each in found] == [Picture, Picture, Skipped]
+    assert isinstance(found[2], Skipped)
+    assert "more pixels than an archive of this size can hold" in found[2].reason
+
+
 def test_a_video_of_frames_that_would_fill_memory_is_skipped(tmp_path, monkeypatch):
     writer = cv2.VideoWriter(str(tmp_path / "a.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 64))
     writer.write(np.zeros((64, 64, 3), np.uint8))
