@@ -57,14 +57,6 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def duration(seconds: float) -> str:
-    """Return a time in words: `48 s`, `12 min`, `3 h 20 min`."""
-    minutes = round(seconds / 60)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
     """Return the lines of a table for the terminal: `left` are the columns aligned left, numbers go right."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from candid.data.faces import LABELS
 from candid.errors import CandidError
 from candid.text import clean
 
@@ -207,8 +206,3 @@ def _shared(folders: list[str], is_known: Callable[[str], bool]) -> int:
             break
         depth += 1
     return depth
-
-
-def in_vocabulary(name: str) -> bool:
-    """Is the name one of LABELS, or a synonym?"""
-    return label_key(name) in LABELS
