@@ -112,8 +112,9 @@ def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace
     option("path", type=Path, metavar="PATH", help=kinds)
     option("--against", type=Path, metavar="OLD", help="another set: is anything of PATH in OLD")
     option("--out", type=Path, default=Path("audit"), help="folder of the report; default: audit")
-    columns = "columns of PATH, e.g. image=file label=class split=fold"
-    option("--columns", nargs="+", default=[], metavar="KEY=NAME", help=columns)
+    option(
+        "--columns", default="", metavar="KEY=NAME,...", help="of a table: image=file,label=class,split=fold"
+    )
     option("--no-labels", dest="labels", action="store_false", help="folders are not classes")
     option("--groups", type=int, default=20, help="shown of each kind; default: 20")
     option("--method", choices=("aligned", "hash"), default="aligned", help="default: aligned")
@@ -121,26 +122,24 @@ def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace
     option("--min-similarity", type=float, help=f"of the method aligned, 0.5 to 1; default: {least}")
     option("--mirror", action="store_true", help="also find mirrored copies")
     option(
-        "--keep",
-        choices=KEEP,
-        default=KEEP[0],
-        help="which of a group stays, for remove.txt; default: largest",
+        "--keep", choices=KEEP, default=KEEP[0], help="what stays of a group (remove.txt); default: largest"
     )
     option(
-        "--protect", nargs="*", choices=PARTS, default=["test"], help="sets that lose nothing; default: test"
+        "--protect", default="test", metavar="SETS", help="lose nothing: train,validation,test; default: test"
     )
     option("--judged", type=Path, metavar="CSV", help="verdicts on pairs: judged.csv of an earlier report")
-    option(
-        "--plant", type=int, default=100, metavar="N", help="images to plant copies of; default: 100, 0: none"
-    )
+    option("--plant", type=int, default=100, metavar="N", help="images to copy, for the recall; default: 100")
     option("--max-leak", type=int, metavar="N", help="status 1 where more test images have a copy in train")
     options = parser.parse_args(arguments)
     for name, low in (("groups", 1), ("plant", 0), ("max_leak", 0)):
         if (getattr(options, name) or 0) < low:
             parser.error(f"--{name.replace('_', '-')}: expected {low} or more")
-    options.columns = dict(each.partition("=")[::2] for each in options.columns)
-    if wrong := [f"{key}={name}" for key, name in options.columns.items() if key not in COLUMNS or not name]:
-        parser.error(f"--columns: {wrong[0]!r}; expected {', '.join(COLUMNS)} with =NAME")
+    options.protect = list(filter(None, options.protect.split(",")))
+    if wrong := [name for name in options.protect if name not in PARTS]:
+        parser.error(f"--protect: {wrong[0]!r}; expected some of {','.join(PARTS)}")
+    options.columns = dict(each.partition("=")[::2] for each in filter(None, options.columns.split(",")))
+    if wrong := [key for key, name in options.columns.items() if key not in COLUMNS or not name]:
+        parser.error(f"--columns: {wrong[0]!r}; expected {'=NAME,'.join(COLUMNS)}=NAME, or some of them")
     method = {"name": options.method}
     if options.min_similarity is not None:
         method["min_similarity"] = options.min_similarity
@@ -215,6 +214,7 @@ def summary(name: str, numbers: Mapping[str, Any], findings: Findings, report: s
         ("groups", numbers["groups"], f"with {grouped:,} images ({percent(grouped / images)})"),
         ("largest group", numbers["largest_group"], "images"),
         ("surplus", numbers["surplus_images"], "would go if one image of each group stayed"),
+        ("to remove", numbers["to_remove"], "listed in remove.txt: protected sets lose nothing"),
     ]
     if numbers["classes"]:
         note = f"groups, with {numbers['conflicting_images']:,} images"

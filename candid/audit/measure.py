@@ -104,6 +104,7 @@ def planted_recall(
         return {}
     others = rng.permutation(np.setdiff1d(np.arange(len(images)), chosen))[: max(AMONG - len(chosen), 0)]
     rows = {images["file"][row]: row for row in chosen}
+    kinds = KINDS | ({"mirrored": ImageOps.mirror} if settings.mirror else {})
     planted: list[Any] = []
     made: list[tuple[str, int]] = []
     order = files.in_quickest_order(rows)
@@ -115,7 +116,7 @@ def planted_recall(
         except UnreadableError:  # changed since it was read
             continue
         image.thumbnail((LONGEST, LONGEST))
-        for kind, change in KINDS.items():
+        for kind, change in kinds.items():
             planted.append(decode_grey(_encoded(change(image))))
             made.append((kind, int(rows[name])))
     if not planted:
@@ -123,13 +124,13 @@ def planted_recall(
     base = np.concatenate([chosen, others])
     duplicates = find_duplicates(np.concatenate([pixels[base], planted]), settings.method, settings.mirror)
     groups = np.where(images["group"] == NO_GROUP, images.index, images["group"])
-    hits = dict.fromkeys(KINDS, 0)
+    hits = dict.fromkeys(kinds, 0)
     pairs = duplicates.pairs[(duplicates.pairs["a"] < len(base)) & (duplicates.pairs["b"] >= len(base))]
     partners = groups[base[pairs["a"].to_numpy()]]
     right = pairs["b"][partners == groups[[made[copy - len(base)][1] for copy in pairs["b"]]]].unique()
     for copy in right:
         hits[made[copy - len(base)][0]] += 1
-    return {kind: Share.of(number, len(made) // len(KINDS)) for kind, number in hits.items()}
+    return {kind: Share.of(number, len(made) // len(kinds)) for kind, number in hits.items()}
 
 
 def read_verdicts(path: Path | None) -> dict[frozenset[str], bool]:

@@ -22,7 +22,7 @@ from candid.audit.findings import (
     labels_that_meet,
     leaks,
 )
-from candid.audit.measure import Share, precision
+from candid.audit.measure import AMONG, Share, precision
 from candid.duplicates.settings import Aligned, Method
 from candid.html import data_uri, render
 
@@ -161,6 +161,7 @@ def page(
         leaks=leaks(numbers),
         histogram=_histogram(findings, method),
         recall=recall,
+        among=min(len(images), AMONG),
         precision=precision(drawn),
         drawn=len(drawn),
         conflicts=[[names, f"{n:,}"] for names, n in meet.items()],
