@@ -8,6 +8,7 @@ Status 1 where --max-leak is exceeded, 2 for a fault. docs/audit.md says more.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -30,14 +31,15 @@ from candid.audit.findings import (
     tables,
 )
 from candid.audit.images import read_images, thumbnails
-from candid.audit.measure import Share, drawn_pairs, judged_table, planted_recall, precision, read_verdicts
+from candid.audit.measure import drawn_pairs, judged_table, planted_recall, precision, read_verdicts
 from candid.audit.page import page, sections
 from candid.audit.sources import COLUMNS, NEW, open_source, open_two
+from candid.cli import Parser
 from candid.duplicates.settings import Aligned, DedupSettings
 from candid.errors import CandidError
 from candid.files import read_json, write_csv, write_json, write_text
 from candid.settings import check
-from candid.text import clean, percent
+from candid.text import clean, interval, percent
 
 MANIFEST = "audit.json"
 MADE_BY = "candid audit"
@@ -81,13 +83,15 @@ def main(arguments: list[str] | None = None) -> int:
     judged = precision(drawn)
     numbers["precision"] = judged._asdict() if judged else None
     strip = len(NEW) + 1 if options.against else 0
-    made: dict[str, Any] = {
+    made: dict[str, str | pd.DataFrame] = {
         **tables(findings, removed),
         "judged.csv": judged_table(drawn, verdicts),
         "remove.txt": "".join(f"{name[strip:]}\n" for name in findings.images["file"][removed]),
         "index.html": html,
     }
-    write_report(options.out, numbers, made | ({"samples.json": tagged} if tagged else {}))
+    if tagged:
+        made["samples.json"] = json.dumps({"samples": tagged})  # ASCII: a path need not be UTF-8
+    write_report(options.out, numbers, made)
     for warning in findings.warnings:
         print(f"candid audit: warning: {warning}", file=sys.stderr)
     print(summary(name, numbers, findings, clean(str(options.out / "index.html"))))
@@ -101,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace, DedupSettings]:
     """Parse the command line; an impossible value of a search option is a CandidError."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="candid audit",
         description="Find copies, near-duplicates, conflicting labels and other issues in any set of images.",
         epilog="The report shows pictures from the set: treat it with the same care as the set itself."
@@ -173,12 +177,12 @@ def check_folder(folder: Path) -> set[str]:
     return ours
 
 
-def write_report(folder: Path, numbers: Mapping[str, Any], files: Mapping[str, Any]) -> None:
+def write_report(folder: Path, numbers: Mapping[str, Any], files: Mapping[str, str | pd.DataFrame]) -> None:
     """Replace an earlier report.
 
     Args:
         numbers: what audit.json says beside the list of files.
-        files: file name -> text, table, or what is written as JSON.
+        files: file name -> text or table.
     """
     for name in sorted(check_folder(folder)):
         (folder / name).unlink()
@@ -187,10 +191,8 @@ def write_report(folder: Path, numbers: Mapping[str, Any], files: Mapping[str, A
     for name, content in files.items():
         if isinstance(content, str):
             write_text(folder / name, content)
-        elif isinstance(content, pd.DataFrame):
-            write_csv(folder / name, content)
         else:
-            write_json(folder / name, content)
+            write_csv(folder / name, content)
 
 
 def _listed(folder: Path) -> set[str]:
@@ -234,19 +236,14 @@ def summary(name: str, numbers: Mapping[str, Any], findings: Findings, report: s
 def _accuracy(numbers: Mapping[str, Any]) -> list[str]:
     """Recall of planted copies, the worst kinds by name, and precision where pairs were judged."""
     said = []
-    if kinds := {kind: Share(**share) for kind, share in numbers["recall"].items()}:
-        hits, cases = (sum(getattr(share, key) for share in kinds.values()) for key in ("hits", "cases"))
-        weak = sorted(kinds, key=lambda kind: kinds[kind].hits)[:2]
-        shares = ", ".join(
-            f"{kind.split(' (')[0]} {percent(kinds[kind].hits / kinds[kind].cases)}" for kind in weak
+    if recall := numbers["recall"]:
+        hits, cases = (sum(share[key] for share in recall.values()) for key in ("hits", "cases"))
+        shares = {kind.split(" (")[0]: share["hits"] / share["cases"] for kind, share in recall.items()}
+        least = ", ".join(
+            f"{kind} {percent(shares[kind])}" for kind in sorted(shares, key=shares.__getitem__)[:2]
         )
-        said.append(
-            f"recall: {hits:,} of {cases:,} planted copies ({percent(hits / cases)}); least: {shares}"
-        )
-    if numbers["precision"]:
-        share = Share(**numbers["precision"])
-        said.append(
-            f"precision: {share.hits} of {share.cases} judged pairs are the same photograph"
-            f" ({percent(share.hits / share.cases)}, {percent(share.low)} to {percent(share.high)})"
-        )
+        said.append(f"recall: {percent(hits / cases)} of {cases:,} planted copies; least: {least}")
+    if share := numbers["precision"]:
+        value = f"{percent(share['hits'] / share['cases'])}{interval(share['low'], share['high'])}"
+        said.append(f"precision: {value}, of {share['cases']} judged pairs")
     return said

@@ -125,11 +125,8 @@ def _judged(
     if not verdicts:
         return pairs, rejected
     distinct = {csv_cell(file): int(row) for file, row in zip(files, which.reshape(-1), strict=True)}
-    known = {
-        frozenset(distinct[name] for name in names): same
-        for names, same in verdicts.items()
-        if names <= distinct.keys()
-    }
+    there = ((names, same) for names, same in verdicts.items() if names <= distinct.keys())
+    known = {frozenset(distinct[name] for name in names): same for names, same in there}
 
     def verdict(table: pd.DataFrame) -> pd.Series[Any]:
         ends = which.reshape(-1)[table[["a", "b"]].to_numpy()]
@@ -159,12 +156,8 @@ def _scores(images: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:
 
 def issues(findings: Findings) -> dict[str, pd.Series[float]]:
     """Ids and scores of the pictures that have each of ISSUES, the worst first."""
-    return {
-        issue.name: findings.scores[issue.name][findings.scores[issue.name] < issue.least].sort_values(
-            kind="stable"
-        )
-        for issue in ISSUES
-    }
+    scores = [(issue, findings.scores[issue.name]) for issue in ISSUES]
+    return {issue.name: score[score < issue.least].sort_values(kind="stable") for issue, score in scores}
 
 
 def counts(findings: Findings) -> dict[str, Any]:
@@ -315,13 +308,8 @@ def _issues_table(findings: Findings) -> pd.DataFrame:
     return table
 
 
-def samples(
-    findings: Findings, files: Files, folder: Path, removed: NDArray[np.bool_]
-) -> dict[str, Any] | None:
-    """Build FiftyOne's samples.json: each picture's path from the report's folder, its label and its tags.
-
-    None where pictures are no files on disk.
-    """
+def samples(findings: Findings, files: Files, folder: Path, removed: NDArray[np.bool_]) -> list[Any]:
+    """List for FiftyOne each picture's path from the report's folder, label and tags; [] if not on disk."""
     images, conflicts = findings.images, set(conflicting(findings).index)
     flagged = {name: set(rows.index) for name, rows in issues(findings).items()}
     made = []
@@ -329,7 +317,7 @@ def samples(
     for row in images.assign(removed=removed).itertuples():
         place = files.location(row.file)
         if place is None:
-            return None
+            return []
         tags = [row.part] * bool(row.part) + [row.side] * bool(row.side)
         tags += ["near_duplicate"] * (row.group != NO_GROUP) + ["surplus"] * bool(row.removed)
         tags += ["label_conflict"] * (row.Index in conflicts)
@@ -340,4 +328,4 @@ def samples(
         if row.group != NO_GROUP:
             sample["group_of_copies"] = int(row.group)
         made.append(sample)
-    return {"samples": made}
+    return made

@@ -182,7 +182,8 @@ def _picture(row: Any, image: Image.Image) -> Picture:
     else:
         image.save(buffer, "JPEG", quality=82)
         uri = f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    return Picture(uri, small, row["file"], PurePosixPath(row["file"]).name, row["label"], row["part"])
+    where = " ".join(filter(None, (row["side"], row["part"])))
+    return Picture(uri, small, row["file"], PurePosixPath(row["file"]).name, row["label"], where)
 
 
 def _histogram(findings: Findings, method: Method) -> str:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -129,27 +130,21 @@ class _Joined(Files):
         self._sets = sets
         self.names = [f"{key}/{name}" for key, files in sorted(sets.items()) for name in files.names]
 
-    def _of(self, name: str) -> tuple[Files, str]:
-        key, _, own = name.partition("/")
-        return self._sets[key], own
-
     def size(self, name: str) -> int:
-        files, own = self._of(name)
-        return files.size(own)
+        key, _, own = name.partition("/")
+        return self._sets[key].size(own)
 
     def read(self, name: str) -> bytes:
-        files, own = self._of(name)
-        return files.read(own)
+        key, _, own = name.partition("/")
+        return self._sets[key].read(own)
 
     def location(self, name: str) -> Path | None:
-        files, own = self._of(name)
-        return files.location(own)
+        key, _, own = name.partition("/")
+        return self._sets[key].location(own)
 
     def in_quickest_order(self, names: Iterable[str]) -> list[str]:
-        owns: dict[str, list[str]] = {}
-        for name in names:
-            key, _, own = name.partition("/")
-            owns.setdefault(key, []).append(own)
+        owns = {key: [name.partition("/")[2] for name in group] for key, group in
+                groupby(sorted(names), lambda name: name.partition("/")[0])}  # fmt: skip
         return [f"{key}/{own}" for key in owns for own in self._sets[key].in_quickest_order(owns[key])]
 
     def _open(self, name: str) -> IO[bytes]:
@@ -272,8 +267,8 @@ def _read_npz(path: Path, _: list[Path], columns: Columns) -> tuple[Files, pd.Da
                     raise CandidError(f"{path}: array {key!r} is {shape}")
                 if labels is not None and len(labels) != len(images):
                     raise CandidError(f"{path}: {len(labels):,} labels of {len(images):,} images")
-                words = [""] * len(images) if labels is None else [_array_word(label) for label in labels]
-                parts.append((images, words, key, _part_in(key)))
+                rows = [()] * len(images) if labels is None else [np.ravel(row).tolist() for row in labels]
+                parts.append((images, [" ".join(map(str, row)) for row in rows], key, _part_in(key)))
             if not any(len(images) for images, *_ in parts):
                 there = ", ".join(archive.files)
                 raise CandidError(f"{path}: arrays {there}; expected images, train_images, x_test, ...")
@@ -287,11 +282,6 @@ def _read_npz(path: Path, _: list[Path], columns: Columns) -> tuple[Files, pd.Da
     }
     table = pd.DataFrame(described, names, dtype=object)
     return _Cells(path, names, path.stat().st_size, lambda i: _encoded(cells[i][0][cells[i][1]])), table
-
-
-def _array_word(label: Any) -> str:
-    """MedMNIST's labels are N x 1, or several of a picture."""
-    return " ".join(map(str, np.ravel(label).tolist()))
 
 
 def _is_beside(images: str, name: str) -> bool:
@@ -311,11 +301,9 @@ def _encoded(pixels: NDArray[np.uint8]) -> bytes:
 
 def _parquet_files(folder: Path) -> list[Path]:
     """Parquet files of a folder, where it holds no picture beside."""
-    if not any(folder.rglob("*.parquet")):
-        return []
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    pictures = any(path.suffix.lower() in SUFFIXES for path in paths)
-    return [] if pictures else [path for path in paths if path.suffix.lower() == ".parquet"]
+    paths = sorted(folder.rglob("*.parquet"))
+    pictures = paths and any(path.suffix.lower() in SUFFIXES for path in folder.rglob("*"))
+    return [] if pictures else paths
 
 
 def _read_parquet(path: Path, paths: list[Path], columns: Columns) -> tuple[Files, pd.DataFrame]:
@@ -340,10 +328,16 @@ def _read_parquet(path: Path, paths: list[Path], columns: Columns) -> tuple[File
             }
             chosen = _columns(each, schema.names, columns, kinds)
             plain = [key for key in ("label", "split") if key in chosen]
-            values = {key: file.read([chosen[key]]).column(0).to_pylist() for key in plain}
+            texts = path.is_file() and str(schema.field(chosen["image"]).type) in ("string", "large_string")
+            read = [*plain, "image"] if texts else plain
+            values = {key: file.read([chosen[key]]).column(0).to_pylist() for key in read}
         except ARROW_FAULTS as error:
             raise CandidError(f"{each}: not a parquet table of pictures: {error}") from None
         words = features.get(chosen.get("label", ""), {}).get("names", [])
+        if texts and rows:
+            return _from_paths(
+                path, path.parent, {key: [_word(v, words) for v in values[key]] for key in read}
+            )
         here = each.relative_to(path).with_suffix("").as_posix() if each != path else path.stem
         split = next(filter(None, map(_part_in, reversed(here.split("/")))), "")
         described["label"] += [_word(label, words) for label in values.get("label", [None] * rows)]
@@ -394,14 +388,11 @@ def _columns(
     lower = {name.lower(): name for name in reversed(there)}
     chosen = {}
     for key, usual in COLUMNS.items():
-        if key in wanted:
-            if wanted[key] not in there:
-                raise CandidError(f"{path}: no column {wanted[key]!r}; expected one of {', '.join(there)}")
-            chosen[key] = wanted[key]
-        else:
-            guesses = [*(kinds or {}).get(key, []), *(lower[name] for name in usual if name in lower)]
-            if guesses:
-                chosen[key] = guesses[0]
+        guesses = [*(kinds or {}).get(key, []), *(lower[name] for name in usual if name in lower)]
+        if key in wanted and wanted[key] not in there:
+            raise CandidError(f"{path}: no column {wanted[key]!r}; expected one of {', '.join(there)}")
+        if key in wanted or guesses:
+            chosen[key] = wanted[key] if key in wanted else guesses[0]
     if "image" not in chosen:
         raise CandidError(
             f"{path}: columns {', '.join(there)}; expected one called {', '.join(COLUMNS['image'][:3])}, ..."

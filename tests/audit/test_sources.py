@@ -74,6 +74,12 @@ def npz(folder, each_part=False, **names):
     return folder / "set.npz"
 
 
+def parquet_of_paths(folder):
+    pytest.importorskip("pyarrow")
+    pd.read_csv(csv(folder)).to_parquet(folder / "set.parquet")
+    return folder / "set.parquet"
+
+
 def parquet(folder, struct=True, one_file=False):
     arrow = pytest.importorskip("pyarrow")
     data = [encoded(Image.fromarray(array)) for array in pixels()]
@@ -104,6 +110,7 @@ FORMS = {
     "npz, x_train": lambda folder: npz(folder, True, x="x_{}", y="y_{}"),
     "npz, train_images": lambda folder: npz(folder, True, x="{}_images", y="{}_labels"),
     "parquet": lambda folder: parquet(folder, struct=False, one_file=True),
+    "parquet of paths": parquet_of_paths,
     "Hugging Face": parquet,
     # what knows no split
     "npz": npz,
