@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from candid.data.faces import LABELS, read_faces
-from tests.data.made import face, folder, zip_of, zipped
+from tests.data.made import face, folder, zip_of
 from tests.reliability.corpus import Case, as_folder
 
 ROW = " ".join(["7"] * 2304)
@@ -22,7 +22,9 @@ TABLE = "\n".join([HEADER, *LINES, ""])
 
 def seven(project: Path) -> None:
     """All seven rows became faces, in their order."""
-    assert read_faces(project / "data/faces.csv")["label"].tolist() == [*LABELS[:7]]
+    faces = read_faces(project / "data/faces.csv")
+    assert faces["label"].tolist() == [*LABELS[:7]]
+    assert set(faces["part"]) <= {"train", ""}
 
 
 def in_raw(files: dict[str, bytes]) -> Callable[[Path], object]:
@@ -56,10 +58,8 @@ def columns(order: list[int], *more: str) -> str:
 PUBLISHED = [
     fer2013("as it is", TABLE),
     fer2013("of 0 bytes", "", "data/raw/fer2013.csv", "expected emotion,pixels,Usage"),
-    fer2013("of empty lines", "\n\n\n", "expected emotion,pixels,Usage"),
     fer2013("with nothing but its header", HEADER + "\n", "no face is left"),
     fer2013("without pixels", columns([0, 2]), "columns 'emotion,usage'"),
-    fer2013("without emotion", columns([1, 2]), "expected emotion,pixels,Usage"),
     fer2013("without its header", "\n".join(LINES), "expected emotion,pixels,Usage"),
     fer2013("without Usage", columns([0, 1])),
     fer2013("with other columns", columns([0, 1, 2], "x", "y")),
@@ -71,27 +71,20 @@ PUBLISHED = [
     fer2013("with CR only", TABLE.replace("\n", "\r")),
     fer2013("in quotes", "\n".join('"' + line.replace(",", '","') + '"' for line in TABLE.splitlines())),
     fer2013("between semicolons", TABLE.replace(",", ";"), "expected emotion,pixels,Usage"),
-    fer2013("between tabs", TABLE.replace(",", "\t"), "expected emotion,pixels,Usage"),
     fer2013("in UTF-16", TABLE.encode("utf-16"), "fer2013.csv", "not UTF-8"),
     fer2013("in Latin-1", with_row(f"3,{ROW},Training\xe9").encode("latin-1"), "not UTF-8"),
     fer2013("with zero bytes", TABLE.replace("7 7", "7\0 7"), "fer2013.csv"),
     fer2013("with an open quote", with_row('3,"' + ROW * 30), "line 9: not CSV"),
     fer2013("that is a picture", face(), "fer2013.csv"),
     fer2013("with emotion 7", with_row(f"7,{ROW},Training"), "line 9: label '7' is unknown"),
-    fer2013("with emotion -1", with_row(f"-1,{ROW},Training"), "line 9: label '-1' is unknown"),
     fer2013("with emotion NaN", with_row(f"NaN,{ROW},Training"), "line 9: label 'NaN' is unknown"),
-    fer2013("with emotion 3.0", with_row(f"3.0,{ROW},Training"), "line 9: label '3.0' is unknown"),
     fer2013("with no emotion", with_row(f",{ROW},Training"), "line 9: label '' is unknown"),
     fer2013("with an unknown Usage", with_row(f"3,{ROW},Exam"), "line 9: Usage 'Exam'"),
     fer2013("with a pixel of 300", pixel("300"), "fer2013.csv:9", "pixel value '300'"),
-    fer2013("with a pixel of -1", pixel("-1"), "fer2013.csv:9", "pixel value '-1'"),
-    fer2013("with a pixel of NaN", pixel("NaN"), "fer2013.csv:9", "pixel value 'NaN'"),
-    fer2013("with a pixel of 7.5", pixel("7.5"), "fer2013.csv:9", "pixel value '7.5'"),
     fer2013("with a pixel in other digits", pixel("\u0667"), "fer2013.csv:9", "pixel value"),
     fer2013(
         "with a row too short", with_row("3,7 7 7,Training"), "fer2013.csv:9", "3 pixels; expected 2,304"
     ),
-    fer2013("with a row too long", with_row(f"3,{ROW} 7,Training"), "fer2013.csv:9", "2,305 pixels"),
     fer2013("with an empty row", with_row("3,,Training"), "fer2013.csv:9", "0 pixels"),
     fer2013("with a cell too many", with_row(f"3,{ROW},Training,x"), "fer2013.csv:9", "4 cells; expected 3"),
     fer2013("with a million columns", HEADER + ",x" * 1_000_000 + "\n" + LINES[0], "expected 1000003"),
@@ -128,7 +121,6 @@ LISTS = [
     muxspace("about other pictures", "image,emotion\nb.png,sad\n", "images/a.png", "no label"),
     rafdb("empty", "", "list_patition_label.txt", "empty"),
     rafdb("with one word a line", "train_00001.jpg\n", "list_patition_label.txt, line 1"),
-    rafdb("with a number too large", "train_00001.jpg 8\n", "list_patition_label.txt, line 1", "'8'"),
     rafdb("with a picture twice", "train_00001.jpg 1\n" * 2, "line 2", "twice"),
     rafdb("in UTF-16", "train_00001.jpg 1\n".encode("utf-16"), "list_patition_label.txt", "not UTF-8"),
     rafdb("about missing pictures", "test_0009.jpg 1\n", "train_00001_aligned.jpg", "no label"),
@@ -189,7 +181,6 @@ def weights(value: Any) -> Callable[[str], str]:
 
 BETWEEN = [
     array("of floats", save(np.zeros((66, 24, 24))), "data/faces.npy", "float64", "expected uint8"),
-    array("of two axes", save(np.zeros((66, 24), np.uint8)), "data/faces.npy", "(66, 24)"),
     array("of five channels", save(np.zeros((66, 24, 24, 5), np.uint8)), "data/faces.npy", "(66, 24, 24, 5)"),
     array("of one number", save(np.uint8(3)), "data/faces.npy"),
     array("with too few faces", save(np.zeros((3, 24, 24), np.uint8)), "66 rows, data/faces.npy 3"),
@@ -200,7 +191,6 @@ BETWEEN = [
     array("of 0 bytes", lambda path: path.write_bytes(b""), "data/faces.npy", "not an array of faces"),
     array("cut short", lambda path: path.write_bytes(path.read_bytes()[:-9]), "data/faces.npy"),
     array("that is an npz", renamed, "data/faces.npy"),
-    array("that is a zip", lambda path: zipped(path, {"a.txt": b"x"}), "data/faces.npy"),
     array("that promises a terabyte", header_only("(1000000000000,)"), "data/faces.npy"),
     array("of a negative size", header_only("(-1, 24, 24)"), "data/faces.npy"),
     array("whose header is code", header_only("__import__('os').system('touch harm')"), "data/faces.npy"),
@@ -215,7 +205,6 @@ BETWEEN = [
     faces("with an open quote", last_line('65,"sad,a,folder,,,')),
     between("dedup", "data/faces.csv", "with an unknown dataset", last_line("65,sad,a,mine,,,"), "'mine'"),
     planted("with an unknown id", lambda text: "a,b,kind\n1,99,x\n"),
-    planted("with a negative id", lambda text: "a,b,kind\n-1,2,x\n"),
     kept("with kept: yes", last_line("65,-1,yes,"), "'yes'"),
     kept(
         "with rows too long",
@@ -233,7 +222,6 @@ BETWEEN = [
     splits("that is JSON", lambda text: '{"a": 1}'),
     splits("with an empty body", lambda text: text.splitlines()[0]),
     learnt("with an unknown id", last_line("999,sad,train,65"), "999"),
-    learnt("with a negative id", last_line("-1,sad,train,65")),
     learnt("with an id twice", last_line("1,sad,train,65")),
     balance("cut short", lambda text: text[:9], "not JSON"),
     balance("that is a list", lambda text: "[1, 2]"),

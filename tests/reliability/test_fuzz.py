@@ -98,18 +98,14 @@ def a_table_of_pixels(data: bytes) -> None:
         read_dataset("fer2013_csv", [file(f"fer2013.{kind}", data)])
 
 
-def a_legend(data: bytes) -> None:
-    """The list of labels of muxspace, in a whole archive."""
-    files = {"images/a.png": FACES["happy/0.png"], "data/legend.csv": data}
-    with suppress(CandidError):
-        read_dataset("muxspace", [file("muxspace.zip", zip_of(files))])
-
-
-def a_list(data: bytes) -> None:
-    """RAF-DB's list of labels."""
-    pictures = file("aligned.zip", zip_of({"a/train_00001_aligned.jpg": FACES["happy/0.png"]}))
-    with suppress(CandidError):
-        read_dataset("rafdb", [file("list_patition_label.txt", data), pictures])
+def a_list_of_labels(data: bytes) -> None:
+    """Of muxspace and of RAF-DB, each beside a whole archive."""
+    picture = FACES["happy/0.png"]
+    legend = file("muxspace.zip", zip_of({"images/a.png": picture, "data/legend.csv": data}))
+    pictures = file("aligned.zip", zip_of({"a/train_00001_aligned.jpg": picture}))
+    for name, paths in (("muxspace", [legend]), ("rafdb", [file("list_patition_label.txt", data), pictures])):
+        with suppress(CandidError):
+            read_dataset(name, paths)
 
 
 def a_table_between_stages(data: bytes) -> None:
@@ -224,8 +220,10 @@ LAWS: dict[Law, st.SearchStrategy[Any]] = {
         tar_of(("fer2013/fer2013.csv", TABLE.encode())),
         zip_of({"fer2013.csv": TABLE.encode()}),
     ),
-    a_legend: garbled(b"user.id,image,emotion\n1,a.png,happiness\n2,b.png,anger\n"),
-    a_list: garbled(b"train_00001.jpg 5\ntrain_00002.jpg 1\n"),
+    a_list_of_labels: garbled(
+        b"user.id,image,emotion\n1,a.png,happiness\n2,b.png,anger\n",
+        b"train_00001.jpg 5\ntrain_00002.jpg 1\n",
+    ),
     a_table_between_stages: garbled(SPLITS.encode(), KEPT.encode(), HISTORY.encode()),
     an_array: garbled(npy(np.zeros((12, 8, 8), np.uint8)), zip_of({"a.npy": npy(np.zeros(3))})),
     what_train_reads: garbled(SPLITS.encode() + WEIGHTS),

@@ -54,30 +54,18 @@ def related_faces(draw, least=60, most=250):
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     labels = rng.choice(["angry", "happy", "sad"], count, p=[0.2, 0.5, 0.3])
 
-    def some(prefix: str, share: float, values: int) -> list[str]:
-        known = rng.random(count) < share
-        return [
-            f"{prefix}{v}" if k else "" for v, k in zip(rng.integers(0, values, count), known, strict=True)
-        ]
+    def some(share: float, none: Any) -> Any:
+        return np.where(
+            rng.random(count) < share, rng.integers(0, count // 3, count).astype(type(none)), none
+        )
 
     share = draw(st.sampled_from([0.0, 0.1, 0.3]))
-    duplicate = np.where(rng.random(count) < share, rng.integers(0, count // 3, count), -1)
-    return tables(
-        labels,
-        subject=some("s", share, count // 3),
-        sequence=some("q", share / 2, count // 3),
-        duplicate=duplicate,
-        kept=rng.random(count) < 0.95,
-    )
+    subject, sequence, duplicate = some(share, ""), some(share / 2, ""), some(share, -1)
+    return tables(labels, subject, sequence, duplicate, kept=rng.random(count) < 0.95)
 
 
 SEVEN = {
-    "angry": 6_900,
-    "disgust": 740,
-    "fear": 7_140,
-    "happy": 12_400,
-    "sad": 8_330,
-    "surprise": 5_540,
+    **{"angry": 6_900, "disgust": 740, "fear": 7_140, "happy": 12_400, "sad": 8_330, "surprise": 5_540},
     "neutral": 8_250,
 }
 
@@ -86,11 +74,7 @@ def relations(faces, kept, kinds):
     """The relation graph by an independent library, for comparison."""
     graph = networkx.Graph()
     graph.add_nodes_from(range(len(faces)))
-    values = {
-        "subject": faces["subject"],
-        "sequence": faces["sequence"],
-        "duplicate": kept["group"].replace(-1, ""),
-    }
+    values = faces[["subject", "sequence"]].assign(duplicate=kept["group"].replace(-1, ""))
     for kind in kinds:
         for face, value in enumerate(values[kind]):
             if value != "":
@@ -147,12 +131,8 @@ def test_folds_partition_the_faces_as_test_and_as_validation(data, folds, repeat
     for part in ("test", "validation"):
         ids = np.concatenate([run["id"][run["part"] == part] for run in runs])
         assert sorted(ids) == kept["id"][kept["kept"]].tolist()
-    for fold, run in enumerate(runs):
-        following = runs[(fold + 1) % folds]
-        assert (
-            run["id"][run["part"] == "validation"].tolist()
-            == following["id"][following["part"] == "test"].tolist()
-        )
+    for run, following in zip(runs, [*runs[1:], runs[0]], strict=True):
+        assert [*run["id"][run["part"] == "validation"]] == [*following["id"][following["part"] == "test"]]
 
 
 def test_folds_without_groups_are_stratified_to_one_face():
