@@ -37,10 +37,7 @@ def load(archive: Path) -> tuple[list[str], NDArray[np.uint8]]:
     """Every picture of an archive by name, as ingest decodes it: grey, 48 x 48."""
     with zipfile.ZipFile(archive) as file:
         names = sorted(n for n in file.namelist() if n.lower().endswith((".jpg", ".png")))
-        images = np.empty((len(names), 48, 48), np.uint8)
-        for i, name in enumerate(names):
-            images[i] = decode(file.read(name), 48, "grey")
-    return names, images
+        return names, np.stack([decode(file.read(name), 48, "grey") for name in names])
 
 
 def whole_search(name: str, images: NDArray[np.uint8], method: Aligned | Hash) -> Duplicates:
@@ -95,9 +92,7 @@ def main() -> None:
     parser.add_argument("--mirror", type=Path, default=default)
     options = parser.parse_args()
     if not (Path(options.mirror) / "fer2013.zip").is_file():
-        parser.exit(
-            1, f"{options.mirror}: no fer2013.zip there; give the folder of the archives as --mirror\n"
-        )
+        parser.error(f"{options.mirror}: no fer2013.zip there; expected the folder of the archives")
     for method in (Aligned(), Hash()):  # machine code is compiled, or read from the cache
         find_duplicates(np.random.default_rng(0).integers(0, 256, (8, 48, 48), dtype=np.uint8), method)
     for name in ("ck48", "muxspace", "fer2013"):

@@ -111,9 +111,8 @@ def _typed(column: pd.Series[str], kind: Any, where: str) -> pd.Series[Any]:
     if kind == "bool":
         wrong = ~column.isin(["true", "false"])
         if wrong.any():
-            raise CandidError(
-                f"{where}, row {int(wrong.argmax())}: {column[wrong].iloc[0]!r} is not true or false"
-            )
+            row = int(wrong.argmax())
+            raise CandidError(f"{where}, row {row}: {column.iloc[row]!r} is not true or false")
         return column == "true"
     try:
         return column.astype(kind)

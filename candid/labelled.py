@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,13 +41,10 @@ class Labelled:
         if most >= len(self.ids):
             return self
         drawn = np.sort(np.random.default_rng(seed).choice(len(self.ids), most, replace=False))
-        return Labelled(
-            self.images, self.ids[drawn], [self.labels[place] for place in drawn], self.groups[drawn]
-        )
+        return Labelled(self.images, self.ids[drawn], [self.labels[i] for i in drawn], self.groups[drawn])
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """What a model learns from and what it is judged on."""
 
     train: Labelled
@@ -64,24 +62,21 @@ def read_parts(folder: Path) -> Parts:
         CandidError: a file of the folder is missing or wrong, or there is no face in the test part.
     """
     if not (folder / "faces.npy").is_file():
-        if folder != Path("data"):
-            raise CandidError(f"{folder}: no faces.npy; expected the folder data of a run")
-        if not (SAMPLE / "sample.zip").is_file():
-            raise CandidError(
-                f"{folder}: neither faces.npy nor sample.zip; expected the folder data of a run"
-            )
-        return read_sample()
+        if folder == Path("data") and (SAMPLE / "sample.zip").is_file():
+            return read_sample()
+        what = "neither faces.npy nor sample.zip" if folder == Path("data") else "no faces.npy"
+        raise CandidError(f"{folder}: {what}; expected the folder data of a run")
     images, splits = load_images(folder / "faces.npy"), read_splits(folder / "splits.csv")
     named = read_faces(folder / "faces.csv")["dataset"]
     if len(named) != len(images) or not splits["id"].isin(range(len(images))).all():
         raise CandidError(f"{folder}: faces.npy, faces.csv and splits.csv do not belong together; dvc repro")
     splits = splits.sort_values("id", kind="stable")
-    found = {name: _part(images, splits[splits["part"] == name]) for name in ("train", "test")}
-    for name, part in found.items():
+    train, test = (_part(images, splits[splits["part"] == name]) for name in ("train", "test"))
+    for name, part in (("train", train), ("test", test)):
         if not len(part.ids):
             raise CandidError(f"{folder}/splits.csv: no face in the {name} part; expected at least one")
     datasets = tuple(sorted(named.iloc[splits["id"]].unique()))
-    return Parts(found["train"], found["test"], datasets, f"{folder} ({', '.join(datasets)})")
+    return Parts(train, test, datasets, f"{folder} ({', '.join(datasets)})")
 
 
 def read_sample() -> Parts:
@@ -92,12 +87,7 @@ def read_sample() -> Parts:
     people, person = np.unique(table["subject"], return_inverse=True)
     splits = pd.DataFrame({"id": table["id"], "label": table["label"], "group": person})
     test = person >= round((1 - TEST_SHARE) * len(people))
-    return Parts(
-        _part(images, splits[~test]),
-        _part(images, splits[test]),
-        ("sample",),
-        "the sample",
-    )
+    return Parts(_part(images, splits[~test]), _part(images, splits[test]), ("sample",), "the sample")
 
 
 def other_faces(model: Path, parts: Parts) -> list[str]:

@@ -26,16 +26,11 @@ class Section(BaseModel):
 SectionT = TypeVar("SectionT", bound=Section)
 
 CHOICES = (
-    "dedup.method",
-    "train.optimizer",
-    "train.schedule",
-    "train.early_stopping",
-    "train.freeze",
+    *("dedup.method", "train.optimizer", "train.schedule", "train.early_stopping", "train.freeze"),
     "train.augment.crop",
 )
-"""Settings that are one value though it may be a mapping: null, a name (`train.schedule: cosine`), or a
-mapping
-of what that choice takes (`{name: cosine, warmup_epochs: 2}`). Beside these `archs.<net>.scaling`."""
+"""Settings that are one value though it may be a mapping: null, a name (`train.schedule: cosine`), or what
+that choice takes (`{name: cosine, warmup_epochs: 2}`). Beside these `archs.<net>.scaling`."""
 
 
 def is_choice(key: str) -> bool:
@@ -167,35 +162,33 @@ def check(name: str, kind: type[SectionT], value: Any, path: str | Path = PARAMS
 
 def _setting_error(name: str, kind: type[Section], errors: Any, path: str | Path) -> SettingError:
     """One line about the first fault; about a misspelt key rather than the one that is missing for it."""
-    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
+    extra = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
+    first = next((error for error in errors if error["loc"] in extra[:1]), errors[0])
     parts, holder, choice = _locate(kind, first["loc"])
-    key = ".".join([name, *parts])
-    reason = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(holder.model_fields) if holder else "none"
-        if choice is None:
-            return SettingError(path, key, f"unknown key {key}; expected one of {known}")
-        above = first["loc"][:-1]
-        extra = [str(error["loc"][-1]) for error in errors
-                 if error["type"] == "extra_forbidden" and error["loc"][:-1] == above]  # fmt: skip
-        have = "has" if len(extra) == 1 else "have"
-        text = f"{', '.join(extra)} {have} no effect with {choice}; expected only {known}"
-        return SettingError(path, key, f"{key.rpartition('.')[0]}: {text}")
-    if first["type"] == "missing":
-        return SettingError(path, key, f"{key} is missing")
+    key, value, reason = ".".join([name, *parts]), first["input"], first["msg"].removeprefix("Value error, ")
     conflict = first.get("ctx", {}).get("error")
-    if isinstance(conflict, ConflictError):
+    if first["type"] == "extra_forbidden" and choice is None:
+        known = ", ".join(holder.model_fields) if holder else "none"
+        text = f"unknown key {key}; expected one of {known}"
+    elif first["type"] == "extra_forbidden":
+        beside = [str(loc[-1]) for loc in extra if loc[:-1] == first["loc"][:-1]]
+        have = "has" if len(beside) == 1 else "have"
+        text = f"{key.rpartition('.')[0]}: {', '.join(beside)} {have} no effect with {choice}; expected only"
+        text += f" {', '.join(holder.model_fields)}"
+    elif first["type"] == "missing":
+        text = f"{key} is missing"
+    elif isinstance(conflict, ConflictError):
         key = f"{key}.{conflict.key}"
-        return SettingError(path, key, f"{key} = {_short(conflict.value)}: {reason}")
-    if first["type"].startswith("union_tag") or first["type"] == "model_attributes_type":
-        value = first["input"]
+        text = f"{key} = {_short(conflict.value)}: {reason}"
+    elif first["type"].startswith("union_tag") or first["type"] == "model_attributes_type":
         if isinstance(value, dict) and "name" in value:
             key, value = f"{key}.name", value["name"]
-        names = ", ".join(_names(holder))
-        return SettingError(path, key, f"{key} = {_short(value)}: expected one of {names}")
-    if first["type"] == "value_error" and isinstance(first["input"], dict):  # a rule over several keys
-        return SettingError(path, key, f"{key}: {reason}")
-    return SettingError(path, key, f"{key} = {_short(first['input'])}: {reason}")
+        text = f"{key} = {_short(value)}: expected one of {', '.join(_names(holder))}"
+    elif first["type"] == "value_error" and isinstance(value, dict):  # a rule over several keys
+        text = f"{key}: {reason}"
+    else:
+        text = f"{key} = {_short(value)}: {reason}"
+    return SettingError(path, key, text)
 
 
 def _locate(kind: Any, loc: tuple[int | str, ...]) -> tuple[list[str], Any, str | None]:
@@ -203,12 +196,12 @@ def _locate(kind: Any, loc: tuple[int | str, ...]) -> tuple[list[str], Any, str 
     keys: list[str] = []
     choice: str | None = None
     for number, part in enumerate(loc):
-        member = next((one for one in _members(kind) if part in _names(one)), None)
+        member = next((each for each in _members(kind) if part in _names(each)), None)
         if member is not None and get_origin(kind) is not None:  # the name of a choice, no key of the file
             kind, choice = member, str(part)
             continue
         keys.append(str(part))
-        holder = next((one for one in _members(kind) if part in one.model_fields), None)
+        holder = next((each for each in _members(kind) if part in each.model_fields), None)
         if holder is None:
             return [*keys, *map(str, loc[number + 1 :])], next(iter(_members(kind)), None), choice
         kind, choice = holder.model_fields[str(part)].annotation, choice if number == len(loc) - 1 else None
@@ -217,12 +210,12 @@ def _locate(kind: Any, loc: tuple[int | str, ...]) -> tuple[list[str], Any, str 
 
 def _members(kind: Any) -> list[type[Section]]:
     """The sections of a class or of a union of classes."""
-    return [one for one in get_args(kind) or [kind] if isinstance(one, type) and issubclass(one, Section)]
+    return [each for each in get_args(kind) or [kind] if isinstance(each, type) and issubclass(each, Section)]
 
 
 def _names(kind: Any) -> list[str]:
     """The names by which a section, or one of a union, is chosen."""
-    fields = [one.model_fields["name"] for one in _members(kind) if "name" in one.model_fields]
+    fields = [each.model_fields["name"] for each in _members(kind) if "name" in each.model_fields]
     return [name for field in fields for name in get_args(field.annotation)]
 
 

@@ -21,9 +21,7 @@ def python(code: str, folder: Path, **options: Any) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=folder, env=environment, text=True, check=False, **pipes)
 
 
-def test_the_help_names_every_command_and_fits_100_columns(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_help_names_every_command_and_fits_100_columns(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     for arguments, status in ((["--help"], 0), ([], 2), (["--version"], 0)):
         with pytest.raises(SystemExit) as end:
@@ -49,9 +47,7 @@ def test_text_that_the_terminal_cannot_encode_is_replaced(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_leaves_changes_nothing_and_a_full_disk_is_one_line(
-    tmp_path: Path, unbuffered: str
-) -> None:
+def test_a_reader_that_leaves_changes_nothing_and_a_full_disk_is_one_line(tmp_path, unbuffered):
     code = "run('x', lambda: [print('y' * 99) for _ in range(9999)] and open('done', 'w').close() or 3)"
     reader, writer = os.pipe()
     os.close(reader)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,10 @@ def relative(paths: frozenset[Path]) -> set[str]:
     return {str(path.relative_to(ROOT)) for path in paths}
 
 
-def outputs(stage: dict[str, Any]) -> set[str]:
-    entries = [*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]
-    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+def written(stage: str) -> dict[str, dict[str, Any]]:
+    """Path -> options of all that a stage writes."""
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in STAGES[stage].get(kind, [])]
+    return dict(next(iter(entry.items())) if isinstance(entry, dict) else (entry, {}) for entry in entries)
 
 
 def test_the_stages_are_the_files_in_the_order_of_the_design():
@@ -94,12 +96,10 @@ def test_tensorflow_stays_in_train_and_evaluate(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_data_dependencies_are_outputs_of_earlier_stages(stage):
     earlier = {"data/sample.zip", "data/own"} if stage == "download" else set()
-    for name, entry in STAGES.items():
-        if name == stage:
-            break
-        earlier |= outputs(entry)
+    for name in takewhile(lambda name: name != stage, STAGES):
+        earlier |= written(name).keys()
     data = {dep for dep in STAGES[stage]["deps"] if not dep.startswith(("stages/", "candid/"))}
-    assert data <= earlier | ({"data/sample.zip", "data/own"} if stage == "download" else set())
+    assert data <= earlier
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -110,13 +110,6 @@ def test_sections_read_are_sections_declared(stage):
     read = {name.split(".")[0] for name in re.findall(r'read_section\(\s*f?"([a-z_.]+)', text)}
     assert read == declared
     assert declared <= set(PARAMS)
-
-
-def written(stage: str) -> dict[str, dict[str, Any]]:
-    """Path -> options of all that a stage writes."""
-    declared = STAGES[stage]
-    entries = [*declared.get("outs", []), *declared.get("metrics", []), *declared.get("plots", [])]
-    return dict(next(iter(entry.items())) if isinstance(entry, dict) else (entry, {}) for entry in entries)
 
 
 def test_scores_and_plots_in_git_are_persistent_so_that_a_failed_evaluation_loses_nothing():
@@ -133,6 +126,4 @@ def test_stages_before_come_back_from_the_run_cache(stage):
 
 
 def test_train_is_cached_whole_so_that_an_earlier_net_comes_back_in_seconds():
-    for entry in [*STAGES["train"].get("outs", []), *STAGES["train"].get("plots", [])]:
-        if isinstance(entry, dict):
-            assert next(iter(entry.values())).get("cache", True) is True
+    assert all(options.get("cache", True) is True for options in written("train").values())

@@ -59,15 +59,12 @@ def test_the_shipped_file_is_small_and_the_one_described(about):
     assert read_card(SHIPPED).classes == about["classes"] == list(LABELS[:7])
 
 
-def test_it_loads_in_safe_mode_and_gives_probabilities():
+def test_it_loads_in_safe_mode_computes_in_float32_and_gives_probabilities():
+    model = load(SHIPPED)
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48), np.uint8)
-    given = predict(load(SHIPPED), images, np.arange(5), "none")
+    given = predict(model, images, np.arange(5), "none")
     assert given.shape == (5, 7)
     assert np.allclose(given.sum(axis=1), 1, atol=1e-5)
-
-
-def test_it_computes_in_float32():
-    model = load(SHIPPED)
     assert {str(weight.dtype) for weight in model.weights if "seed" not in weight.path} == {"float32"}
     assert model.dtype_policy.name == "float32"
 

@@ -94,7 +94,7 @@ def _fill(grid: Floats, axis: int) -> Floats:
 
 
 Values = dict[str, Floats]
-"""Parameters by name (sample_scenes.PERSON and SCENE together), each n x 1 x 1."""
+"""Parameters by name (laws.SUBJECT and SCENE together), each n x 1 x 1."""
 
 
 @dataclass(frozen=True)
@@ -282,11 +282,8 @@ def eyes(p: Values, act: Actions, pose: Pose, canvas: Floats) -> None:
     slope = 2.0 * near / (a * a)
     over(canvas, p["tone"] * 0.72, 0.55 * bump(x, y + 0.6, 5.6, 3.4))
     bags = stroke(x, y, a * 0.75, bottom + 1.3 - 0.4 * act[6], -lower * slope) - 0.2
-    over(
-        canvas,
-        p["tone"] * 0.55,
-        (0.12 + 0.25 * p["age"] + 0.45 * np.maximum(act[6], act[9])) * cover(bags, 1.2),
-    )
+    deep = 0.12 + 0.25 * p["age"] + 0.45 * np.maximum(act[6], act[9])
+    over(canvas, p["tone"] * 0.55, deep * cover(bags, 1.2))
     inside = cover(np.maximum(np.maximum(top - y, y - bottom), np.abs(x) - a), 1.0)
     over(canvas, 0.62 + 0.38 * p["tone"], inside)
     to_iris = ellipse(x - p["gaze_x"] * left, y - p["gaze_y"] + 0.35, 2.0, 2.0)
@@ -324,11 +321,8 @@ def wrinkles(p: Values, act: Actions, pose: Pose, canvas: Floats) -> None:
     x = np.abs(u)
     dark = p["tone"] * 0.48
     frown = stroke(v - p["eye_y"] + 4.2, x, 1.8, 1.3, 0.0) - 0.2
-    over(
-        canvas,
-        dark,
-        (0.6 + 0.3 * p["age"]) * np.clip(act[4] + 0.5 * act[9] - 0.15, 0.0, 1.0) * cover(frown, 1.2),
-    )
+    deep = (0.6 + 0.3 * p["age"]) * np.clip(act[4] + 0.5 * act[9] - 0.15, 0.0, 1.0)
+    over(canvas, dark, deep * cover(frown, 1.2))
     raised = np.clip(act[1] + act[2] - 0.35, 0.0, 1.6) * (0.25 + 0.3 * p["age"])
     arch = 0.02 * u * u
     for step in (8.6, 10.6):
@@ -361,10 +355,8 @@ def mouth(p: Values, act: Actions, pose: Pose, canvas: Floats) -> None:
     seam = centre - lift * (t * skew - 0.45)
     parted = np.minimum(act[25] * 2.0, 1.0)
     up = (0.7 * act[25] + parted * (1.2 * act[10] + 0.8 * act[12] + 0.5 * act[20]) + 1.2 * act[26]) * shape
-    gap = (
-        np.maximum(act[25] * 1.5 + parted * (0.9 * act[16] + 0.9 * act[20]) + 5.8 * act[26] - 0.35, 0.0)
-        * shape
-    )
+    gap = act[25] * 1.5 + parted * (0.9 * act[16] + 0.9 * act[20]) + 5.8 * act[26] - 0.35
+    gap = np.maximum(gap, 0.0) * shape
     press = np.clip(1.0 - 0.55 * act[23] - 0.65 * act[24], 0.25, 1.0)
     thin = p["lips"] * press
     bow = 1.0 - 0.25 * cover(np.abs(u) - 0.8, 1.5)
@@ -429,17 +421,9 @@ TEXTURE = sum(rows * columns for rows, columns in _GRIDS.values())
 
 
 def draw(p: Values, act: Actions, texture: Raw) -> NDArray[np.uint8]:
-    """Draw n pictures.
-
-    Args:
-        p: parameters of person and scene, each n x 1 x 1.
-        act: intensity of each action, each n x 1 x 1.
-        texture: raw random numbers for the noise, n x TEXTURE.
-
-    Returns:
-        uint8, n x FRAME x FRAME.
-    """
-    noises = _noises(texture)
+    """Draw n pictures, uint8, n x FRAME x FRAME; `texture`: raw random numbers for the noise, n x TEXTURE."""
+    parts = np.split(texture, np.cumsum([rows * columns for rows, columns in _GRIDS.values()])[:-1], axis=1)
+    noises = {name: noise(raw, *grid) for (name, grid), raw in zip(_GRIDS.items(), parts, strict=True)}
     clutter, streak = noises["clutter"] + 0.5 * noises["litter"], noises["streak"]
     dark = p["hair_tone"] * p["hair_tone"]
     hair = np.clip(0.10 + 0.60 * dark + 0.14 * streak * (0.5 + dark), 0.02, 1.0)
@@ -462,16 +446,6 @@ def draw(p: Values, act: Actions, texture: Raw) -> NDArray[np.uint8]:
     over(canvas, face, cover(pose.distance, pose.px))
     hat(p, pose, canvas, streak)
     return _expose(p, canvas, noises["grain"])
-
-
-def _noises(texture: Raw) -> dict[str, Floats]:
-    """Make the noises of _GRIDS, each n x FRAME x FRAME."""
-    noises, start = {}, 0
-    for name, (rows, columns) in _GRIDS.items():
-        raw = texture[:, start : start + rows * columns]
-        noises[name] = noise(raw, rows, columns)
-        start += rows * columns
-    return noises
 
 
 def _expose(p: Values, canvas: Floats, grain: Floats) -> NDArray[np.uint8]:

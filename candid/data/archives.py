@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Generic, TypeVar
 
 from tqdm import tqdm
 
@@ -58,7 +58,7 @@ RAW_PHOTOGRAPHS = re.compile(
 VIDEOS = re.compile(r"\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|mts|m2ts|vob|og[vm]|wmv|flv|3gp|3g2)$", re.IGNORECASE)
 
 
-MemberT = TypeVar("MemberT", zipfile.ZipInfo, tarfile.TarInfo)
+MemberT = TypeVar("MemberT")
 
 
 class UnreadableError(ValueError):
@@ -159,9 +159,8 @@ class Files(ABC):
         except UnreadableError as error:
             raise CandidError(f"{self.path}: {name!r}: {error}") from None
         except DAMAGED as error:
-            raise CandidError(
-                f"{self.path}: {name}: the archive is cut short or damaged: {_reason(error)}"
-            ) from None
+            what = f"the archive is cut short or damaged: {_reason(error)}"
+            raise CandidError(f"{self.path}: {name}: {what}") from None
 
     def read_text(self, name: str) -> str:
         """Read a file as UTF-8 text, with or without a byte-order mark; CandidError where it is none."""
@@ -194,13 +193,15 @@ def open_files(path: Path, leave_out: Path | None = None) -> Iterator[Files]:
     if path.stat().st_size == 0:
         raise CandidError(f"{path}: 0 bytes; {EXPECTED}")
     if zipfile.is_zipfile(path):
-        with _opened_zip(path) as zipped:
-            yield _Zip(path, zipped)
+        with _damage_reported(path, "a zip archive, or cut short"):
+            archive = zipfile.ZipFile(path, metadata_encoding="utf-8")
+        with archive:
+            yield _Zip(path, archive)
     elif is_tar(path):
-        with _damage_reported(path):
+        with _damage_reported(path, "a whole tar archive"):
             tar = open_tar(path)
         with tar:
-            with _damage_reported(path):
+            with _damage_reported(path, "a whole tar archive"):
                 members = _Tar(path, tar)
             yield members
     else:
@@ -210,10 +211,8 @@ def open_files(path: Path, leave_out: Path | None = None) -> Iterator[Files]:
 def pack(source: Path, target: Path) -> int:
     """Make one zip of a folder or a tar: stored, fixed dates, so that equal files give equal bytes.
 
-    Clutter is left out; folders without a file are kept, since an empty class is to be noticed.
-
-    Returns:
-        The number of files; nothing is written where that is 0.
+    Without clutter, but with folders without a file, since an empty class is to be noticed. Returns the
+    number of files; nothing is written where that is 0.
     """
     with open_files(source) as files:
         if not files.names:
@@ -221,14 +220,18 @@ def pack(source: Path, target: Path) -> int:
         with writing(target) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as archive:
             names = files.in_quickest_order(files.names)
             for name in tqdm(names, desc=f"packing {source}", unit=" files", disable=None, leave=False):
-                with files.stream(name) as file, archive.open(_entry(name, files.size(name)), "w") as into:
+                with (
+                    files.stream(name) as file,
+                    archive.open(stamped_entry(name, files.size(name)), "w") as into,
+                ):
                     shutil.copyfileobj(file, into, 1 << 20)
             for folder in files.empty_folders:
-                archive.writestr(_entry(f"{folder}/"), b"")
+                archive.writestr(stamped_entry(f"{folder}/"), b"")
         return len(files.names)
 
 
-def _entry(name: str, size: int = 0) -> zipfile.ZipInfo:
+def stamped_entry(name: str, size: int = 0) -> zipfile.ZipInfo:
+    """Make the entry of a file in a zip whose bytes are the same each time."""
     entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     entry.create_system, entry.external_attr, entry.file_size = 3, 0o644 << 16, size
     return entry
@@ -277,24 +280,34 @@ class _Folder(Files):
             raise UnreadableError(error.strerror or type(error).__name__) from None
 
 
-class _Zip(Files):
+class _Archive(Files, Generic[MemberT]):
+    def _list(self, members: Iterable[tuple[str, bool, int, MemberT]]) -> None:
+        """Take the members, each with its name, whether it is a folder, and the bytes that it declares."""
+        self._members: dict[str, MemberT] = {}
+        folders: list[str] = []
+        declared, room = 0, max(MAX_EXPANSION * self.path.stat().st_size, FREE_BYTES)
+        for published, is_folder, size, member in members:
+            name = safe_name(self.path, published)
+            if (declared := declared + size) > room:
+                what = f"declares {declared:,} bytes of files, which it can't hold"
+                raise CandidError(f"{self.path}: {what}; {EXPECTED}")
+            if is_folder:
+                folders += _folders(f"{name}/")
+            elif name in self._members:
+                raise CandidError(f"{self.path}: {name!r} is in it twice; expected each name once")
+            else:
+                self._members[name] = member
+        self._sort(self._members, folders)
+
+
+class _Zip(_Archive[zipfile.ZipInfo]):
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         super().__init__(path)
         self._zip = archive
-        self._members: dict[str, zipfile.ZipInfo] = {}
-        folders: list[str] = []
-        declared = 0
-        for info in archive.infolist():
-            name = safe_name(path, info.filename)
-            if info.is_dir():
-                folders += _folders(f"{name}/")
-                continue
-            if info.flag_bits & 1:
-                raise CandidError(f"{path}: {name!r} is encrypted; expected files that need no password")
-            declared += info.file_size
-            _add(path, self._members, name, info)
-        _check_declared(path, declared)
-        self._sort(self._members, folders)
+        infos = archive.infolist()
+        self._list((info.filename, info.is_dir(), info.file_size, info) for info in infos)
+        if locked := [info.filename for info in infos if info.flag_bits & 1]:
+            raise CandidError(f"{path}: {locked[0]!r} is encrypted; expected files that need no password")
 
     def size(self, name: str) -> int:
         info = self._members[name]
@@ -307,28 +320,15 @@ class _Zip(Files):
         return self._zip.open(self._members[name])
 
 
-class _Tar(Files):
+class _Tar(_Archive[tarfile.TarInfo]):
     """A hard link is read where its target is in the archive, too: tar stores a linked file once."""
 
     def __init__(self, path: Path, archive: tarfile.TarFile) -> None:
         super().__init__(path)
         self._tar = archive
-        self._members: dict[str, tarfile.TarInfo] = {}
-        folders: list[str] = []
-        declared = 0
-        for member in archive:
-            name = safe_name(path, member.name)
-            if member.size < 0:  # it would lead tarfile back, and round for ever
-                raise tarfile.ReadError(f"{name!r} has a size of {member.size} bytes")
-            declared += member.size
-            _check_declared(path, declared)
-            if member.isdir():
-                folders += _folders(f"{name}/")
-            else:
-                _add(path, self._members, name, member)
+        self._list((member.name, member.isdir(), _size(member), member) for member in archive)
         _read_to_end(archive)
         self._targets = {name: self._target(member) for name, member in self._members.items()}
-        self._sort(self._members, folders)
 
     def _target(self, member: tarfile.TarInfo) -> tarfile.TarInfo:
         for _ in range(MAX_LINKS):
@@ -408,15 +408,10 @@ def _folders(name: str) -> list[str]:
     return ["/".join(parts[:end]) for end in range(1, len(parts) + 1) if parts[end - 1]]
 
 
-def _add(path: Path, members: dict[str, MemberT], name: str, member: MemberT) -> None:
-    if name in members:
-        raise CandidError(f"{path}: {name!r} is in it twice; expected each name once")
-    members[name] = member
-
-
-def _check_declared(path: Path, size: int) -> None:
-    if size > max(MAX_EXPANSION * path.stat().st_size, FREE_BYTES):
-        raise CandidError(f"{path}: declares {size:,} bytes of files, which it can't hold; {EXPECTED}")
+def _size(member: tarfile.TarInfo) -> int:
+    if member.size < 0:  # it would lead tarfile back, and round for ever
+        raise tarfile.ReadError(f"{member.name!r} has a size of {member.size} bytes")
+    return member.size
 
 
 def _read_to_end(archive: tarfile.TarFile) -> None:
@@ -429,21 +424,14 @@ def _read_to_end(archive: tarfile.TarFile) -> None:
             raise tarfile.ReadError("too much follows its last file")
 
 
-def _opened_zip(path: Path) -> zipfile.ZipFile:
+@contextmanager
+def _damage_reported(path: Path, expected: str) -> Iterator[None]:
     try:
-        return zipfile.ZipFile(path, metadata_encoding="utf-8")
+        yield
     except UnicodeDecodeError:
         raise CandidError(f"{path}: a file's name in it is not UTF-8; {EXPECTED}") from None
     except DAMAGED as error:
-        raise CandidError(f"{path}: not a zip archive, or cut short: {_reason(error)}") from None
-
-
-@contextmanager
-def _damage_reported(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DAMAGED as error:
-        raise CandidError(f"{path}: not a whole tar archive: {_reason(error)}") from None
+        raise CandidError(f"{path}: not {expected}: {_reason(error)}") from None
 
 
 def _reason(error: BaseException) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from candid.data.faces import LABELS
 from candid.errors import CandidError
@@ -17,13 +17,26 @@ OWN = "folder"
 """The dataset that is the user's own pictures."""
 
 
+def _one_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except (re.error, OverflowError) as error:
+        raise ValueError(f"{error}; expected a regular expression such as '(p[0-9]+)_'") from None
+    if groups != 1:
+        raise ValueError(f"it has {groups} groups; expected one, as in '(p[0-9]+)_'")
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_one_group)]
+
+
 class DataSettings(Section):
     """Section `data` of params.yaml."""
 
     dataset: str
     path: str | None
     """Of the dataset `folder`: a folder, zip or tar of one folder a class."""
-    subject_pattern: str | None
+    subject_pattern: Pattern | None
     """Of the dataset `folder`: Dataset.subject_pattern; None: persons are unknown."""
     parts: list[Literal["train", "validation", "test"]] | None = Field(min_length=1)
     classes: list[str] | None = Field(min_length=1)
@@ -39,13 +52,6 @@ class DataSettings(Section):
         if info.data.get("dataset") == OWN and not path:
             raise ValueError(f"expected a folder, zip or tar of one folder a class, as dataset is {OWN}")
         return path
-
-    @field_validator("subject_pattern")
-    @classmethod
-    def _one_group(cls, pattern: str | None) -> str | None:
-        if fault := _fault(pattern):
-            raise ValueError(f"{fault}; expected a regular expression such as '(p[0-9]+)_', or null")
-        return pattern
 
     @model_validator(mode="after")
     def _own_pictures(self) -> Self:
@@ -98,11 +104,11 @@ class Dataset(Section):
     """Published label, lower case -> one of LABELS; these and labels.SYNONYMS need no entry."""
     other_labels: bool = False
     """Labels not known here become classes of their own (a user's folder); otherwise they stop the run."""
-    part_pattern: str | None = None
+    part_pattern: Pattern | None = None
     """Regular expression; group 1 is the published part (labels.part_of), at the start of a file's name."""
-    subject_pattern: str | None = None
+    subject_pattern: Pattern | None = None
     """The same for the person shown; also matched at the start of the folders below and above the class's."""
-    sequence_pattern: str | None = None
+    sequence_pattern: Pattern | None = None
     """The same for the film that the picture is a frame of."""
     fingerprint: str | None = None
     """The known set (fingerprints/<name>.csv) that this one should be, pixel for pixel."""
@@ -126,23 +132,7 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Dataset]:
         unknown = ({*entry.labels.values(), *dropped} - set(LABELS)) | (set(entry.union) - set(entries))
         if unknown:
             raise CandidError(f"{path}: {name}: {sorted(unknown)[0]!r} is no label or dataset known here")
-        _check_patterns(f"{path}: {name}", entry)
     return entries
-
-
-def _check_patterns(where: str, entry: Dataset) -> None:
-    for pattern in (entry.part_pattern, entry.subject_pattern, entry.sequence_pattern):
-        if fault := _fault(pattern):
-            raise CandidError(f"{where}: pattern {pattern!r}: {fault}")
-
-
-def _fault(pattern: str | None) -> str:
-    """What is wrong with a pattern; "": nothing."""
-    try:
-        groups = re.compile(pattern or "()").groups
-    except (re.error, OverflowError) as error:
-        return str(error)
-    return "" if groups == 1 else f"it has {groups} groups; expected one"
 
 
 def members(name: str, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:

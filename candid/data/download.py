@@ -15,6 +15,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin
@@ -58,11 +59,7 @@ def read_mirror(value: str | None) -> Path | None:
 
 
 def obtain(archive: Archive, raw: Path, mirror: Path | None) -> str:
-    """Put an archive into `raw`, checked; gives one line on where it came from.
-
-    Raises:
-        CandidError: it can't be had, or is not what the catalogue means.
-    """
+    """Put an archive into `raw`, checked, or raise CandidError; gives one line on where it came from."""
     if mirror:
         for name in (archive.name, *archive.also):
             if (mirror / name).is_file():
@@ -77,11 +74,7 @@ def obtain(archive: Archive, raw: Path, mirror: Path | None) -> str:
 
 
 def take_own(path: Path, target: Path) -> str:
-    """Make one zip of the user's folder or tar, or copy a zip; gives one line on what was done.
-
-    Raises:
-        CandidError: there is nothing at `path`, nothing in it, or an archive that is not whole.
-    """
+    """Make one zip of the user's folder or tar, or copy a zip; gives one line on what was done."""
     shown = f"data.path = '{clean(str(path))[:200]}'"
     expected = "expected a folder, zip or tar of one folder a class"
     try:
@@ -105,13 +98,8 @@ def take_own(path: Path, target: Path) -> str:
 def check(path: Path, archive: Archive, origin: str) -> str:
     """Compare a file with the catalogue; gives what was checked, in a few words.
 
-    Args:
-        path: the file, under whatever name it has for now.
-        archive: what it should be.
-        origin: where it came from, for the message.
-
     Raises:
-        CandidError: it is empty, or neither its hash nor that of its contents is the known one.
+        CandidError: what came from `origin` is empty, or neither its hash nor that of its contents is known.
     """
     size = path.stat().st_size
     if size == 0:
@@ -169,12 +157,8 @@ def _published_names(files: Files) -> list[str]:
 
 
 def _enclosing_folders(names: list[str]) -> list[str]:
-    folders: list[str] = []
-    for levels in zip(*(name.split("/")[:-1] for name in names), strict=False):
-        if len(set(levels)) > 1:
-            break
-        folders.append(levels[0])
-    return folders
+    levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    return [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
 
 
 def _difference(files: Files, archive: Archive) -> str:
@@ -192,16 +176,13 @@ def _difference(files: Files, archive: Archive) -> str:
     ]
     here = max(ways, key=lambda way: len(way.keys() & published.keys()))
     common = here.keys() & published.keys()
-    kinds = {
-        "missing": published.keys() - here.keys(),
-        "extra": here.keys() - published.keys(),
-        "different": {name for name in common if checksum(files, here[name]) != published[name]},
-    }
-    shown = []
-    for kind, names in kinds.items():
-        if names:
-            rest = ", ..." if len(names) > MAX_NAMED else ""
-            shown.append(f"{len(names):,} {kind} ({', '.join(sorted(names)[:MAX_NAMED])}{rest})")
+    different = {name for name in common if checksum(files, here[name]) != published[name]}
+    kinds = {"missing": published.keys() - here, "extra": here.keys() - published, "different": different}
+    shown = [
+        f"{len(names):,} {kind} ({', '.join(sorted(names)[:MAX_NAMED])}{', ...' * (len(names) > MAX_NAMED)})"
+        for kind, names in kinds.items()
+        if names
+    ]
     return ", ".join(shown) or "the same files in other folders"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,16 +14,7 @@ from typing import IO
 from candid.data.archives import MAX_FILE_BYTES, is_tar, open_files
 from candid.data.catalogue import Dataset
 from candid.data.labels import label_key, part_of
-from candid.data.readers import (
-    Items,
-    Record,
-    Rejected,
-    Skipped,
-    Wanted,
-    read_folders,
-    table_rows,
-    to_label,
-)
+from candid.data.readers import Items, Record, Rejected, Skipped, Wanted, read_folders, table_rows, to_label
 from candid.errors import CandidError
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")
@@ -32,16 +24,8 @@ MAX_LINE = 1 << 24
 """Characters. A row of the table has about 8,000."""
 
 VOTES = (
-    "neutral",
-    "happiness",
-    "surprise",
-    "sadness",
-    "anger",
-    "disgust",
-    "fear",
-    "contempt",
-    "unknown",
-    "NF",
+    *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
+    *("unknown", "NF"),
 )
 """What FER+'s ten raters could choose; NF is no face."""
 
@@ -56,16 +40,14 @@ def read_fer2013_csv(name: str, entry: Dataset, paths: list[Path], wanted: Wante
     path = paths[0]
     votes = read_votes(paths[1]) if len(paths) > 1 else None
     with _open_table(path) as (table, lines):
-        rows = csv.reader(lines)
-        header = [column.strip().lower() for column in _next(rows, path) or []]
+        rows = _rows(lines, path)
+        header = [column.strip().lower() for column in next(rows, (0, []))[1]]
         if not {"emotion", "pixels"} <= set(header):
             raise CandidError(f"{path}: columns {','.join(header)[:80]!r}; expected emotion,pixels,Usage")
         emotion, pixels = header.index("emotion"), header.index("pixels")
         usage = header.index("usage") if "usage" in header else None
-        row_number = -1
-        while (row := _next(rows, path)) is not None:
-            row_number += 1
-            source, where = f"{table}:{rows.line_num}", f"{path}, line {rows.line_num}"
+        for row_number, (line, row) in enumerate(rows):
+            source, where = f"{table}:{line}", f"{path}, line {line}"
             if len(row) != len(header):
                 yield Rejected(source, f"{len(row):,} cells; expected {len(header)}")
                 continue
@@ -102,11 +84,10 @@ def read_ferplus(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -
 
 
 def majority(votes: tuple[int, ...]) -> str:
-    """Return the label that FER+'s raters agree on, "" where there is none.
+    """Return the label that FER+'s raters agree on, "" where there is none, or unknown or no face.
 
     As Barsoum et al. (2016, arXiv 1608.01041) train on the majority: a choice of a single rater doesn't
-    count, and of the other votes more than half are for the label. Pictures that most call unknown or no face
-    have none.
+    count, and of the other votes more than half are for the label.
 
     Example:
         >>> majority((1, 8, 1, 0, 0, 0, 0, 0, 0, 0)), majority((5, 5, 0, 0, 0, 0, 0, 0, 0, 0))
@@ -122,8 +103,7 @@ def majority(votes: tuple[int, ...]) -> str:
 def read_votes(path: Path) -> dict[str, tuple[int, ...]]:
     """Votes by file name where the table has a column file, else by row of fer2013.csv from 0."""
     text = _text(path)
-    header = text.partition("\n")[0]
-    named = "file" in [column.strip() for column in header.split(",")]
+    named = "file" in [column.strip() for column in text.partition("\n")[0].split(",")]
     votes: dict[str, tuple[int, ...]] = {}
     columns = ("file", *VOTES) if named else VOTES
     for number, (line, cells) in enumerate(table_rows(text, columns, str(path))):
@@ -160,11 +140,14 @@ def _usage(usage: str, where: str) -> str:
     return part
 
 
-def _next(rows: Iterator[list[str]], path: Path) -> list[str] | None:
-    """The next row that isn't empty, or None at the end."""
-    line = 1 + getattr(rows, "line_num", 0)
+def _rows(lines: Iterator[str], path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each row that isn't empty."""
+    rows, line = csv.reader(lines), 1
     try:
-        return next((row for row in rows if row), None)
+        for row in rows:
+            if row:
+                yield rows.line_num, row
+            line = rows.line_num + 1
     except csv.Error as error:
         raise CandidError(f"{path}, line {line}: not CSV: {error}") from None
     except UnicodeDecodeError:
@@ -174,9 +157,7 @@ def _next(rows: Iterator[list[str]], path: Path) -> list[str] | None:
 @contextmanager
 def _open_table(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
     """Name of the table and its lines."""
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start[:4] == b"PK\x03\x04" or path.suffix in (".gz", ".tar", ".tgz", ".zip") or is_tar(path):
+    if zipfile.is_zipfile(path) or path.suffix in (".gz", ".tar", ".tgz", ".zip") or is_tar(path):
         with open_files(path) as files:
             tables = [file for table in TABLES for file in files.names if file.rpartition("/")[2] == table]
             if not tables:

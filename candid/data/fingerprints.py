@@ -9,28 +9,29 @@ candid.data.copies compares a copy with it. Made by
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import io
 import json
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
 from candid.data.catalogue import find_dataset, read_catalogue
 from candid.data.figures import (
+    FIGURES,
     MIRROR_BITS,
-    PERCENTILES,
+    QUANTILES,
     SIDE,
     Faces,
     Figures,
-    Hashes,
     distance_bits,
     hash_images,
     measure,
@@ -38,7 +39,7 @@ from candid.data.figures import (
 )
 from candid.data.images import FORMATS, decode
 from candid.data.ingest import READERS, assemble
-from candid.data.readers import Record, Wanted
+from candid.data.readers import Wanted
 from candid.errors import CandidError, run
 from candid.files import write_text
 
@@ -56,11 +57,13 @@ SAME_BITS = 10
 to 4), and no other face of the set comes as near to a probe."""
 MIN_SPREAD = 8
 """Grey levels between the 5 % and the 95 % quantile of a probe: the hash of a flatter face is noise."""
-COLUMNS = (
-    *("name", "label", "part", "size", "hash", "mean"),
-    *(f"q{percent:02}" for percent in PERCENTILES),
-    *("low", "high", "fine", "coarse"),
-)
+COLUMNS = ("name", "label", "part", "size", *(FIGURES.names or ()))
+PRECISION: dict[str, Callable[[Any], str]] = {
+    **{"hash": "{:016x}".format, "mean": "{:.1f}".format, **dict.fromkeys(QUANTILES, "{:.0f}".format)},
+    **dict.fromkeys(("low", "high"), lambda share: f"{share:.3f}".removeprefix("0")),
+    **dict.fromkeys(("fine", "coarse"), lambda energy: f"{float(f'{energy:.3g}'):g}"),
+}
+"""How the figures are written."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,9 @@ class Fingerprint:
     dataset: str
     faces: int
     """Faces in the set, of which the probes are a few."""
-    names: tuple[str, ...]
-    labels: tuple[str, ...]
-    parts: tuple[str, ...]
+    names: list[str]
+    labels: list[str]
+    parts: list[str]
     sizes: NDArray[np.int64]
     """Width and height of the published files, in pixels; 0: not known."""
     figures: Figures
@@ -108,8 +111,6 @@ def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = No
     file.
 
     Args:
-        dataset: the name in the catalogue.
-        images: all faces of the set.
         reduced_to: where the archive holds a reduced copy, its longest side in pixels: the published size of
             files of that side is not known.
     """
@@ -117,16 +118,16 @@ def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = No
     faces, sizes = load_faces(images, chosen)
     if reduced_to is not None:
         sizes[sizes.max(axis=1) >= reduced_to] = 0
-    names = [stem(images.names[i]) for i in chosen]
-    return Fingerprint(
+    exact = Fingerprint(
         dataset,
         len(images.names),
-        tuple(names),
-        tuple(images.labels[i] for i in chosen),
-        tuple(images.parts[i] if images.parts is not None else "" for i in chosen),
+        [stem(images.names[i]) for i in chosen],
+        [images.labels[i] for i in chosen],
+        [images.parts[i] if images.parts is not None else "" for i in chosen],
         sizes,
-        _rounded(measure(faces)),
+        measure(faces),
     )
+    return _parse(_text(exact))  # as precise as the file
 
 
 def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[np.int64]]:
@@ -146,7 +147,7 @@ def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[
             if not decoded and data is not None:
                 faces[row] = decode(data, SIDE, "grey")
             elif not decoded:
-                faces[row] = shrink(images.images, slice(i, i + 1))[0]
+                faces[row] = shrink(images.images[i : i + 1])[0]
     return faces, sizes
 
 
@@ -160,58 +161,44 @@ def _size_of(data: bytes) -> tuple[int, int]:
 
 def write_fingerprint(path: str | Path, fingerprint: Fingerprint) -> None:
     """Write a fingerprint as text: a line of JSON behind a #, and a CSV table of COLUMNS."""
-    usual = _usual(fingerprint.sizes)
-    head = {"format": FORMAT, "dataset": fingerprint.dataset, "faces": fingerprint.faces, "size": usual}
-    text = io.StringIO()
-    text.write(f"# {json.dumps(head)}\n")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
-    figures = fingerprint.figures
-    for i, name in enumerate(fingerprint.names):
-        size = _size_text(fingerprint.sizes[i])
-        table.writerow(
-            (
-                *(name, fingerprint.labels[i], fingerprint.parts[i], "" if size == usual else size),
-                *(f"{int(figures.hash[i]):016x}", f"{figures.mean[i]:.1f}"),
-                *(f"{level:.0f}" for level in figures.quantiles[i]),
-                *(f"{share[i]:.3f}".removeprefix("0") for share in (figures.low, figures.high)),
-                *(f"{energy[i]:g}" for energy in (figures.fine, figures.coarse)),
-            )
-        )
-    write_text(path, text.getvalue())
+    write_text(path, _text(fingerprint))
 
 
 def read_fingerprint(path: str | Path) -> Fingerprint:
     """Read what write_fingerprint wrote; CandidError where it is something else."""
     try:
-        first, *lines = Path(path).read_text(encoding="utf-8").splitlines()
-        head = json.loads(first.removeprefix("# "))
-        if head["format"] != FORMAT:
-            raise CandidError(f"{path}: format {head['format']!r}; expected {FORMAT}")
-        rows = list(csv.DictReader(lines))
-        quantiles = [[float(row[f"q{percent:02}"]) for percent in PERCENTILES] for row in rows]
-        usual = head["size"]
-        return Fingerprint(
-            str(head["dataset"]),
-            int(head["faces"]),
-            tuple(row["name"] for row in rows),
-            tuple(row["label"] for row in rows),
-            tuple(row["part"] for row in rows),
-            np.array([_size(row["size"] or usual) for row in rows], np.int64).reshape(-1, 2),
-            Figures(
-                np.array([int(row["hash"], 16) for row in rows], np.uint64),
-                np.array([float(row["mean"]) for row in rows]),
-                np.array(quantiles).reshape(-1, len(PERCENTILES)),
-                *(
-                    np.array([float(row[column]) for row in rows])
-                    for column in ("low", "high", "fine", "coarse")
-                ),
-            ),
-        )
+        return _parse(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CandidError(f"{path}: no such file; expected a fingerprint") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CandidError(f"{path}: not a fingerprint: {error}; expected {','.join(COLUMNS)}") from None
+
+
+def _text(fingerprint: Fingerprint) -> str:
+    sizes = ["x".join(map(str, size)) for size in fingerprint.sizes.tolist()]
+    usual = Counter(sizes).most_common(1)[0][0] if sizes else ""
+    head = {"format": FORMAT, "dataset": fingerprint.dataset, "faces": fingerprint.faces, "size": usual}
+    columns = {
+        **{"name": fingerprint.names, "label": fingerprint.labels, "part": fingerprint.parts},
+        "size": ["" if size == usual else size for size in sizes],
+        **{name: [*map(PRECISION[name], fingerprint.figures[name])] for name in FIGURES.names or ()},
+    }
+    return f"# {json.dumps(head)}\n" + pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
+
+
+def _parse(text: str) -> Fingerprint:
+    first, _, rest = text.partition("\n")
+    head = json.loads(first.removeprefix("# "))
+    if head["format"] != FORMAT:
+        raise ValueError(f"format {head['format']!r}, not {FORMAT}")
+    table = pd.read_csv(io.StringIO(rest), dtype=str, keep_default_na=False)
+    figures = np.empty(len(table), FIGURES)
+    for name in FIGURES.names or ():
+        figures[name] = [int(cell, 16) if name == "hash" else float(cell) for cell in table[name]]
+    sizes = [[int(side) for side in (size or head["size"]).split("x")] for size in table["size"]]
+    names, labels, parts = (table[column].tolist() for column in ("name", "label", "part"))
+    shape = np.array(sizes, np.int64).reshape(-1, 2)
+    return Fingerprint(str(head["dataset"]), int(head["faces"]), names, labels, parts, shape, figures)
 
 
 def read_known() -> dict[str, Fingerprint]:
@@ -222,18 +209,12 @@ def read_known() -> dict[str, Fingerprint]:
 def read_archive(dataset: str, path: Path) -> ImageSet:
     """Read all faces of a set in the catalogue from its archive."""
     entry = find_dataset(dataset, read_catalogue())
-    records = [
-        item for item in READERS[entry.reader](dataset, entry, [path], Wanted()) if isinstance(item, Record)
-    ]
-    files = {record.source: record.data for record in records if isinstance(record.data, bytes)}
-    ingested = assemble(((dataset, record) for record in records), SIDE, "grey")
-    return ImageSet(
-        [row.source for row in ingested.rows],
-        [row.label for row in ingested.rows],
-        [row.part for row in ingested.rows],
-        ingested.images,
-        lambda i: files[ingested.rows[i].source],
+    items = READERS[entry.reader](dataset, entry, [path], Wanted())
+    ingested = assemble(((dataset, item) for item in items), SIDE, "grey", keep=lambda _: True)
+    names, labels, parts = (
+        [getattr(row, column) for row in ingested.rows] for column in ("source", "label", "part")
     )
+    return ImageSet(names, labels, parts, ingested.images, ingested.files.__getitem__)
 
 
 def _choose(images: ImageSet) -> list[int]:
@@ -245,54 +226,18 @@ def _choose(images: ImageSet) -> list[int]:
     for i in sorted(range(len(names)), key=lambda i: hashlib.blake2b(names[i].encode()).digest()):
         if uses[names[i]] == 1 and names[i]:
             cells[images.labels[i], images.parts[i] if images.parts is not None else ""].append(i)
+    share = 1.0 if len(names) <= MAX_PROBES else PROBES / len(names)
+
+    def is_probe(i: int) -> bool:
+        low, high = np.quantile(images.images[i], (0.05, 0.95))
+        bits = np.minimum(distance_bits(hashes, hashes[i]), distance_bits(hashes, hashes[i] ^ MIRROR_BITS))
+        return bool(high - low >= MIN_SPREAD and (share == 1 or (bits <= SAME_BITS).sum() == 1))
+
     chosen: list[int] = []
     for members in cells.values():
-        share = 1.0 if len(names) <= MAX_PROBES else PROBES / len(names)
         quota = max(MIN_PROBES, round(share * len(members)))
-        candidates = [i for i in members[: 4 * quota] if _spread(images, i) >= MIN_SPREAD]
-        if share < 1:
-            candidates = [i for i in candidates if not _has_twin(hashes, i)]
-        chosen += candidates[:quota]
+        chosen += [i for i in members[: 4 * quota] if is_probe(i)][:quota]
     return sorted(chosen, key=lambda i: names[i])
-
-
-def _has_twin(hashes: Hashes, i: int) -> bool:
-    """Has another face the hash of face i, or that of its mirror image, or nearly?"""
-    near = (distance_bits(hashes, hashes[i]) <= SAME_BITS) | (
-        distance_bits(hashes, hashes[i] ^ MIRROR_BITS) <= SAME_BITS
-    )
-    return bool(np.delete(near, i).any())
-
-
-def _spread(images: ImageSet, i: int) -> float:
-    low, high = np.quantile(images.images[i], (0.05, 0.95))
-    return float(high - low)
-
-
-def _rounded(figures: Figures) -> Figures:
-    """As precise as the file has them."""
-    return Figures(
-        figures.hash,
-        np.round(figures.mean, 1),
-        figures.quantiles,
-        np.round(figures.low, 3),
-        np.round(figures.high, 3),
-        *(np.array([float(f"{each:.3g}") for each in energy]) for energy in (figures.fine, figures.coarse)),
-    )
-
-
-def _usual(sizes: NDArray[np.int64]) -> str:
-    """The commonest of the sizes."""
-    return Counter(map(_size_text, sizes)).most_common(1)[0][0] if len(sizes) else ""
-
-
-def _size_text(size: Iterable[int]) -> str:
-    return "x".join(str(int(side)) for side in size)
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, height = text.split("x")
-    return int(width), int(height)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A picture's file, or a row of pixels, in; uint8 pixels of the wanted size and colour out."""
+"""A picture's file, or a row of pixels, in; uint8 pixels of one size and colour out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from candid.data.archives import UnreadableError
 
@@ -61,8 +61,7 @@ STARTS: dict[str, tuple[tuple[int, bytes], ...]] = {
 }
 """How files in other formats begin: offset and bytes. HEIC's readers come with an LGPL library of codecs."""
 
-TIFF_REDUCED, TIFF_DNG, TIFF_BITS = 254, 50706, 258
-ORIENTATION = 0x0112  # EXIF
+TIFF_REDUCED, TIFF_DNG, ORIENTATION = 254, 50706, 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -95,15 +94,12 @@ def decode(data: bytes, size: int, color: Color, budget: PixelBudget | None = No
     """Decode a picture.
 
     First frame; turned upright by its EXIF orientation; transparent pixels over black, white or grey, where
-    most of the picture is visible; 16 bits scaled to 8 by the range in use (_from_deep); grey is ITU-R 601
-    luma, (19595 R + 38470 G + 7471 B + 32768) >> 16; then resized to a square by Pillow's bicubic filter,
-    which averages when it shrinks. A picture of the wanted size keeps its pixels exactly. Pictures
-    that aren't square are stretched, so that all of the face stays.
+    most of the picture is visible; 16 bits scaled to 8 by the range in use (_scaled); grey is ITU-R 601 luma;
+    then resized to a square by Pillow's bicubic filter, which averages when it shrinks. A picture of that
+    size keeps its pixels exactly; one that isn't square is stretched, so that all of the face stays.
 
     Args:
         data: the file's bytes; they decide the format, not a name.
-        size: height and width in pixels.
-        color: "grey" or "rgb".
         budget: of the set that the picture belongs to.
 
     Returns:
@@ -112,7 +108,7 @@ def decode(data: bytes, size: int, color: Color, budget: PixelBudget | None = No
     Raises:
         UnreadableError: no picture, a damaged one, a preview, or one beyond the bounds of this module.
     """
-    return _finish(open_picture(data, budget), size, color)
+    return resized(open_picture(data, budget), size, color)
 
 
 def open_picture(data: bytes, budget: PixelBudget | None = None) -> Image.Image:
@@ -160,7 +156,7 @@ def decode_row(text: str, size: int, color: Color) -> NDArray[np.uint8]:
         pixels = bytes(map(PIXEL.__getitem__, words))
     except KeyError as error:
         raise UnreadableError(f"pixel value {error.args[0][:20]!r}; expected 0 to 255") from None
-    return _finish(Image.frombytes("L", (TABLE_SIDE, TABLE_SIDE), pixels), size, color)
+    return resized(Image.frombytes("L", (TABLE_SIDE, TABLE_SIDE), pixels), size, color)
 
 
 def content_digest(data: bytes) -> bytes:
@@ -175,32 +171,19 @@ def content_digest(data: bytes) -> bytes:
     """
     digest = hashlib.blake2b(digest_size=16)
     with opened(data) as image:
-        room, number = MAX_DIGEST_PIXELS, 0
-        turn = _turn(image)
-        while True:
-            room -= image.width * image.height
-            whole = room >= 0 and not _has_deep_colors(image)
-            try:
-                image.load()
-            except Exception:
-                if number == 0:
-                    raise
-                whole = False
-            if not whole:
-                digest.update(data)
-                break
-            frame = image.transpose(turn) if turn is not None else image
-            digest.update(f"{frame.size}".encode())
-            for piece in _exact(frame):
-                digest.update(piece)
-            number += 1
-            try:
-                image.seek(number)
-            except EOFError:
-                break
-            except Exception:
-                digest.update(data)
-                break
+        turn, deep, room = _turn(image), _has_deep_colors(image), MAX_DIGEST_PIXELS
+        image.load()
+        try:
+            for frame in ImageSequence.Iterator(image):
+                room -= frame.width * frame.height
+                if room < 0 or deep or _has_deep_colors(frame):
+                    raise ValueError("not all of its pixels")
+                upright = frame.transpose(turn) if turn is not None else frame
+                digest.update(f"{upright.size}".encode())
+                for piece in _exact(upright):
+                    digest.update(piece)
+        except Exception:
+            digest.update(data)
     return digest.digest()
 
 
@@ -241,7 +224,8 @@ def _other_format(data: bytes) -> str:
     return "no picture in a known format"
 
 
-def _finish(image: Image.Image, size: int, color: Color) -> NDArray[np.uint8]:
+def resized(image: Image.Image, size: int, color: Color) -> NDArray[np.uint8]:
+    """Convert to grey or RGB and to size x size pixels."""
     mode = "L" if color == "grey" else "RGB"
     if image.mode != mode:
         image = image.convert(mode)

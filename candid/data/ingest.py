@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,27 +113,21 @@ def assemble(
     file_bytes: int = 1 << 40,
     keep: Callable[[str], bool] | None = None,
 ) -> Ingested:
-    """Decode the faces, in the order of the items.
+    """Decode the faces, size x size pixels, in the order of the items (dataset and what its reader gave).
 
     Args:
-        items: dataset and what its reader gave.
-        size: height and width of the faces, in pixels.
-        color: "grey" or "rgb".
         file_bytes: of the archives on disk: bounds the pixels that are decoded (PixelBudget).
         keep: says of a source whether its file is kept; None: none is.
     """
+    shape = (0, size, size) if color == "grey" else (0, size, size, 3)
     images: list[NDArray[np.uint8]] = []
-    rows: list[Row] = []
-    votes: list[tuple[int, ...]] = []
-    rejected: list[tuple[str, Rejected]] = []
-    skipped: list[tuple[str, Skipped]] = []
-    files: dict[int, bytes] = {}
+    ingested = Ingested(np.empty(shape, np.uint8), [], [], [], [], {})
     budget = PixelBudget(file_bytes)
     for dataset, item in items:
         if isinstance(item, Rejected):
-            rejected.append((dataset, item))
+            ingested.rejected.append((dataset, item))
         elif isinstance(item, Skipped):
-            skipped.append((dataset, item))
+            ingested.skipped.append((dataset, item))
         else:
             try:
                 if isinstance(item.data, bytes):
@@ -141,15 +135,14 @@ def assemble(
                 else:
                     images.append(decode_row(item.data, size, color))
             except UnreadableError as error:
-                rejected.append((dataset, Rejected(item.source, str(error), item.label)))
+                ingested.rejected.append((dataset, Rejected(item.source, str(error), item.label)))
                 continue
             if keep and isinstance(item.data, bytes) and keep(item.source):
-                files[len(rows)] = item.data
-            rows.append(Row(item.label, item.source, dataset, item.part, item.subject, item.sequence))
-            votes.append(item.votes)
-    shape = (0, size, size) if color == "grey" else (0, size, size, 3)
-    faces = np.stack(images) if images else np.empty(shape, np.uint8)
-    return Ingested(faces, rows, votes, rejected, skipped, files)
+                ingested.files[len(ingested.rows)] = item.data
+            row = Row(item.label, item.source, dataset, item.part, item.subject, item.sequence)
+            ingested.rows.append(row)
+            ingested.votes.append(item.votes)
+    return replace(ingested, images=np.stack(images)) if images else ingested
 
 
 def faces_table(ingested: Ingested) -> pd.DataFrame:
@@ -182,18 +175,16 @@ def planted_table(path: Path, member: str | None, faces: pd.DataFrame) -> pd.Dat
     Args:
         path: the archive.
         member: the file in it that lists the pairs by name, or None: the table is then empty.
-        faces: the faces there are; pairs of which one was left out are left out too.
+        faces: the faces there are; pairs of others are passed over.
     """
     if member is None:
         return pd.DataFrame(columns=list(PLANTED_COLUMNS))
     with open_files(path) as files:
         if member not in files.names:
             raise CandidError(f"{path}: no {member} in it; expected the list of planted pairs")
-        rows = [
-            cells for _, cells in table_rows(files.read_text(member), PLANTED_COLUMNS, f"{path}: {member}")
-        ]
+        rows = [*table_rows(files.read_text(member), PLANTED_COLUMNS, f"{path}: {member}")]
     ids = dict(zip(faces["source"], faces["id"], strict=True))
-    pairs = [(*sorted((ids[a], ids[b])), kind) for a, b, kind in rows if a in ids and b in ids]
+    pairs = [(*sorted((ids[a], ids[b])), kind) for _, (a, b, kind) in rows if a in ids and b in ids]
     return pd.DataFrame(sorted(pairs), columns=list(PLANTED_COLUMNS))
 
 
@@ -211,7 +202,7 @@ def truth_table(faces: pd.DataFrame) -> pd.DataFrame:
 
 
 def refuse(ingested: Ingested, max_rejected_share: float, classes: list[str] | None) -> None:
-    """Raise CandidError where too much was rejected, nothing is left, or a class has no face."""
+    """Raise CandidError where too much was rejected, no face remains, or a class has none."""
     files = len(ingested.rows) + len(ingested.rejected)
     share = len(ingested.rejected) / files if files else 0.0
     if share > max_rejected_share:
@@ -221,9 +212,9 @@ def refuse(ingested: Ingested, max_rejected_share: float, classes: list[str] | N
             f" {first.file}: {first.reason}; expected at most data.max_rejected_share ="
             f" {max_rejected_share:g}; data/rejected.csv lists them"
         )
-    labels = Counter(row.label for row in ingested.rows)
-    _refuse_lost_classes(ingested, set(labels))
-    others = sorted({skipped.label for _, skipped in ingested.skipped if skipped.label} | set(labels))
+    labels = {row.label for row in ingested.rows}
+    _refuse_lost_classes(ingested, labels)
+    others = sorted({skipped.label for _, skipped in ingested.skipped if skipped.label} | labels)
     spelled = {label_key(label) for label in labels}
     missing = [name for name in classes or [] if label_key(name) not in spelled]
     if missing and others:
@@ -240,36 +231,32 @@ def refuse(ingested: Ingested, max_rejected_share: float, classes: list[str] | N
 
 def _refuse_lost_classes(ingested: Ingested, labels: set[str]) -> None:
     """A class all of whose files can't be read, or whose folder is empty, would be gone without a word."""
-    lost: dict[str, list[Rejected | Skipped]] = {}
-    unread = [item for _, item in ingested.rejected]
-    unread += [item for _, item in ingested.skipped if item.reason in UNREAD]  # type: ignore[misc]
-    for item in unread:
-        if item.label and item.label not in labels:
-            lost.setdefault(item.label, []).append(item)
-    for label, items in sorted(lost.items()):
-        what = f"none of its {len(items):,} files can be read" if items[0].reason != EMPTY else "no picture"
-        why = f"{items[0].file}: {items[0].reason.replace('_', ' ')}"
+    unread: list[Rejected | Skipped] = [item for _, item in ingested.rejected]
+    unread += [item for _, item in ingested.skipped if item.reason in UNREAD]
+    lost = [item for item in unread if item.label and item.label not in labels]
+    if lost:
+        first = min(lost, key=lambda item: item.label)
+        count = sum(item.label == first.label for item in lost)
+        what = f"none of its {count:,} files can be read" if first.reason != EMPTY else "no picture"
         raise CandidError(
-            f"class {label!r} has no face: {what}, the first {why}; expected a picture, or the other classes"
-            f" in data.classes: [{', '.join(sorted(labels)[:12])}]"
+            f"class {first.label!r} has no face: {what}, the first {first.file}:"
+            f" {first.reason.replace('_', ' ')}; expected a picture, or the other classes in data.classes:"
+            f" [{', '.join(sorted(labels)[:12])}]"
         )
 
 
 def counts(ingested: Ingested, datasets: dict[str, Dataset]) -> dict[str, Any]:
-    """Count faces by class, part and dataset, and what was left out: metrics/ingest.json."""
+    """Count faces by class, part and dataset, and what was skipped or rejected: metrics/ingest.json."""
     rows = pd.DataFrame(ingested.rows, columns=Row._fields, dtype=str)
+    per_class, per_part = Counter(rows["label"]), Counter(rows["part"])
     return {
         "faces": len(rows),
         "rejected": len(ingested.rejected),
         "skipped": len(ingested.skipped),
-        "subjects": int(rows["subject"][rows["subject"] != ""].nunique()),
-        "sequences": int(rows["sequence"][rows["sequence"] != ""].nunique()),
-        "per_class": {label: int((rows["label"] == label).sum()) for label in class_order(rows["label"])},
-        "per_part": {
-            part or "none": int((rows["part"] == part).sum())
-            for part in (*PARTS, "")
-            if (rows["part"] == part).any()
-        },
+        "subjects": len({*rows["subject"]} - {""}),
+        "sequences": len({*rows["sequence"]} - {""}),
+        "per_class": {label: per_class[label] for label in class_order(rows["label"])},
+        "per_part": {part or "none": per_part[part] for part in (*PARTS, "") if part in per_part},
         "per_dataset": {name: _of_dataset(ingested, name) for name in datasets},
         "skipped_for": dict(sorted(Counter(skipped.reason for _, skipped in ingested.skipped).items())),
     }
@@ -277,22 +264,21 @@ def counts(ingested: Ingested, datasets: dict[str, Dataset]) -> dict[str, Any]:
 
 def summary(ingested: Ingested, datasets: dict[str, Dataset]) -> list[str]:
     """Say in one line a dataset, and one of classes, what was read."""
+    counted = counts(ingested, datasets)
     lines = []
     for name, entry in datasets.items():
-        of = _of_dataset(ingested, name)
-        lines.append(f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in of.items()))
-        passed = Counter(each.reason for dataset, each in ingested.skipped if dataset == name)
-        if passed:
-            reasons = (f"{reason.replace('_', ' ')} {count:,}" for reason, count in sorted(passed.items()))
-            lines[-1] += f" ({', '.join(reasons)})"
-        labelled = of["faces"] + sum(
-            bool(each.label) for dataset, each in ingested.skipped if dataset == name
-        )
+        of = counted["per_dataset"][name]
+        line = f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in of.items())
+        skipped = [item for dataset, item in ingested.skipped if dataset == name]
+        if skipped:
+            reasons = sorted(Counter(item.reason for item in skipped).items())
+            passed = (f"{reason.replace('_', ' ')} {count:,}" for reason, count in reasons)
+            line += f" ({', '.join(passed)})"
+        labelled = of["faces"] + sum(bool(item.label) for item in skipped)
         if entry.faces is not None and labelled != entry.faces:
-            lines[-1] += f" (with a label: {labelled:,}; published: {entry.faces:,})"
-    per_class = Counter(row.label for row in ingested.rows)
-    ordered = class_order(pd.Series([row.label for row in ingested.rows], dtype=str))
-    return [*lines, "classes: " + ", ".join(f"{name} {per_class[name]:,}" for name in ordered)]
+            line += f" (with a label: {labelled:,}; published: {entry.faces:,})"
+        lines.append(line)
+    return [*lines, "classes: " + ", ".join(f"{name} {n:,}" for name, n in counted["per_class"].items())]
 
 
 def _of_dataset(ingested: Ingested, name: str) -> dict[str, int]:

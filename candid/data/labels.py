@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
+from itertools import takewhile
 from typing import NamedTuple
 
 from candid.errors import CandidError
@@ -46,6 +48,7 @@ def label_name(folder: str) -> str:
     return clean(unicodedata.normalize("NFC", folder)).strip()
 
 
+@lru_cache(maxsize=1024)
 def label_key(name: str) -> str:
     """Return what two spellings of one class share: lower case, and the word of LABELS for its synonyms.
 
@@ -65,8 +68,7 @@ def part_of(name: str) -> str:
         >>> part_of("Training"), part_of("PublicTest"), part_of("images_train"), part_of("happy")
         ('train', 'validation', 'train', '')
     """
-    word = _part_word(name)
-    return PART_WORDS.get(word, "")
+    return PART_WORDS.get(_part_word(name), "")
 
 
 def parts_of(folders: Iterable[str]) -> dict[str, str]:
@@ -90,15 +92,18 @@ def _part_word(name: str) -> str:
 class Place(NamedTuple):
     """What the folders around a picture say."""
 
-    label: str
+    label: str = ""
     """Name of the folder that is its class; "" where there is none."""
-    part: str
-    in_part: bool
+    part: str = ""
+    in_part: bool = False
     """Whether the class's folder lies in that of the part."""
     above: str = ""
     """Folders between the set's and the class's, with a slash behind each; parts are not among them."""
     below: str = ""
     """Folders between the class's and the picture, the same."""
+
+
+NOWHERE = Place()
 
 
 def read_layout(
@@ -133,39 +138,38 @@ def read_layout(
             within[at] if at < len(within) else "",
             inner or (outer[-1] if outer else ""),
             bool(outer),
-            _joined(above),
-            _joined(below[1:] if inner else below),
+            *("".join(f"{name}/" for name in names) for names in (above, below[1:] if inner else below)),
         )
     return places
 
 
 def check_layout(places: dict[str, Place], is_known: Callable[[str], bool], where: str) -> None:
-    """Stop where folders that may be parts, persons or copies would become classes.
+    """Raise CandidError where folders that may be parts, persons or copies would become classes.
 
-    Raises:
-        CandidError: names that differ only in case; folders beside parts that hold classes; the same folders
-            below several classes, which may be the classes themselves (person/class).
+    That is: names that differ only in case; folders beside parts that hold classes; the same folders below
+    several classes, which may be the classes themselves (person/class).
     """
     resolve = "expected one folder a class: name the classes in data.classes"
-    spelled: dict[str, set[str]] = {}
+    spelled: dict[str, set[str]] = defaultdict(set)
     for place in places.values():
-        spelled.setdefault(label_key(place.label), set()).add(label_name(place.label))
+        spelled[label_key(place.label)].add(label_name(place.label))
     for key, names in spelled.items():
         if len(names) > 1 and not is_known(key):
             raise CandidError(f"{where}: folders {_shown(names)} differ only in case; {resolve}")
-    labels = {place.label for place in places.values() if place.label}
-    in_parts = {place.label for place in places.values() if place.label and place.in_part}
-    beside = {place.label for place in places.values() if place.label and not (place.in_part or place.above)}
+    labelled = [place for place in places.values() if place.label]
+    labels = {place.label for place in labelled}
+    in_parts = {place.label for place in labelled if place.in_part}
+    beside = {place.label for place in labelled if not (place.in_part or place.above)}
     strange = {name for name in beside if not is_known(name)}
     if in_parts and strange:
         raise CandidError(
             f"{where}: {_shown(strange)} lies beside folders of parts (train, test, ...) that hold"
             f" {_shown(in_parts)}; {resolve}, or take it out"
         )
-    holders: dict[str, set[str]] = {}
-    for place in places.values():
-        if place.label and place.below:
-            holders.setdefault(place.below.split("/")[0], set()).add(place.label)
+    holders: dict[str, set[str]] = defaultdict(set)
+    for place in labelled:
+        if place.below:
+            holders[place.below.split("/")[0]].add(place.label)
     repeated = {name for name, above in holders.items() if len(above) > 1}
     if repeated and (any(map(is_known, repeated)) or not any(map(is_known, labels))):
         above = {label for name in repeated for label in holders[name]}
@@ -178,10 +182,6 @@ def check_layout(places: dict[str, Place], is_known: Callable[[str], bool], wher
 def _shown(names: Collection[str]) -> str:
     shown = [repr(label_name(name)) for name in sorted(names)[:MAX_SHOWN]]
     return ", ".join(shown) + (f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else "")
-
-
-def _joined(names: list[str]) -> str:
-    return "".join(f"{name}/" for name in names)
 
 
 def _enclosing(folders: list[str], is_known: Callable[[str], bool]) -> int:
@@ -199,10 +199,6 @@ def _enclosing(folders: list[str], is_known: Callable[[str], bool]) -> int:
 
 
 def _shared(folders: list[str], is_known: Callable[[str], bool]) -> int:
-    depth = 0
     # zip ends with the shortest; a picture's innermost folder is its class, if no other is
-    for level in zip(*(folder.split("/")[:-1] for folder in folders), strict=False):
-        if len(set(level)) > 1 or is_known(level[0]):
-            break
-        depth += 1
-    return depth
+    levels = zip(*(folder.split("/")[:-1] for folder in folders), strict=False)
+    return len([*takewhile(lambda level: len(set(level)) == 1 and not is_known(level[0]), levels)])

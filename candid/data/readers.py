@@ -8,14 +8,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from candid.data.archives import Files, UnreadableError, open_files, skip_reason
 from candid.data.catalogue import Dataset, DataSettings
 from candid.data.faces import LABELS
-from candid.data.labels import check_layout, label_key, label_name, part_of, read_layout
+from candid.data.labels import NOWHERE, Place, check_layout, label_key, label_name, part_of, read_layout
 from candid.errors import CandidError
 
 LEGEND = "data/legend.csv"
@@ -133,21 +132,16 @@ def read_folders(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -
         places = read_layout(folders, is_known, wanted.classes or (), files.empty_folders)
         if entry.other_labels and wanted.classes is None:
             check_layout(places, is_known, str(paths[0]))
-        for folder, within in groupby(pictures, key=lambda file: file.rpartition("/")[0]):
+        for file in pictures:
+            folder = file.rpartition("/")[0]
             place = places[folder]
-            if not place.label:
-                for file in within:
-                    yield (
-                        Skipped(file, "unlabelled")
-                        if place.part
-                        else Rejected(file, "not in the folder of a class")
-                    )
-                continue
-            label = to_label(place.label, entry, f"{paths[0]}: {folder}/")
-            for file in within:
-                yield read_picture(
-                    name, entry, files, file, label, wanted, place.part, place.below, place.above
-                )
+            if place.label:
+                label = to_label(place.label, entry, f"{paths[0]}: {folder}/")
+                yield read_picture(name, entry, files, file, label, wanted, place)
+            elif place.part:
+                yield Skipped(file, "unlabelled")
+            else:
+                yield Rejected(file, "not in the folder of a class")
         for folder in files.empty_folders:
             place = places[folder]
             if place.label and not place.below and (entry.other_labels or is_known(place.label)):
@@ -163,26 +157,19 @@ def read_picture(
     file: str,
     label: str,
     wanted: Wanted,
-    part: str = "",
-    below: str = "",
-    above: str = "",
+    place: Place = NOWHERE,
 ) -> Item:
-    """Read a picture whose label is known; what its name says is added.
-
-    Args:
-        below, above: the folders inside and around that of the class, each with a slash behind it.
-    """
+    """Read a picture whose label is known; what its name and the folders around it say is added."""
     base = file.rpartition("/")[2]
-    part = part_of(_matched(entry.part_pattern, base)) or part
+    part = part_of(_matched(entry.part_pattern, base)) or place.part
     if reason := wanted.skips(label, part, name):
         return Skipped(file, reason, label)
     if wanted.classes is not None:
         label = wanted.classes[label_key(label)]
     if reason := skip_reason(file):
         return Skipped(file, reason, label)
-    subject = next(
-        filter(None, (_matched(entry.subject_pattern, text) for text in (below + base, base, above))), ""
-    )
+    texts = (place.below + base, base, place.above)
+    subject = next(filter(None, (_matched(entry.subject_pattern, text) for text in texts)), "")
     sequence = _matched(entry.sequence_pattern, base)
     try:
         data = files.read(file)
@@ -217,12 +204,12 @@ def read_muxspace(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) 
             if not file.startswith(f"{root}images/"):
                 continue
             labels = rows.pop(file.removeprefix(f"{root}images/"), [])
-            left = [label for label in labels if not (wanted.every_row and wanted.skips(label, "", name))]
-            if len(set(left or labels)) == 1:
-                item = read_picture(name, entry, files, file, (left or labels)[0], wanted)
+            used = [label for label in labels if not (wanted.every_row and wanted.skips(label, "", name))]
+            if len(set(used or labels)) == 1:
+                item = read_picture(name, entry, files, file, (used or labels)[0], wanted)
                 yield item
                 if wanted.every_row and isinstance(item, Record):
-                    yield from (item._replace(source=f"{file}#{k}") for k in range(2, len(left) + 1))
+                    yield from (item._replace(source=f"{file}#{k}") for k in range(2, len(used) + 1))
             elif labels:
                 yield Rejected(file, f"labels that differ: {', '.join(sorted(set(labels)))}")
             else:
@@ -280,13 +267,13 @@ def _read_list(path: Path, entry: Dataset) -> dict[str, str]:
     except UnicodeDecodeError:
         raise CandidError(f"{path}: not UTF-8 text; {expected}") from None
     for number, line in enumerate(lines, start=1):
-        words = line.split()
-        if not words:
-            continue
-        if len(words) != 2 or words[0] in labels:
-            fault = "names a picture twice" if len(words) == 2 else f"is {line[:60]!r}"
-            raise CandidError(f"{path}, line {number}: {fault}; {expected}")
-        labels[words[0]] = to_label(words[1], entry, f"{path}, line {number}")
+        where, words = f"{path}, line {number}", line.split()
+        if len(words) not in (0, 2):
+            raise CandidError(f"{where}: is {line[:60]!r}; {expected}")
+        if words and words[0] in labels:
+            raise CandidError(f"{where}: names a picture twice; {expected}")
+        if words:
+            labels[words[0]] = to_label(words[1], entry, where)
     if not labels:
         raise CandidError(f"{path}: empty; {expected}")
     return labels

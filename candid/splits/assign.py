@@ -44,8 +44,8 @@ def assign(
     Args:
         labels: class of each face, 0 to K - 1.
         groups: faces with the same number stay together.
-        keys: random, one a face; the only source of chance.
-        weights: of the parts, whole numbers; part sizes are in their proportion.
+        keys: random, the only source of chance.
+        weights: of the parts; part sizes are in their proportion.
     """
     counts = np.bincount(labels).tolist()
     totals = largest_remainder(len(labels), weights)

@@ -58,8 +58,8 @@ class SplitSettings(Section):
     @field_validator("fold")
     @classmethod
     def _fold_exists(cls, value: int, info: ValidationInfo) -> int:
-        if value >= info.data.get("folds", value + 1):
-            raise ValueError(f"expected 0 to {info.data['folds'] - 1} (split.folds = {info.data['folds']})")
+        if value >= (folds := info.data.get("folds", value + 1)):
+            raise ValueError(f"expected 0 to {folds - 1} (split.folds = {folds})")
         return value
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from math import lcm
 from typing import Any
 
@@ -58,7 +57,7 @@ def split(
     codes = _codes(labels, names)
     related = np.arange(len(codes)) if groups is None else np.unique(groups, return_inverse=True)[1]
     _check_enough(codes, related, names, len(PARTS), "parts")
-    parts = assign(codes, related, random_keys(len(codes), seed, 0), _whole_numbers(map(exact, ratios)))
+    parts = assign(codes, related, random_keys(len(codes), seed, 0), _whole_numbers(ratios))
     return [PARTS[part] for part in parts]
 
 
@@ -97,18 +96,17 @@ def split_faces(faces: pd.DataFrame, kept: pd.DataFrame, settings: SplitSettings
         parts = _official(splits["part"], labels, together, keys, names, settings)
     elif settings.protocol == "random":
         _check_enough(labels, together, names, len(PARTS), "parts")
-        parts = assign(labels, together, keys, _whole_numbers(map(exact, settings.ratios)))
+        parts = assign(labels, together, keys, _whole_numbers(settings.ratios))
     else:
         _check_enough(labels, together, names, settings.folds, "folds")
         folds = assign(labels, together, keys, [1] * settings.folds)
         validation = (settings.fold + 1) % settings.folds
         parts = np.select([folds == settings.fold, folds == validation], [TEST, VALIDATION], TRAIN)
-    for code, part in enumerate(PARTS):
-        if not (parts == code).any():
-            raise CandidError(
-                f"params.yaml: split: {len(splits)} faces leave the part {part} empty; "
-                "expected at least one face in each of train, validation and test"
-            )
+    if empty := [part for code, part in enumerate(PARTS) if not (parts == code).any()]:
+        raise CandidError(
+            f"params.yaml: split: {len(splits)} faces leave the part {empty[0]} empty; "
+            "expected at least one face in each of train, validation and test"
+        )
     splits["part"] = np.array(PARTS)[parts]
     splits["group"] = _smallest(related[use], splits["id"].to_numpy(np.int64))
     return splits
@@ -137,18 +135,17 @@ def _official(
                 f"params.yaml: split.official.{part} = {sources[part]}: no such faces; the set has {has}"
             )
     mapping = {official: code for code, part in enumerate(PARTS) for official in sources[part]}
-    for part in counts.index:
-        if part not in mapping:
-            raise CandidError(
-                f"params.yaml: split.official: {counts[part]} faces of the part '{part}' are in none "
-                "of train, validation, test; list it there, or leave it out by data.parts"
-            )
+    if unused := [part for part in counts.index if part not in mapping]:
+        raise CandidError(
+            f"params.yaml: split.official: {counts[unused[0]]} faces of the part '{unused[0]}' are in none "
+            "of train, validation, test; list it there, or leave it out by data.parts"
+        )
     parts = np.array(published.map(mapping), np.int64)
     if not (parts == VALIDATION).any():
         pool = np.flatnonzero(parts == TRAIN)
         of = "parts (train and the validation part carved out of it)"
         _check_enough(labels[pool], groups[pool], names, 2, of)
-        ratios = _whole_numbers(map(exact, settings.ratios[:2]))
+        ratios = _whole_numbers(settings.ratios[:2])
         parts[pool] = assign(labels[pool], groups[pool], keys[pool], ratios)
     for code in np.setdiff1d(labels, labels[parts == TRAIN]):
         raise CandidError(
@@ -175,10 +172,10 @@ def _codes(labels: Iterable[str], names: Sequence[str]) -> Integers:
     return np.asarray(pd.Categorical(list(labels), categories=list(names)).codes, np.int64)
 
 
-def _whole_numbers(ratios: Iterable[Fraction]) -> list[int]:
-    ratios = list(ratios)
-    scale = lcm(*(ratio.denominator for ratio in ratios))
-    return [int(ratio * scale) for ratio in ratios]
+def _whole_numbers(ratios: Iterable[float]) -> list[int]:
+    fractions = [exact(ratio) for ratio in ratios]
+    scale = lcm(*(fraction.denominator for fraction in fractions))
+    return [int(fraction * scale) for fraction in fractions]
 
 
 def _kind_codes(faces: pd.DataFrame, kept: pd.DataFrame) -> dict[Kind, Integers]:
@@ -198,8 +195,7 @@ def components(faces: int, kinds: Iterable[Integers]) -> Integers:
     edges = [np.empty((2, 0), np.int64)]
     for codes in kinds:
         known = np.flatnonzero(codes != UNKNOWN)
-        _, first, inverse = np.unique(codes[known], return_index=True, return_inverse=True)
-        edges.append(np.stack([known, known[first[inverse]]]))
+        edges.append(np.stack([known, _smallest(codes[known], known)]))
     pairs = np.concatenate(edges, axis=1)
     graph = coo_array((np.ones(pairs.shape[1], np.int8), tuple(pairs)), shape=(faces, faces))
     return _smallest(connected_components(graph, directed=False)[1], np.arange(faces))
@@ -216,12 +212,10 @@ def _smallest(groups: Integers, ids: Integers) -> Integers:
 def summary(splits: pd.DataFrame, faces: pd.DataFrame, kept: pd.DataFrame) -> dict[str, Any]:
     """Count faces, groups and leaks of data/splits.csv, for metrics/split.json.
 
-    Returns:
-        `leaky` is true when related faces stand in train and in another part. `leaked_test_faces` counts
-        test faces related to a training face, directly or over others; `leaked_test_faces_by`
-        those with the same subject, sequence or duplicate group as a training face;
-        `validated_test_faces` those of the others that are related to a validation face. Shares are
-        fractions: of a part, of all faces; of a class, of its part.
+    `leaky` is true when related faces stand in train and in another part. `leaked_test_faces` counts test
+    faces related to a training face, directly or over others; `leaked_test_faces_by` those with the same
+    subject, sequence or duplicate group as a training face; `validated_test_faces` those of the others that
+    are related to a validation face. Shares are fractions: of a part, of all faces; of a class, of its part.
     """
     faces, kept = (table.set_index("id").loc[splits["id"]].reset_index() for table in (faces, kept))
     train, test = ((splits["part"] == part).to_numpy() for part in ("train", "test"))
@@ -247,10 +241,9 @@ def summary(splits: pd.DataFrame, faces: pd.DataFrame, kept: pd.DataFrame) -> di
 
 
 def _part_summary(splits: pd.DataFrame, part: str) -> dict[str, Any]:
-    labels = splits["label"][splits["part"] == part]
-    counts = labels.value_counts().reindex(class_order(splits["label"]), fill_value=0)
+    labels = splits["label"][splits["part"] == part].tolist()
+    counts = {name: labels.count(name) for name in class_order(splits["label"])}
     per_class = {
-        str(name): {"faces": int(count), "share": round(int(count) / len(labels), 6)}
-        for name, count in counts.items()
+        name: {"faces": count, "share": round(count / len(labels), 6)} for name, count in counts.items()
     }
     return {"faces": len(labels), "share": round(len(labels) / len(splits), 6), "per_class": per_class}

@@ -52,20 +52,20 @@ def face(seed: int = 0) -> bytes:
     return encoded(pixels(seed))
 
 
-def zipped(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
-    """Write a zip archive with these files, in this order."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", compression) as archive:
+def zip_of(files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """A zip archive with these files, in this order."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, data in files.items():
             archive.writestr(name, data)
-    return path
+    return buffer.getvalue()
 
 
-def tarred(path: Path, files: dict[str, Any], mode: str = "w:gz") -> Path:
-    """Write a tar archive of these files; (type, link name) instead of bytes makes a link or a device."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, data in files.items():
+def tar_of(*members: tuple[str, Any], mode: str = "w:gz", **options: Any) -> bytes:
+    """A tar archive of (name, bytes or (type, link name)): a file, or a link or a device."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode, **options) as archive:  # type: ignore[call-overload]
+        for name, data in members:
             info = tarfile.TarInfo(name)
             if isinstance(data, bytes):
                 info.size = len(data)
@@ -73,14 +73,30 @@ def tarred(path: Path, files: dict[str, Any], mode: str = "w:gz") -> Path:
             else:
                 info.type, info.linkname = data
                 archive.addfile(info)
+    return buffer.getvalue()
+
+
+def written(path: Path, data: bytes) -> Path:
+    """Write a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
     return path
+
+
+def zipped(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
+    """Write a zip archive."""
+    return written(path, zip_of(files, compression))
+
+
+def tarred(path: Path, files: dict[str, Any], mode: str = "w:gz") -> Path:
+    """Write a tar archive."""
+    return written(path, tar_of(*files.items(), mode=mode))
 
 
 def folder(path: Path, files: dict[str, bytes]) -> Path:
     """Write these files below a folder."""
     for name, data in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(data)
+        written(path / name, data)
     return path
 
 

@@ -45,29 +45,28 @@ def known(tmp_path, monkeypatch):
     monkeypatch.setattr(published, "read_known", lambda: {"ck48": fingerprint})
 
 
+def renamed(old, new):
+    return {name.replace(old, new): data for name, data in pictures().items()}
+
+
 @pytest.mark.parametrize("name", ["ck48", "folder"])
 @pytest.mark.parametrize(
     ("files", "wanted", "changes"),
     [
         (pictures(), Wanted(), set()),
         (pictures(), Wanted({"happy": "happy"}), set()),
-        ({name.replace("CK+48", "my/copy"): data for name, data in pictures().items()}, Wanted(), set()),
+        (renamed("CK+48", "my/copy"), Wanted(), set()),
         (pictures(1.2), Wanted(), {"brightened"}),
-        (dict(list(pictures().items())[:60]), Wanted(), {"files missing"}),
-        ({name.replace("/S", "/x"): data for name, data in pictures().items()}, Wanted(), {"files renamed"}),
-        (
-            {name.replace("happy/S000", "sad/S000"): data for name, data in pictures().items()},
-            Wanted(),
-            {"labels changed"},
-        ),
+        (dict([*pictures().items()][:60]), Wanted(), {"files missing"}),
+        (renamed("/S", "/x"), Wanted(), {"files renamed"}),
+        (renamed("happy/S000", "sad/S000"), Wanted(), {"labels changed"}),
     ],
     ids=["as it is", "a class", "elsewhere", "brightened", "missing", "renamed", "relabelled"],
 )
 def test_what_was_done_to_a_known_set_is_named(tmp_path, known, name, files, wanted, changes):
     (finding,) = findings(tmp_path, files, wanted, name)
     assert changes <= {*finding.changes}
-    assert finding.as_published == (not changes)
-    assert as_json([finding])["ck48"]["as_published"] == (not changes)
+    assert finding.as_published == as_json([finding])["ck48"]["as_published"] == (not changes)
 
 
 def test_other_pictures_are_no_known_set(tmp_path, known):

@@ -35,17 +35,11 @@ def picture(name: str, data: bytes, *says: str, value: int | None = None, file: 
     return Case(f"image {name}", make, says=refused, right=look, params={"data": {"max_rejected_share": 0.0}})
 
 
-def noise(kind: str, share: float) -> bytes:
-    """A picture of noise cut short."""
-    data = encoded(pixels(8), kind)
-    return data[: int(len(data) * share)]
-
-
 def png(*blocks: tuple[bytes, bytes]) -> bytes:
     """A PNG of these blocks."""
     parts = [
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in blocks
+        for kind, data in (*blocks, (b"IEND", b""))
     ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
@@ -54,11 +48,16 @@ def header(width: int, height: int, depth: int = 8, color: int = 0) -> tuple[byt
     return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
 
 
+def png_of(*size: int, rows: bytes = b"\0" * 99) -> bytes:
+    """A PNG whose header promises that size (and depth, and colours)."""
+    return png(header(*size), (b"IDAT", zlib.compress(rows, 9)))
+
+
 def with_text_bomb() -> bytes:
     """A PNG whose compressed comment unpacks to 5 MB."""
     comment = b"Comment\0\0" + zlib.compress(b"x" * 5_000_000, 9)
     rows = zlib.compress(b"".join(b"\0" + bytes(row) for row in FLAT))
-    return png(header(24, 24), (b"zTXt", comment), (b"IDAT", rows), (b"IEND", b""))
+    return png(header(24, 24), (b"zTXt", comment), (b"IDAT", rows))
 
 
 def tiff_in_circles() -> bytes:
@@ -99,10 +98,6 @@ def in_mode(mode: str) -> Image.Image:
     return Image.fromarray(FLAT).convert(mode)
 
 
-def deep() -> bytes:
-    return encoded(Image.fromarray(FLAT.astype(np.uint16) * 257))
-
-
 def with_text(text: str) -> bytes:
     info = PngImagePlugin.PngInfo()
     info.add_text("Comment", text)
@@ -116,61 +111,48 @@ def black_on_transparency() -> np.ndarray:
     return image
 
 
-CUTS = [
-    picture(f"{kind} cut at {share:.0%}", noise(kind, share), file=f"odd.{kind.lower()}")
-    for kind, share in [
-        *(("PNG", share) for share in (0.01, 0.5, 0.99)),
-        *(("JPEG", share) for share in (0.1, 0.6)),
-        *(("GIF", 0.5), ("BMP", 0.5), ("TIFF", 0.5), ("WEBP", 0.5), ("PPM", 0.5)),
-    ]
-]
 REJECTED = [
     picture("of 0 bytes", b"", "0 bytes"),
     picture("that is text", b"a smiling face", "no picture in a known format"),
-    picture("that is JSON", b'{"picture": "happy"}', "no picture"),
-    picture("that is SVG", b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "no picture"),
     picture("that is PostScript", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture"),
-    picture("that is PDF", b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n", "no picture"),
     picture("that is a pickle", b"cos\nsystem\n(S'touch harm'\ntR.", "no picture"),
     picture("that is an icon", encoded(FLAT, "ICO"), "no picture"),
-    picture("that is HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), "HEIC"),
+    picture(
+        "that is HEIC",
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500),
+        "HEIC, a format that is not read: convert it",
+    ),
+    picture("that is JPEG XL", b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99), "JPEG XL"),
+    picture("that is Photoshop's", b"8BPS\0\1" + bytes(99), "Photoshop"),
     picture("that is a raw photograph", b"\0\0\0\x18ftypcrx \0\0\0\0" + bytes(500), "raw photograph"),
     picture("that is the preview of one", encoded(FLAT_PICTURE, "TIFF", tiffinfo={254: 1}), "preview"),
     picture("of 150 scans", jpeg_of_scans(150), "scans; at most"),
-    picture("of 9,000 x 9,000 pixels in 1 kB", png(header(9_000, 9_000), (b"IDAT", b"x")), "pixels in"),
-    picture("of 100,000 x 100,000 pixels", png(header(100_000, 100_000), (b"IDAT", b"x")), "pixels"),
+    picture("of 9,000 x 9,000 pixels in 1 kB", png_of(9_000, 9_000), "pixels in"),
+    picture(
+        "of 6,000 x 6,000 colours of 16 bits", png_of(6_000, 6_000, 16, 2), "6000 x 6000 pixels; at most"
+    ),
+    picture("of 6,000 x 6,000 pixels with alpha", png_of(6_000, 6_000, 8, 6), "6000 x 6000 pixels; at most"),
+    picture("of 100,000 x 100,000 pixels", png_of(100_000, 100_000), "pixels"),
     picture("of 60,000 x 60,000 pixels, JPEG", jpeg_of(60_000, 60_000), "pixels"),
-    picture("of 0 x 0 pixels", png(header(0, 0), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")), "picture"),
+    picture("of 0 x 0 pixels", png_of(0, 0, rows=b""), "picture"),
     picture("with a comment of 5 MB", with_text_bomb(), "damaged picture"),
     picture("with a wrong checksum", encoded(FLAT).replace(b"IDAT", b"IDAU"), "picture"),
     picture("of 32 bits", encoded(Image.new("I", (24, 24), 7), "TIFF"), "pixels of 32 bits"),
     picture("of floats", encoded(Image.new("F", (24, 24), 7.5), "TIFF"), "pixels of 32 bits"),
-    picture("with two header blocks", png(header(24, 24), header(9_000, 9_000), (b"IEND", b"")), "pixels"),
+    picture("with two header blocks", png(header(24, 24), header(9_000, 9_000)), "pixels"),
 ]
 RIGHT = [
-    picture("in CMYK", encoded(in_mode("CMYK"), "TIFF"), value=90),
     picture("in CMYK, JPEG", encoded(in_mode("CMYK"), "JPEG"), value=90, file="odd.jpg"),
     picture("in YCbCr, JPEG", encoded(in_mode("YCbCr"), "JPEG"), value=90),
-    picture("with a palette", encoded(in_mode("P")), value=90),
-    picture("of 1 bit", encoded(Image.new("1", (24, 24), 1)), value=255),
-    picture("of 16 bits", deep(), value=90),
     picture("with alpha", encoded(in_mode("RGBA")), value=90),
     picture("all transparent", encoded(np.zeros((24, 24, 4), np.uint8)), value=0),
-    picture("in grey with alpha", encoded(in_mode("LA")), value=90),
     picture("AVIF", encoded(in_mode("RGB"), "AVIF", quality=100), value=90, file="odd.avif"),
     picture("of black on transparency", encoded(black_on_transparency()), value=0),
     picture("of 12 bits", encoded(Image.fromarray(FLAT.astype(np.uint16) * 45)), value=252),
     picture("animated GIF", frames("GIF"), value=90),
     picture("animated PNG", frames("PNG"), value=90),
     picture("animated WebP", frames("WEBP"), value=90),
-    picture("turned by EXIF 6", turned(6), value=90),
     picture("turned by EXIF 99", turned(99), value=90),
-    picture(
-        "with a damaged EXIF block", encoded(FLAT, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), value=90
-    ),
-    picture("of 1 x 1 pixel", encoded(FLAT[:1, :1]), value=90),
-    picture("of 1 x 60,000 pixels", encoded(np.full((60_000, 1), 90, np.uint8)), value=90),
-    picture("of 60,000 x 1 pixels", encoded(np.full((1, 60_000), 90, np.uint8)), value=90),
     picture("of 3,000 x 3,000 pixels", encoded(np.full((3_000, 3_000), 90, np.uint8)), value=90),
     picture("JPEG named png", encoded(FLAT, "JPEG"), value=90),
     picture("PNG named jpg", encoded(FLAT), value=90, file="odd.jpg"),
@@ -181,4 +163,4 @@ RIGHT = [
     picture("with code as its comment", with_text("__import__('os').system('touch harm')"), value=90),
     picture("progressive JPEG", encoded(FLAT, "JPEG", progressive=True), value=90),
 ]
-CASES = [*CUTS, *REJECTED, *RIGHT]
+CASES = [*REJECTED, *RIGHT]

@@ -64,8 +64,6 @@ def test_the_audit_ends_with_a_report_or_in_one_line(case: Case, tmp_path: Path)
 
 
 @pytest.mark.parametrize("case", NAMED, ids=lambda case: case.name)
-def test_predict_ends_with_a_table_or_in_one_line(
-    case: Case, classifier: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_predict_ends_with_a_table_or_in_one_line(case, classifier, tmp_path, monkeypatch):
     monkeypatch.setattr("candid.predict.command.load_classifier", lambda *_: classifier)
     ends_well(case, predict, ["--already-cropped", "--out", "results"], "results/predictions.csv", tmp_path)

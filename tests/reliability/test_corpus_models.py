@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.reliability.corpus_models import HISTORY, Harmful
-from tests.reliability.tiny import EARLIER, Undisturbed, files_at, outputs, run_stage, write_params
+from tests.reliability.tiny import EARLIER, files_at, outputs, run_stage, write_params
 
 WEIGHTS, CONFIG = "model.weights.h5", "config.json"
 HARM = b"import pathlib\npathlib.Path('harm').touch()\nclass Layer:\n    pass\n"
@@ -96,9 +96,7 @@ TRAIN: dict[str, tuple[Make, str]] = {
 
 
 @pytest.mark.parametrize("name", EVALUATE)
-def test_evaluate_says_what_is_wrong(
-    name: str, undisturbed: Undisturbed, models: Path, tmp_path: Path
-) -> None:
+def test_evaluate_says_what_is_wrong(name, undisturbed, models, tmp_path):
     make, words = EVALUATE[name]
     project = undisturbed.before("evaluate", tmp_path / "project")
     for path, data in {"models/model.keras": make(models), "plots/history.csv": HISTORY.encode()}.items():
@@ -113,9 +111,7 @@ def test_evaluate_says_what_is_wrong(
 
 
 @pytest.mark.parametrize("name", TRAIN)
-def test_train_says_what_is_wrong_with_the_earlier_model(
-    name: str, undisturbed: Undisturbed, models: Path, tmp_path: Path
-) -> None:
+def test_train_says_what_is_wrong_with_the_earlier_model(name, undisturbed, models, tmp_path):
     make, words = TRAIN[name]
     project = undisturbed.before("train", tmp_path / "project")
     (project / "harmful.py").write_bytes(HARM)

@@ -49,9 +49,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, undisturbed: Undisturbed) ->
 
 
 @pytest.mark.parametrize("stage", PIPELINE)
-def test_killed_it_leaves_whole_files_and_runs_again_to_the_same_bits(
-    stage: str, whole: Undisturbed, tmp_path: Path
-) -> None:
+def test_killed_it_leaves_whole_files_and_runs_again_to_the_same_bits(stage, whole, tmp_path):
     project = whole.before(stage, tmp_path / "project")
     wanted = whole.wanted(stage)
     seed = random.randrange(1 << 32)

@@ -51,7 +51,10 @@ def test_files_and_metrics(project, run_stage):
     assert list(kept.columns) == list(KEPT_COLUMNS)
     assert kept["reason"].tolist()[:10] == [f"copy of {i + 30}" for i in range(10)]
     assert kept["kept"].tolist() == [False] * 10 + [True] * 30
-    metrics = json.loads((project / "metrics/dedup.json").read_text())
+    text = (project / "metrics/dedup.json").read_text()
+    assert "[" not in text, "dvc metrics diff drops lists"
+    assert "NaN" not in text
+    metrics = json.loads(text)
     assert metrics["policy"] == "remove"
     assert (metrics["images"], metrics["images_with_copy"], metrics["groups"]) == (40, 20, 10)
     assert (metrics["near_pairs"], metrics["exact_pairs"], metrics["flat"]) == (10, 0, 0)
@@ -65,18 +68,6 @@ def test_files_and_metrics(project, run_stage):
     assert metrics["planted"]["recall"] == pytest.approx(2 / 3, abs=1e-6)
     assert metrics["planted"]["precision"] == pytest.approx(2 / 10)
     assert metrics["planted"]["recall_of"] == {"shifted": 0.0, "zoomed": 1.0}
-
-
-def test_no_list_and_no_nan_in_the_metrics(project, run_stage):
-    run_stage("stages.dedup")
-
-    def walk(value):
-        if isinstance(value, dict):
-            return [leaf for part in value.values() for leaf in walk(part)]
-        return [value]
-
-    leaves = walk(json.loads((project / "metrics/dedup.json").read_text()))
-    assert all(isinstance(leaf, int | float | str) and leaf == leaf for leaf in leaves)
 
 
 @pytest.mark.parametrize("policy", ["group", "off"])
@@ -95,48 +86,6 @@ def test_again_gives_the_same_bytes(project, run_stage):
     first = [(project / name).read_bytes() for name in names]
     run_stage("stages.dedup", PYTHONHASHSEED="7", OMP_NUM_THREADS="1", LC_ALL="C")
     assert [(project / name).read_bytes() for name in names] == first
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "told"),
-    [
-        ("method", "phash", "dedup.method.name = 'phash': expected one of aligned, hash"),
-        ("method", "{name: hash, hash: whash}", "dedup.method.hash = 'whash'"),
-        (
-            "method",
-            "{name: hash, max_distance_bits: 32}",
-            "max_distance_bits = 32: expected below 32",
-        ),
-        ("method", "{name: hash, hash: wavelet, hash_size: 12}", "expected a power of 2"),
-        ("method", "{name: hash, min_similarity: 0.9}", "min_similarity has no effect with hash"),
-        ("method", "{name: aligned, min_similarity: 92}", "dedup.method.min_similarity = 92"),
-        ("protect", "[exam]", "dedup.protect.0 = 'exam'"),
-        ("conflicts", "vote", "dedup.conflicts = 'vote'"),
-    ],
-)
-def test_impossible_settings(project, run_stage, key, value, told):
-    set_key(project, key, value)
-    done = run_stage("stages.dedup")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert told in done.stderr
-    assert not (project / "metrics/dedup.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "told"),
-    [
-        ("data/planted.csv", "a,b,kind\n0,99,zoomed\n", "data/planted.csv"),
-        ("data/faces.csv", "id,label,source,dataset,part,subject,sequence\n0,sad,a,fer2013,,,\n", "1 rows"),
-        ("data/faces.npy", "", "data/faces.npy"),
-    ],
-)
-def test_faulty_inputs(project, run_stage, file, text, told):
-    (project / file).write_text(text)
-    done = run_stage("stages.dedup")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert told in done.stderr
 
 
 def test_measure_without_parts_or_copies():

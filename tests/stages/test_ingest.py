@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 
 import numpy as np
@@ -11,8 +10,6 @@ import pytest
 
 from candid.data.faces import load_images, read_faces
 from candid.data.fingerprints import read_known
-from candid.errors import run
-from stages.ingest import main
 from tests.data.made import encoded, face, one_line, pixels, write_params, zipped
 
 OUTPUTS = [
@@ -62,68 +59,6 @@ def test_a_union_is_read_in_the_order_of_the_catalogue(run_stage, tmp_path):
     assert load_images(tmp_path / "data/faces.npy").shape == (2, 32, 32, 3)
 
 
-def test_a_table_with_bad_rows_is_read_and_they_are_counted(run_stage, tmp_path):
-    good = " ".join(map(str, pixels(1).ravel().tolist()))
-    rows = [
-        f"3,{good},Training",
-        "3,1 2 3,Training",
-        f"6,{good[:-4]} 300,PublicTest",
-        f"6,{good},PrivateTest",
-    ]
-    (tmp_path / "data/raw").mkdir(parents=True)
-    (tmp_path / "data/raw/fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
-    write_params(tmp_path, dataset="fer2013_csv", max_rejected_share=0.5)
-    assert run_stage("stages.ingest").returncode == 0
-    assert read_faces(tmp_path / "data/faces.csv")["source"].tolist() == ["fer2013.csv:2", "fer2013.csv:5"]
-    assert pd.read_csv(tmp_path / "data/rejected.csv")["file"].tolist() == ["fer2013.csv:3", "fer2013.csv:4"]
-
-
-@pytest.mark.parametrize(
-    ("extra", "words"),
-    [
-        ({"../../out.png": b"x"}, ["ck48.zip", "leads outside"]),
-        ({"CK+48/bored/S1.png": b"x"}, ["ck48.zip", "label 'bored' is unknown"]),
-        ({"CK+48/happy/bad.png": b"x"}, ["1 of 4 files (25.00%)", "data/rejected.csv lists them"]),
-    ],
-)
-def test_bad_input_ends_in_one_line_and_leaves_what_was_there(run_stage, tmp_path, extra, words):
-    ck48(tmp_path)
-    write_params(tmp_path, dataset="ck48")
-    run_stage("stages.ingest")
-    before = (tmp_path / "data/faces.npy").read_bytes()
-    ck48(tmp_path, extra)
-    one_line(run_stage("stages.ingest"), "candid ingest: ", "dvc checkout", *words)
-    assert (tmp_path / "data/faces.npy").read_bytes() == before
-    assert not list((tmp_path / "data").glob(".faces*"))
-    assert not (tmp_path.parent / "out.png").exists()
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        ({"dataset": "fer2014"}, ["data.dataset = 'fer2014'", "fer2013", "muxspace"]),
-        ({"dataset": "ck48", "classes": ["fear"]}, ["no face is labelled 'fear'", "happy"]),
-        ({"dataset": "ck48", "parts": ["test"]}, ["no face is left", "by part"]),
-        ({"dataset": "ck48", "image_size": 0}, ["data.image_size", "8"]),
-        ({"dataset": "ck48", "color": "red"}, ["data.color", "'grey' or 'rgb'"]),
-        ({"dataset": "muxspace"}, ["muxspace.zip", "no such file"]),
-        (
-            {"dataset": "ck48", "subject_pattern": "(S.*)_"},
-            ["subject_pattern is for dataset: folder", "ck48"],
-        ),
-        (
-            {"dataset": "folder", "subject_pattern": "S.*_"},
-            ["data.subject_pattern", "0 groups; expected one"],
-        ),
-        ({"dataset": "folder", "subject_pattern": "("}, ["data.subject_pattern = '('", "unterminated"]),
-    ],
-)
-def test_impossible_settings_end_in_one_line(run_stage, tmp_path, data, words):
-    ck48(tmp_path)
-    write_params(tmp_path, **data)
-    one_line(run_stage("stages.ingest"), *words)
-
-
 def test_a_picture_of_one_s_own_that_names_nobody_stops_the_run(run_stage, tmp_path):
     files = {"happy/p1_1.png": face(1), "sad/p1_2.png": face(2), "sad/holiday.png": face(3)}
     zipped(tmp_path / "data/raw/folder.zip", files)
@@ -152,21 +87,3 @@ def test_a_known_set_that_is_not_as_published_is_named_or_stops_the_run(run_stag
         assert "\n" not in one
         counted = json.loads((tmp_path / "metrics/ingest.json").read_text())
         assert counted["published"]["ck48"]["as_published"] is False
-
-
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, monkeypatch, capsys):
-    ck48(tmp_path)
-    write_params(tmp_path, dataset="ck48")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("candid.data.ingest.np.save", full)
-    with pytest.raises(SystemExit) as ended:
-        run("ingest", main)
-    assert ended.value.code == 1
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "No space left on device" in line
-    assert "dvc checkout" in line
-    assert {path.name for path in (tmp_path / "data").iterdir()} == {"raw", "rejected.csv"}
-
-
-def full(*_):
-    raise OSError(errno.ENOSPC, "No space left on device")

@@ -112,9 +112,7 @@ def train_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     main()
 
 
-def test_the_model_loads_without_this_project_and_says_its_classes(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_model_loads_without_this_project_and_says_its_classes(project, monkeypatch):
     write_params(project, epochs=1, augment={**tiny_net.AUGMENT, "crop": {"name": "random", "size": 12}})
     train_here(project, monkeypatch)
     code = (
@@ -134,9 +132,7 @@ def test_the_model_loads_without_this_project_and_says_its_classes(
     assert done.returncode == 0, done.stderr
 
 
-def test_a_run_starts_from_an_earlier_model_with_other_classes(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_starts_from_an_earlier_model_with_other_classes(project, monkeypatch):
     write_params(project, epochs=1)
     train_here(project, monkeypatch)
     (project / "models/model.keras").rename(project / "earlier.keras")
@@ -156,17 +152,6 @@ def test_a_run_starts_from_an_earlier_model_with_other_classes(
     np.testing.assert_array_equal(ancestor_digests(project / "models/model.keras"), earlier)
 
 
-def test_bad_settings_end_in_one_line(project: Path, run_stage: Run) -> None:
-    """As a user sees it: what is wrong, and how earlier results come back."""
-    write_params(project, {"arch": "resnet_18"})
-    done = run_stage("stages.train")
-    assert done.returncode == 1, done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    line = "candid train: params.yaml: model.arch = 'resnet_18': expected one of residual_cnn"
-    assert done.stderr.startswith(line)
-    assert "dvc checkout" in done.stderr
-
-
 @pytest.mark.parametrize(
     ("model", "train", "line"),
     [
@@ -181,9 +166,7 @@ def test_bad_settings_end_in_one_line(project: Path, run_stage: Run) -> None:
     ],
     ids=["weights", "freeze", "crop", "backend"],
 )
-def test_what_does_not_fit_together_is_one_line(
-    project: Path, monkeypatch: pytest.MonkeyPatch, model: Any, train: Any, line: str
-) -> None:
+def test_what_does_not_fit_together_is_one_line(project, monkeypatch, model, train, line):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     write_params(project, model, **train)
     with pytest.raises(CandidError, match=line):
