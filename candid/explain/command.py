@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from candid.cli import Parser
 from candid.data.archives import UnreadableError, is_clutter, is_not_picture
 from candid.data.images import decode
 from candid.errors import CandidError
@@ -47,24 +48,18 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="candid explain",
-        description="Show where a model looks, and what its first layers make of a face.",
-        epilog="The sheets show faces: treat them with the same care as the faces themselves.",
-    )
-    parser.add_argument("--model", type=Path, default=default_model(), help="default: the one that ships")
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument(
-        "--faces", type=Path, nargs="+", metavar="PATH", help="pictures of cropped faces, or folders"
-    )
-    chosen.add_argument("--test", action="store_true", help="faces of the test set (the default)")
-    parser.add_argument(
-        "--data", type=Path, default=Path("data"), help="folder data of a run; without one, the sample"
-    )
-    parser.add_argument("--out", type=Path, default=Path("explained"), help="folder; default: explained")
-    parser.add_argument("--shown", type=int, default=3, help="right and wrong faces of a class; default: 3")
-    parser.add_argument("--seed", type=int, default=0, help="which faces of the test set; default: 0")
+    parser = Parser(prog="candid explain", description=__doc__)
+    add = parser.add_argument
+    add("--model", type=Path, default=default_model(), help="default: the one that ships")
+    add("--faces", type=Path, nargs="+", metavar="PATH", help="pictures of cropped faces, or folders")
+    add("--test", action="store_true", help="faces of the test set (the default)")
+    add("--data", type=Path, default=Path("data"), help="folder data of a run; without one, the sample")
+    add("--out", type=Path, default=Path("explained"), help="folder; default: explained")
+    add("--shown", type=int, default=3, help="right and wrong faces of a class; default: 3")
+    add("--seed", type=int, default=0, help="which faces of the test set; default: 0")
     options = parser.parse_args(arguments)
+    if options.faces and options.test:
+        parser.error("--test: not with --faces")
     if not 1 <= options.shown <= 12:
         raise CandidError(f"--shown {options.shown}: expected 1 to 12")
     if options.seed < 0:

@@ -10,8 +10,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from candid.errors import CandidError
@@ -42,38 +40,15 @@ Runner = Callable[[Images], Floats]
 """Takes faces as the model does (N x S x S, x 1 or x 3, uint8), gives probabilities N x K."""
 
 EXTRA = "requirements-export.txt"
-
-
-@dataclass(frozen=True)
-class Format:
-    """One way out of Keras."""
-
-    suffix: str
-    packages: tuple[str, ...]
-    """Modules that it needs on top of requirements.txt."""
-    write: Callable[[Any, Path], None]
-    """Takes the Keras model and the path."""
-    write_int8: Callable[[Any, Path, Images], None]
-    """Takes the faces to calibrate on, too."""
-    annotate: Callable[[Path, dict[str, str]], None]
-    """Put names and values into the file's own metadata."""
-    load: Callable[[Path], Runner]
-    """On one thread."""
-
-
-FORMATS = {
-    "onnx": Format(
-        ".onnx", ("tf2onnx", "onnx", "onnxruntime"), onnx.write, onnx.write_int8, onnx.annotate, onnx.load
-    ),
-    "litert": Format(
-        ".tflite", ("ai_edge_litert",), litert.write, litert.write_int8, litert.annotate, litert.load
-    ),
-}
+FORMATS: dict[str, Any] = {"onnx": onnx, "litert": litert}
+"""Each module has the SUFFIX of its files, the PACKAGES it needs beyond requirements.txt, and functions:
+write(model, path), write_int8(model, path, faces to calibrate on), annotate(path, names and values for the
+file's own metadata) and load(path), which gives a Runner on one thread."""
 
 
 def need(name: str) -> None:
     """Stop where a package that the format needs is not installed."""
-    for package in FORMATS[name].packages:
+    for package in FORMATS[name].PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise CandidError(f"--to {name}: the package {package} is not here: pip install -r {EXTRA}")
 

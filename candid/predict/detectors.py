@@ -42,7 +42,7 @@ class Box(NamedTuple):
         return Box(left, top, max(min(right, width) - left, 1), max(min(bottom, height) - top, 1))
 
 
-class Found(NamedTuple):
+class Detection(NamedTuple):
     """A face, where the detector saw it."""
 
     box: Box
@@ -56,7 +56,7 @@ class Detector(Protocol):
     margin: float
     """What turns its boxes into crops like FER2013's: see candid.predict.faces.square."""
 
-    def __call__(self, picture: Pixels) -> list[Found]:
+    def __call__(self, picture: Pixels) -> list[Detection]:
         """Boxes in pixels of this picture."""
 
 
@@ -79,7 +79,7 @@ class Cascade:
         self._cv2 = cv2
         self._cascade = cv2.CascadeClassifier(str(path))
 
-    def __call__(self, picture: Pixels) -> list[Found]:
+    def __call__(self, picture: Pixels) -> list[Detection]:
         """Search all scales, 10 % apart; four overlapping windows make a face."""
         grey = self._cv2.cvtColor(picture, self._cv2.COLOR_RGB2GRAY)
         boxes, _, weights = self._cascade.detectMultiScale3(
@@ -90,7 +90,7 @@ class Cascade:
             outputRejectLevels=True,
         )
         pairs = zip(boxes, weights, strict=True)
-        return distinct([Found(Box(*map(float, box)), float(weight)) for box, weight in pairs])
+        return distinct([Detection(Box(*map(float, box)), float(weight)) for box, weight in pairs])
 
 
 class Mtcnn:
@@ -117,7 +117,7 @@ class Mtcnn:
             [stage(weights=str(folder / f"{name}.lz4")) for name, stage in stages.items()]
         )
 
-    def __call__(self, picture: Pixels) -> list[Found]:
+    def __call__(self, picture: Pixels) -> list[Detection]:
         """Search from `smallest` pixels upwards."""
         if min(picture.shape[:2]) < self.smallest:
             return []
@@ -129,15 +129,17 @@ class Mtcnn:
             if not re.search(r"empty output.*shape: \(0,", str(error), re.DOTALL):
                 raise
             return []
-        return distinct([Found(Box(*map(float, one["box"])), float(one["confidence"])) for one in seen])
+        return distinct(
+            [Detection(Box(*map(float, face["box"])), float(face["confidence"])) for face in seen]
+        )
 
 
-def distinct(found: list[Found]) -> list[Found]:
+def distinct(detections: list[Detection]) -> list[Detection]:
     """One box a face, the surest of those that overlap, surest first."""
-    kept: list[Found] = []
-    for one in sorted(found, key=lambda one: (-one.score, one.box)):
-        if not any(_same(one.box, other.box) for other in kept):
-            kept.append(one)
+    kept: list[Detection] = []
+    for detection in sorted(detections, key=lambda each: (-each.score, each.box)):
+        if not any(_same(detection.box, other.box) for other in kept):
+            kept.append(detection)
     return kept
 
 
@@ -146,8 +148,8 @@ def _same(a: Box, b: Box) -> bool:
     height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
     if width <= 0 or height <= 0:
         return False
-    shared, one, other = width * height, a.width * a.height, b.width * b.height
-    return shared > SAME_FACE * (one + other - shared) or shared > SAME_PART * min(one, other)
+    shared, first, second = width * height, a.width * a.height, b.width * b.height
+    return shared > SAME_FACE * (first + second - shared) or shared > SAME_PART * min(first, second)
 
 
 DETECTORS: dict[str, Callable[[], Any]] = {"cascade": Cascade, "mtcnn": Mtcnn}

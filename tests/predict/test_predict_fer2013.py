@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,18 +29,14 @@ def classifier():
     return load_classifier(SHIPPED)
 
 
-def test_a_cropped_face_gets_the_probabilities_that_evaluate_gives(
-    mirror, classifier, tmp_path, monkeypatch, capsys
-):
+def test_a_cropped_face_gets_the_probabilities_that_evaluate_gives(mirror, classifier, tmp_path, capsys):
     """The archive's files as files, and as download, ingest and evaluate take them."""
     archive, entry = mirror / "fer2013.zip", read_catalogue()["fer2013"]
     read = read_folders("fer2013", entry, [archive], Wanted(None, frozenset({"validation"})))
     records = [item for item in read if isinstance(item, Record)][::EVERY]
     for number, record in enumerate(records):
         (tmp_path / f"{number:04}.jpg").write_bytes(record.data)
-    arguments = [tmp_path, "--already-cropped", "--model", SHIPPED, "--out", tmp_path / "out"]
-    monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments)])
-    main()
+    main([str(tmp_path), "--already-cropped", "--model", str(SHIPPED), "--out", str(tmp_path / "out")])
     assert f"model: {SHIPPED}" in capsys.readouterr().out
     with (tmp_path / "out/predictions.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -59,10 +54,10 @@ def test_a_face_that_is_found_is_cut_much_as_fer2013_cut_it(mirror, classifier, 
     """docs/predict.md has the figures, over a thousand faces; here a guard against a wrong margin."""
     faces, _ = read_faces(mirror / "fer2013.zip", 60)
     detector = make_detector(name)
-    found = [find_faces(Image.fromarray(canvas(face)), detector, classifier.card) for face in faces]
-    kept = [number for number, each in enumerate(found) if each]
+    detected = [find_faces(Image.fromarray(canvas(face)), detector, classifier.card) for face in faces]
+    kept = [number for number, each in enumerate(detected) if each]
     assert len(kept) > len(faces) / 2
-    surest = [max(found[number], key=lambda face: face.score or 0) for number in kept]
+    surest = [max(detected[number], key=lambda face: face.score or 0) for number in kept]
     after = np.array([list(each.probabilities.values()) for each in label(surest, classifier)])
     before = classifier.probabilities(faces[kept])
     assert distance(after, before) < 0.2
