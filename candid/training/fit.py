@@ -41,12 +41,10 @@ class Progress(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Epochs with one optimizer."""
+    """Epochs with one optimizer: finished ones at its start, and at its end if nothing stops it."""
 
     first: int
-    """Finished epochs at its start."""
     last: int
-    """Finished epochs at its end, if nothing stops it."""
     rate: float
     """Learning rate, where a schedule starts."""
     frozen: bool
@@ -143,11 +141,7 @@ def build_optimizer(settings: TrainSettings, phase: Phase, steps: int) -> Any:
 def validation_scores(probabilities: NDArray[np.float32], labels: NDArray[np.int32]) -> dict[str, float]:
     """Return val_loss (mean cross-entropy, nats; NaN where a probability is), val_accuracy and val_macro_f1.
 
-    Macro F1 is over the classes that occur among the labels or the predictions.
-
-    Args:
-        probabilities: N x classes.
-        labels: N, indices into the classes.
+    Of N x K probabilities for N labels. Macro F1 is over the classes that occur as label or prediction.
     """
     predicted = probabilities.argmax(axis=1)
     finite = bool(np.isfinite(probabilities).all())
@@ -176,7 +170,7 @@ class Training:
         self.progress, self.strategy = progress, strategy
         self.learner = Learner(net, data, settings, strategy)
         self.recompute: Recompute | None = None
-        self.watchers: list[Any] = []
+        self.callbacks: list[Any] = []
         self.history: History = []
         self.best: Arrays = []
         self.batch_size = min(settings.batch_size, data.train)
@@ -212,33 +206,33 @@ class Training:
         settings = self.settings
         for layer in body_layers(self.net):
             layer.trainable = not phase.frozen
-        wanted = min(settings.steps_per_execution, self.steps) if self.strategy.devices == 1 else 1
+        together = min(settings.steps_per_execution, self.steps) if self.strategy.devices == 1 else 1
         self.learner.compile(
             optimizer=build_optimizer(settings, phase, self.steps),
-            steps_per_execution=steps_per_call(wanted),
+            steps_per_execution=steps_per_call(together),
             jit_compile=worth_compiling() and self.strategy.compiles,
         )
         self.learner.optimizer.build(self.learner.trainable_variables)
         if settings.batch_norm == "recomputed":
             self.recompute = Recompute(self.learner)
-        self.watchers = []
+        kinds: list[tuple[Any, dict[str, Any]]] = []
         if isinstance(settings.schedule, Plateau):
-            options = settings.schedule.model_dump(exclude={"name"})
-            self._watch(keras.callbacks.ReduceLROnPlateau, **options)
+            kinds.append((keras.callbacks.ReduceLROnPlateau, settings.schedule.model_dump(exclude={"name"})))
         if settings.early_stopping and not phase.frozen:
-            self._watch(keras.callbacks.EarlyStopping, **settings.early_stopping.model_dump())
+            kinds.append((keras.callbacks.EarlyStopping, settings.early_stopping.model_dump()))
+        modes = ("min" if options["monitor"] == "val_loss" else "max" for _, options in kinds)
+        self.callbacks = [
+            kind(mode=mode, **options) for (kind, options), mode in zip(kinds, modes, strict=True)
+        ]
+        for callback in self.callbacks:
+            callback.set_model(self.learner)
+            callback.on_train_begin()
         for row in self.history[phase.first :]:
-            self._tell_watchers(row)
+            self._notify(row)
 
-    def _watch(self, kind: Any, **options: Any) -> None:
-        watcher = kind(mode="min" if options["monitor"] == "val_loss" else "max", **options)
-        watcher.set_model(self.learner)
-        watcher.on_train_begin()
-        self.watchers.append(watcher)
-
-    def _tell_watchers(self, row: dict[str, float]) -> None:
-        for watcher in self.watchers:
-            watcher.on_epoch_end(int(row["epoch"]), dict(row))
+    def _notify(self, row: dict[str, float]) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_end(int(row["epoch"]), dict(row))
 
     def _epoch(self) -> None:
         settings, started, epoch = self.settings, time.perf_counter(), len(self.history) + 1
@@ -261,7 +255,7 @@ class Training:
             self.best = self.net.get_weights()
         if own is not None:
             self.net.set_weights(own)
-        self._tell_watchers(row)  # the optimizer then has the next epoch's rate
+        self._notify(row)  # the optimizer then has the next epoch's rate
         self.checkpoints.write(
             lambda: Checkpoint(self.history, self.net.get_weights(), _values(optimizer.variables), self.best)
         )
@@ -278,22 +272,13 @@ class Training:
         """Fit one epoch; return its loss and accuracy."""
         seed, bar = self.settings.seed, self.progress.bar
         seed_epoch(self.learner, seed, epoch - 1)
+        shown = {"epochs": self.settings.epochs, "steps": self.steps, "verbose": int(bar)}
         callbacks = keras.callbacks.CallbackList(
-            add_history=True,
-            add_progbar=bar,
-            model=self.learner,
-            epochs=self.settings.epochs,
-            steps=self.steps,
-            verbose=int(bar),
+            add_history=True, add_progbar=bar, model=self.learner, **shown
         )
-        fitted = self.learner.fit(
-            **feed(epoch_order(self.data.train, self.batch_size, seed, epoch - 1), self.batch_size),
-            shuffle=False,
-            initial_epoch=epoch - 1,
-            epochs=epoch,
-            callbacks=callbacks,
-            verbose=int(bar),
-        )
+        rows = feed(epoch_order(self.data.train, self.batch_size, seed, epoch - 1), self.batch_size)
+        epochs = {"initial_epoch": epoch - 1, "epochs": epoch}
+        fitted = self.learner.fit(**rows, **epochs, shuffle=False, callbacks=callbacks, verbose=int(bar))
         return {name: float(fitted.history[name][-1]) for name in ("loss", "accuracy")}
 
     def _prepare_validation(self, epoch: int) -> Arrays | None:

@@ -69,16 +69,9 @@ class Learner(keras.Model):
         crop = self.settings.augment.crop
         return center_crop(ops.take(self.faces, rows, axis=0), crop.size if crop else None)
 
-    def compute_loss(
-        self,
-        x: Tensor = None,
-        y: Tensor = None,
-        y_pred: Tensor = None,
-        sample_weight: Tensor = None,
-        training: bool = True,
-    ) -> Tensor:
+    def compute_loss(self, y_pred: Tensor = None, **unused: Any) -> Tensor:
         """Return the weighted cross-entropy, averaged over the batch, plus the net's own penalties."""
-        del x, y, sample_weight, training
+        del unused
         crossed = -ops.sum(y_pred["targets"] * ops.log_softmax(y_pred["logits"]), axis=-1)
         loss = ops.mean(crossed * y_pred["weights"])
         for penalty in self.losses:

@@ -52,8 +52,8 @@ def lineage(
 
 def read_about(path: str | Path) -> dict[str, Any]:
     """Return candid.json of a .keras file; KeyError where it has none."""
-    with zipfile.ZipFile(path) as source:
-        about: dict[str, Any] = json.loads(read_member(source, source.getinfo(ABOUT)))
+    with zipfile.ZipFile(path) as archive:
+        about: dict[str, Any] = json.loads(read_member(archive, archive.getinfo(ABOUT)))
     return about
 
 
