@@ -95,13 +95,12 @@ def as_predictions(table: pd.DataFrame) -> Predictions:
     groups = table["group"].to_numpy(np.int64) if "group" in table else np.arange(len(table))
     predictions = Predictions(classes, actual, probabilities, groups)
     if "predicted" in table:
-        differs = np.array(classes, object)[predictions.predicted] != table["predicted"].to_numpy(object)
+        likeliest = np.array(classes, object)[predictions.predicted]
+        differs = likeliest != table["predicted"].to_numpy(object)
         if differs.any():
             row = int(differs.argmax())
-            raise CandidError(
-                f"predictions: row {row} says {table['predicted'].iloc[row]!r}; "
-                f"its largest probability is that of {classes[predictions.predicted[row]]!r}"
-            )
+            line = f"row {row} says {table['predicted'].iloc[row]!r}"
+            raise CandidError(f"predictions: {line}; its largest probability is that of {likeliest[row]!r}")
     return predictions
 
 
@@ -136,24 +135,20 @@ def tabulate_test_set(
     test = splits[splits["part"] == "test"].sort_values("id", kind="stable")
     if test.empty:
         raise CandidError("data/splits.csv: no face in the test part; expected at least one")
-    unknown = ~splits["id"].isin(faces["id"]) | splits["id"].duplicated()
-    if unknown.any():
-        raise CandidError(
-            f"data/splits.csv: id {splits['id'][unknown].iloc[0]} is not a face's, or is there twice"
-        )
+    unknown = splits["id"][~splits["id"].isin(faces["id"]) | splits["id"].duplicated()]
+    if len(unknown):
+        raise CandidError(f"data/splits.csv: id {unknown.iloc[0]} is not a face's, or is there twice")
     ids = test["id"].to_numpy(np.int64)
-    leaks = find_leaks(splits, kept, earlier)
-    return pd.DataFrame(
-        {
-            "id": ids,
-            "source": [csv_cell(name) for name in faces["source"].to_numpy()[ids]],
-            "digest": [digest(images[number]) for number in ids],
-            "dataset": faces["dataset"].to_numpy()[ids],
-            "group": test["group"].to_numpy(np.int64),
-            **leaks._asdict(),
-            "actual": test["label"].to_numpy(),
-        }
-    )
+    columns = {
+        "id": ids,
+        "source": [csv_cell(name) for name in faces["source"].to_numpy()[ids]],
+        "digest": [digest(images[number]) for number in ids],
+        "dataset": faces["dataset"].to_numpy()[ids],
+        "group": test["group"].to_numpy(np.int64),
+        **find_leaks(splits, kept, earlier)._asdict(),
+        "actual": test["label"].to_numpy(),
+    }
+    return pd.DataFrame(columns)
 
 
 def with_predictions(test: pd.DataFrame, classes: Sequence[str], probabilities: Floats) -> pd.DataFrame:
@@ -191,9 +186,8 @@ def find_leaks(splits: pd.DataFrame, kept: pd.DataFrame, earlier: NDArray[np.int
     """
     wrong = [*kept["id"][kept["id"].duplicated()], *splits["id"][~splits["id"].isin(kept["id"])]]
     if wrong:
-        raise CandidError(
-            f"data/kept.csv: face {wrong[0]} is missing or there twice; expected one row a face"
-        )
+        expected = "expected one row a face"
+        raise CandidError(f"data/kept.csv: face {wrong[0]} is missing or there twice; {expected}")
     splits = splits.sort_values("id", kind="stable")
     duplicates = splits["id"].map(kept.set_index("id")["group"]).to_numpy(np.int64)
     related = splits["group"].to_numpy(np.int64)

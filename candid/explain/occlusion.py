@@ -106,14 +106,9 @@ class Row:
 def explain(
     predict: Predict, images: Images, labels: Sequence[str], classes: Sequence[str], shown: int
 ) -> list[Row]:
-    """Explain up to `shown` right and `shown` wrong predictions of each class, in the order of the faces.
+    """Explain up to `shown` right and `shown` wrong predictions of each class, in the order of the N faces.
 
-    Args:
-        predict: faces to probabilities, in the order of `classes`.
-        images: N faces, uint8, N x H x H (x 3).
-        labels: N; a face whose label is none of `classes` is put into rows of 2 * `shown` under no class.
-        classes: names of the model's outputs.
-        shown: faces at most on each side of a row.
+    Faces whose label is none of `classes`, the model's outputs, come in rows of 2 * `shown` under no class.
     """
     probabilities = predict(images)
     predicted = probabilities.argmax(axis=1)

@@ -47,14 +47,7 @@ def tinted(ground: Any, values: Floats, largest: float, opacity: float) -> Image
 
 
 def where_picture(rows: Sequence[Row], shown: int, model: str, source: str) -> Picture:
-    """Size in inches, and what draws the sheet.
-
-    Args:
-        rows: at least one.
-        shown: right answers, and wrong ones, in a row at most.
-        model: which one, in words.
-        source: of the faces, in words.
-    """
+    """Size in inches, and what draws the sheet: at most `shown` right and `shown` wrong answers a row."""
     start = int(any(row.mean for row in rows))
     columns = 2 * shown + start
 

@@ -110,15 +110,8 @@ def export(
 ) -> Iterator[Measured]:
     """Write a format's float model and, where there are faces to calibrate on, its int8 model.
 
-    Nothing stands under the final name of a model that can't be run or, in float, is not equal to Keras's.
-
-    Args:
-        classifier: what is exported.
-        name: of the format.
-        out: folder.
-        faces: to run it on.
-        keras: Keras's probabilities for them.
-        calibrate: training faces as the model takes them, for int8; None: float alone.
+    Nothing stands under the final name of a model that can't be run or, in float, is not equal to Keras's,
+    whose probabilities for the faces are `keras`.
     """
     form = FORMATS[name]
     for precision in ("float32",) if calibrate is None else ("float32", "int8"):

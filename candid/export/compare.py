@@ -74,15 +74,7 @@ def known_faces(part: Labelled, classes: list[str], shape: tuple[int | None, ...
 def measure(
     name: str, path: Path, size: int, run: Runner, faces: Faces, keras: Floats | None = None
 ) -> Measured:
-    """Run a model on the test faces.
-
-    Args:
-        name: of the row.
-        path: the model's file, or what it will be.
-        size: its bytes.
-        run: runs it.
-        faces: N of them.
-        keras: Keras's probabilities, N x K; None for Keras itself.
+    """Run a model of `size` bytes on the test faces; `keras`: probabilities, N x K, None for Keras itself.
 
     Raises:
         CandidError: it gives something other than N x K finite numbers.

@@ -92,9 +92,7 @@ def label_pictures(
 ) -> Results:
     """Label the faces of all pictures, and write a copy of each that shows one.
 
-    Args:
-        detector: None where each picture is one face.
-        limit: pictures and frames that are opened at most.
+    No detector: each picture is one face. At most `limit` pictures and frames are opened.
     """
     rows: list[Row] = []
     skipped: list[Skipped] = []

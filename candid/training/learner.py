@@ -30,11 +30,8 @@ class Learner(keras.Model):
     ) -> None:
         """Put the faces on the device, or on each.
 
-        Args:
-            net: takes uint8 faces, B x S x S x C, gives B x classes probabilities.
-            data: the faces; S is the size of settings.augment.crop or their side.
-            settings: section `train`.
-            strategy: how batches are divided among devices; None: there is one.
+        The net takes uint8 faces, B x S x S x C, where S is the size of settings.augment.crop or their side,
+        and gives B x classes probabilities.
         """
         super().__init__(name="learner", dtype="float32")
         self.settings = settings

@@ -89,15 +89,18 @@ def test_scores_are_those_of_scikit_learn(table):
     names = [name for name in table if name.startswith("p_")]
     probabilities = table[names].to_numpy()
     actual, predicted = table["actual"], table["predicted"]
+    near = 2e-6
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = sk.classification_report(actual, predicted, output_dict=True, zero_division=0)
         loss = sk.log_loss(actual, probabilities, labels=[name[2:] for name in names])
         balanced = sk.balanced_accuracy_score(actual, predicted)
-    near = 2e-6
-    assert result["accuracy"] == pytest.approx(sk.accuracy_score(actual, predicted), abs=near)
-    assert result["balanced_accuracy"] == pytest.approx(balanced, abs=near)
-    assert result["log_loss"] == pytest.approx(loss, abs=near)
+    expected = {
+        "accuracy": sk.accuracy_score(actual, predicted),
+        "balanced_accuracy": balanced,
+        "log_loss": loss,
+    }
+    assert {name: result[name] for name in expected} == pytest.approx(expected, abs=near)
     for average in ("macro", "weighted"):
         for ours, name in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
             assert result[average][ours] == pytest.approx(theirs[f"{average} avg"][name], abs=near)
@@ -126,11 +129,6 @@ def test_every_number_comes_again_from_the_written_table_alone(tmp_path):
     assert evaluate(again, 200, 3) == evaluate(table, 200, 3)
     probabilities = again[[f"p_{name}" for name in CLASSES]].astype(float).to_numpy()
     np.testing.assert_allclose(probabilities, raw, rtol=1e-5)
-
-
-def test_a_class_never_predicted_scores_nothing_as_in_scikit_learn():
-    happy = report([0, 1, 2, 0], [0, 0, 2, 0])["per_class"]["happy"]
-    assert (happy["precision"], happy["recall"], happy["f1"], happy["support"]) == (0, 0, 0, 1)
 
 
 def test_what_nothing_is_known_about_is_left_out():
@@ -214,13 +212,10 @@ def test_leaks_are_found_by_copies_and_by_related_images():
     assert leaks.validated.tolist() == [False, True, False, False]
     removed = find_leaks(frame(id=[1], part=["test"], group=[0]), frame(id=[0, 1], group=[0, 0]))
     assert not removed.leaked.any(), "its copy was removed from training"
-
-
-@pytest.mark.parametrize("ids", [[0, 1], [0, 1, 2, 2]], ids=["missing", "twice"])
-def test_a_face_without_its_one_row_of_duplicates_is_refused(ids):
     splits = frame(id=[0, 1, 2], part=["train", "test", "test"], group=[0, 1, 2])
-    with pytest.raises(CandidError, match="face 2 is missing or there twice"):
-        find_leaks(splits, frame(id=ids, group=[-1] * len(ids)))
+    for ids in ([0, 1], [0, 1, 2, 2]):
+        with pytest.raises(CandidError, match="face 2 is missing or there twice"):
+            find_leaks(splits, frame(id=ids, group=[-1] * len(ids)))
 
 
 def test_tables_that_do_not_belong_together_are_refused_and_formulas_defused():
