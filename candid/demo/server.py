@@ -12,23 +12,18 @@ import traceback
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from candid.demo.service import PredictionService
 from candid.errors import CandidError
 
 
-class Page(NamedTuple):
-    """What is sent for `/`."""
+def read_page(limit: int) -> tuple[bytes, str]:
+    """Read page.html and make its Content-Security-Policy: this very script, this machine, and nothing else.
 
-    html: bytes
-    policy: str
-    """Content-Security-Policy: this very script, this machine, and nothing else."""
-
-
-def read_page(limit: int) -> Page:
-    """Read page.html; `limit` is the size in bytes from which on the page refuses a picture itself."""
+    `limit` is the size in bytes from which on the page refuses a picture itself.
+    """
     html = Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("__LIMIT__", str(limit))
     script = re.search("<script>(.*)</script>", html, re.DOTALL)
     assert script is not None
@@ -38,7 +33,7 @@ def read_page(limit: int) -> Page:
         "connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )
-    return Page(html.encode(), policy)
+    return html.encode(), policy
 
 
 ADDRESS = "127.0.0.1"
@@ -54,7 +49,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, port: int, service: PredictionService) -> None:
         self.service = service
-        self.page = read_page(LIMIT)
+        self.page, self.policy = read_page(LIMIT)
         self.slots = threading.BoundedSemaphore(AT_ONCE)
         super().__init__((ADDRESS, port), Handler)
         self.hosts = {f"{name}:{self.server_port}" for name in (ADDRESS, "localhost")}
@@ -136,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
     def _get(self) -> Any:
         path, service = self._address().path, self.server.service
         if path == "/":
-            return self.server.page.html
+            return self.server.page
         if path == "/choices":
             return {"models": [str(model) for model in service.models], "detectors": service.detectors}
         raise RefusedError(404, "no such page")
@@ -192,7 +187,7 @@ class Handler(BaseHTTPRequestHandler):
             "Content-Type": "text/html; charset=utf-8" if page else "application/json",
             "Content-Length": str(len(content)),
             "Cache-Control": "no-store",
-            "Content-Security-Policy": self.server.page.policy,
+            "Content-Security-Policy": self.server.policy,
             "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",

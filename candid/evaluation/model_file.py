@@ -16,15 +16,13 @@ from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.lib import format as npy
 from pydantic import AfterValidator, ConfigDict, Field
 
 from candid.errors import CandidError, cannot_write, is_disk_fault
 from candid.evaluation import hdf5_check
 from candid.settings import Section, check
 from candid.text import clean
-from candid.training.lineage import ABOUT, ANCESTORS, TRAINED_ON
+from candid.training.lineage import ABOUT, ANCESTORS, TRAINED_ON, parse_digests
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 ENTRIES = {CONFIG, WEIGHTS, ABOUT, "metadata.json", TRAINED_ON, ANCESTORS}
@@ -136,7 +134,7 @@ def read_card(path: str | Path) -> Card:
         with _open(path) as archive:
             check_config(_read_json(archive, CONFIG), archive.getinfo(WEIGHTS).file_size, path)
             for name in {TRAINED_ON, ANCESTORS} & set(archive.namelist()):
-                _check_digests(archive, name)
+                parse_digests(archive.read(name), f"{path}: {name}")
             return check(ABOUT, Card, _read_json(archive, ABOUT), path)
     except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError) as error:
         if is_disk_fault(error):
@@ -180,19 +178,6 @@ def _read_json(archive: zipfile.ZipFile, name: str) -> Any:
         return json.loads(archive.read(name))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{name} is not JSON: {error}") from None
-
-
-def _check_digests(archive: zipfile.ZipFile, name: str) -> None:
-    """Refuse a list of digests that says it is longer than its entry."""
-    with archive.open(name) as file:
-        try:
-            npy.read_magic(file)
-            shape, _, dtype = npy.read_array_header_1_0(file)
-        except Exception as error:  # NumPy has Python's own tokenizer and literals read the header
-            raise ValueError(f"{name} is no array: {error}") from None
-        end = file.tell() + 8 * prod(shape)
-        if dtype != np.uint64 or len(shape) != 1 or end != archive.getinfo(name).file_size:
-            raise ValueError(f"{name} is no list of digests")
 
 
 def check_config(config: Any, weights_bytes: int, path: str | Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -112,20 +112,11 @@ def leaks_of(table: pd.DataFrame) -> Leaks:
 
 
 def tabulate_test_set(
-    splits: pd.DataFrame,
-    faces: pd.DataFrame,
-    kept: pd.DataFrame,
-    images: Images,
-    earlier: NDArray[np.int64] | None = None,
+    splits: pd.DataFrame, faces: pd.DataFrame, kept: pd.DataFrame, images: Images, earlier: Any = None
 ) -> pd.DataFrame:
     """Return the test set by rising id, with columns id, source, digest, dataset, group, Leaks, actual.
 
-    Args:
-        splits: data/splits.csv.
-        faces: data/faces.csv.
-        kept: data/kept.csv.
-        images: data/faces.npy.
-        earlier: ids of faces that the model had seen before this training (`seen_before`); None: of none.
+    From the files of data/ of these names; `earlier`: ids of faces that the model had seen (`seen_before`).
 
     Raises:
         CandidError: no test face, or the tables do not belong together.
@@ -163,23 +154,17 @@ def with_predictions(test: pd.DataFrame, classes: Sequence[str], probabilities: 
 
 
 def seen_before(model: str, images: Images) -> NDArray[np.int64]:
-    """Return ids of the faces that a model had seen in earlier trainings, from whose weights its own started.
-
-    Args:
-        model: file written by train.
-        images: all faces by id.
-    """
+    """Return ids of the images that a model's ancestors were trained on, from whose weights it started."""
     earlier = ancestor_digests(model)
     return np.flatnonzero(np.isin(digests(images), earlier)) if len(earlier) else np.zeros(0, np.int64)
 
 
 def find_leaks(splits: pd.DataFrame, kept: pd.DataFrame, earlier: NDArray[np.int64] | None = None) -> Leaks:
-    """Find the test images that are related to training images.
+    """Find the test images that are related to training images, or to `earlier` ones, which count as such.
 
     Args:
         splits: id, part, group (related images) of the faces that the pipeline uses.
         kept: id, group (duplicate group, -1 for none) of all faces.
-        earlier: ids of faces that the model had seen before this training; they count as trained on.
 
     Raises:
         CandidError: `kept` lacks a face of the splits, or has one twice.

@@ -91,12 +91,9 @@ class Checkpoints:
 
 
 def fingerprint(settings: dict[str, Any], files: list[Path], versions: dict[str, str]) -> str:
-    """Name a run by what its result depends on: 128 bits, hexadecimal.
+    """Name a run by all that its result depends on: 128 bits, hexadecimal.
 
-    Args:
-        settings: all settings that are read.
-        files: every file that is read, and the code; their bytes count and their order, not their names.
-        versions: package -> version, and the devices.
+    Of the files, data and code, the bytes count and their order, not their names.
     """
     digests = []
     for path in files:

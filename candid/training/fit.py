@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,9 +90,8 @@ def train(
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise CandidError(
-            f"out of memory with train.batch_size = {settings.batch_size}: try half of it, or a smaller net"
-        ) from None
+        size = f"train.batch_size = {settings.batch_size}"
+        raise CandidError(f"out of memory with {size}: try half of it, or a smaller net") from None
     finally:
         keras.config.set_dtype_policy("float32")
     return _in_float32(net, build, settings), training.history
@@ -153,33 +153,28 @@ def validation_scores(probabilities: NDArray[np.float32], labels: NDArray[np.int
     }
 
 
+@dataclass
 class Training:
-    """One run: its net, its history, and the checkpoints that follow it."""
+    """One run: its net, its history, and the checkpoints that follow it; `run` does the work."""
 
-    def __init__(
-        self,
-        net: Any,
-        data: TrainingSet,
-        settings: TrainSettings,
-        checkpoints: Checkpoints,
-        progress: Progress,
-        strategy: OneDevice,
-    ) -> None:
-        """Set up; `run` does the work."""
-        self.net, self.data, self.settings, self.checkpoints = net, data, settings, checkpoints
-        self.progress, self.strategy = progress, strategy
-        self.learner = Learner(net, data, settings, strategy)
+    net: Any
+    data: TrainingSet
+    settings: TrainSettings
+    checkpoints: Checkpoints
+    progress: Progress
+    strategy: OneDevice
+
+    def __post_init__(self) -> None:
+        self.learner = Learner(self.net, self.data, self.settings, self.strategy)
         self.recompute: Recompute | None = None
         self.callbacks: list[Any] = []
         self.history: History = []
         self.best: Arrays = []
-        self.batch_size = min(settings.batch_size, data.train)
-        if self.batch_size % strategy.devices:
-            raise CandidError(
-                f"params.yaml: train.batch_size: {self.batch_size} faces a step for {strategy.devices} "
-                "devices: expected a multiple"
-            )
-        self.steps = -(-data.train // self.batch_size)
+        self.batch_size = min(self.settings.batch_size, self.data.train)
+        if self.batch_size % self.strategy.devices:
+            faces = f"{self.batch_size} faces a step for {self.strategy.devices} devices"
+            raise CandidError(f"params.yaml: train.batch_size: {faces}: expected a multiple")
+        self.steps = -(-self.data.train // self.batch_size)
 
     def run(self) -> None:
         """Train to the end, from the last checkpoint where there is one; then the net is the best epoch's."""
@@ -244,10 +239,9 @@ class Training:
         own = self._prepare_validation(epoch)
         scores = validation_scores(self._predict(), self.data.validation_labels)
         if not math.isfinite(trained["loss"]) or not math.isfinite(scores["val_loss"]):
-            raise CandidError(
-                f"epoch {epoch}: the loss is not a number: train.learning_rate = {rate:g} is probably too "
-                "high; try a tenth of it, or set train.clip_norm"
-            )
+            high = f"train.learning_rate = {rate:g} is probably too high"
+            tip = "try a tenth of it, or set train.clip_norm"
+            raise CandidError(f"epoch {epoch}: the loss is not a number: {high}; {tip}")
         row = {"epoch": epoch, **trained, **scores, "learning_rate": rate}
         self.history.append(row)
         is_best = best_epoch(self.history, settings.monitor) == epoch

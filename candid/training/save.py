@@ -84,37 +84,26 @@ def initial_weights(weights: str | None) -> InitialWeights:
         return InitialWeights(weights, None, sorted(file for file in path.rglob("*") if file.is_file()))
     if path.is_file():
         return InitialWeights(None, path, [path])
-    raise CandidError(
-        f"params.yaml: model.weights = {weights!r}: no such file; expected null, imagenet, a .keras file "
-        "or a folder with a keras-hub preset"
-    )
+    expected = "expected null, imagenet, a .keras file or a folder with a keras-hub preset"
+    raise CandidError(f"params.yaml: model.weights = {weights!r}: no such file; {expected}")
 
 
 def start_from(net: Any, path: str | Path, classes: list[str]) -> None:
-    """Copy the weights of a .keras file into `net`; with other classes, all but those of the last layer.
-
-    Args:
-        net: freshly built.
-        path: a file written by train, of the same net and settings.
-        classes: the outputs of `net`, in order.
+    """Copy the weights of a .keras file into a fresh net; with other classes, all but the last layer's.
 
     Raises:
-        CandidError: the file is no model of train's, or a weight has another shape.
+        CandidError: the file is no model of train's, of another net, or a weight has another shape.
     """
     earlier, card = load_model_file(path)
     last = next(layer for layer in reversed(net.layers) if layer.weights)
     head = [id(weight) for weight in last.weights] if card.classes != classes else []
     if len(earlier.weights) != len(net.weights):
-        raise CandidError(
-            f"{path}: {len(earlier.weights)} weights, but the net has {len(net.weights)}: "
-            "expected a model of the same model.arch"
-        )
+        counts = f"{len(earlier.weights)} weights, but the net has {len(net.weights)}"
+        raise CandidError(f"{path}: {counts}: expected a model of the same model.arch")
     for old, new in zip(earlier.weights, net.weights, strict=True):
         if id(new) in head:
             continue
         if tuple(old.shape) != tuple(new.shape):
-            raise CandidError(
-                f"{path}: {old.path} has shape {tuple(old.shape)}, the net's is {tuple(new.shape)}: "
-                "expected a model of the same model.arch and data.image_size"
-            )
+            shapes = f"{old.path} has shape {tuple(old.shape)}, the net's is {tuple(new.shape)}"
+            raise CandidError(f"{path}: {shapes}: expected the same model.arch and data.image_size")
         new.assign(old)

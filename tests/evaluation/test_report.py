@@ -94,16 +94,11 @@ def test_scores_are_those_of_scikit_learn(table):
         warnings.simplefilter("ignore")
         theirs = sk.classification_report(actual, predicted, output_dict=True, zero_division=0)
         loss = sk.log_loss(actual, probabilities, labels=[name[2:] for name in names])
-        balanced = sk.balanced_accuracy_score(actual, predicted)
-    expected = {
-        "accuracy": sk.accuracy_score(actual, predicted),
-        "balanced_accuracy": balanced,
-        "log_loss": loss,
-    }
-    assert {name: result[name] for name in expected} == pytest.approx(expected, abs=near)
+    assert (result["accuracy"], result["log_loss"]) == pytest.approx((theirs["accuracy"], loss), abs=near)
     for average in ("macro", "weighted"):
+        expected = theirs[f"{average} avg"]
         for ours, name in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
-            assert result[average][ours] == pytest.approx(theirs[f"{average} avg"][name], abs=near)
+            assert result[average][ours] == pytest.approx(expected[name], abs=near)
     areas = []
     for column in names:
         truth, scored = actual == column[2:], result["per_class"][column[2:]]

@@ -28,14 +28,8 @@ PARAMS: dict[str, Any] = {
     "evaluate": {"bootstrap": 200, "seed": 0},
     "gate": {"margin": 0.005},
 }
-GIT = {
-    "GIT_AUTHOR_NAME": "Test",
-    "GIT_AUTHOR_EMAIL": "test@example.org",
-    "GIT_COMMITTER_NAME": "Test",
-    "GIT_COMMITTER_EMAIL": "test@example.org",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-}
+GIT = {f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+GIT |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
 def faces(n: int = 400, seed: int = 0, right: float = 0.75, group: int = 1) -> pd.DataFrame:
@@ -72,13 +66,10 @@ def worse(table: pd.DataFrame, lost: int, only: str | None = None) -> pd.DataFra
 
 def pipeline() -> dict[str, Any]:
     """A pipeline of the seven stages; a stage is a file that says it ran."""
-    stages: dict[str, Any] = {}
-    for name in STAGES:
-        stages[name] = {
-            "cmd": f"python -m stages.{name}",
-            "deps": [f"stages/{name}.py"],
-            "outs": [f"data/{name}"],
-        }
+    stages: dict[str, Any] = {
+        name: {"cmd": f"python -m stages.{name}", "deps": [f"stages/{name}.py"], "outs": [f"data/{name}"]}
+        for name in STAGES
+    }
     stages["train"] |= {"params": ["model"], "deps": ["stages/train.py", "data/split"]}
     outputs = ("metrics/report.json", "metrics/metrics.json", "plots/predictions.csv")
     stages["evaluate"] |= {
@@ -107,13 +98,9 @@ class Project:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the project; it must succeed."""
         path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": "."}
+        environment = {**os.environ, **GIT, **path}
         return subprocess.run(
-            command,
-            cwd=self.root,
-            env={**os.environ, **GIT, **path},
-            check=True,
-            capture_output=True,
-            text=True,
+            command, cwd=self.root, env=environment, check=True, capture_output=True, text=True
         )
 
     def start(self) -> Project:
@@ -147,12 +134,10 @@ class Project:
         assert old in text
         self.write(path, text.replace(old, new, 1))
 
-    def results(
-        self, table: pd.DataFrame, classes: tuple[str, ...] = CLASSES, leaky: bool = False
-    ) -> Project:
+    def results(self, table: pd.DataFrame, *rest: Any, **options: Any) -> Project:
         """Write settings, predictions and scores."""
         self.write_yaml("params.yaml", self.params)
-        self.predictions(table, classes, leaky)
+        self.predictions(table, *rest, **options)
         return self
 
     def predictions(

@@ -36,6 +36,14 @@ def stale(project: Project) -> str:
     return str(caught.value)
 
 
+@pytest.fixture
+def copy(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of it with its data and DVC's cache, entered."""
+    shutil.copytree(made.root, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return Project(tmp_path / "copy")
+
+
 def test_a_fresh_clone_without_data_is_current_until_something_changes(clone: Project) -> None:
     assert not (clone.root / "data/train").exists()
     refuse_stale(Revision(clone.root))
@@ -104,12 +112,10 @@ HONEST = "import shutil\nshutil.copytree('honest', '.', dirs_exist_ok=True)\n"
 
 
 def test_results_that_are_better_than_the_code_gives_pass_until_they_are_made_anew(
-    made: Project, tmp_path: Path, candid: Call, monkeypatch: pytest.MonkeyPatch
+    copy: Project, candid: Call
 ) -> None:
     """What CI does: the forged files and their hashes agree, and only an evaluation shows it."""
-    shutil.copytree(made.root, tmp_path / "copy")
-    project = Project(tmp_path / "copy")
-    monkeypatch.chdir(project.root)
+    project = copy
     Project(project.root / "honest").predictions(worse(faces(), 60))
     project.write("stages/evaluate.py", HONEST)
     project.dvc("repro", "-q")
@@ -124,12 +130,8 @@ def test_results_that_are_better_than_the_code_gives_pass_until_they_are_made_an
     assert "accuracy fell by 15.0 points" in out
 
 
-def test_the_command_says_it_and_an_experiment_is_read_by_its_name(
-    made: Project, tmp_path: Path, candid: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(made.root, tmp_path / "copy")
-    project = Project(tmp_path / "copy")
-    monkeypatch.chdir(project.root)
+def test_the_command_says_it_and_an_experiment_is_read_by_its_name(copy: Project, candid: Call) -> None:
+    project = copy
     assert candid("gate", "--fresh") == (0, "", "")
     project.dvc("exp", "run", "-q", "-n", "tidy-newt", "-S", "model.arch=vgg16")
     experiment = resolve(project.root, "tidy-newt")

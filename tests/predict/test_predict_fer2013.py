@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.framing import canvas, distance, read_faces
-from candid.data.catalogue import read_catalogue
-from candid.data.ingest import assemble
-from candid.data.readers import Record, Wanted, read_folders
-from candid.evaluation.predict import predict
 from candid.predict.classifier import load_classifier
-from candid.predict.command import main
 from candid.predict.detectors import DETECTORS, make_detector
 from candid.predict.faces import find_faces, label
 
@@ -27,26 +21,6 @@ EVERY = 60  # of the 3,589 faces of PublicTest
 @pytest.fixture(scope="module")
 def classifier():
     return load_classifier(SHIPPED)
-
-
-def test_a_cropped_face_gets_the_probabilities_that_evaluate_gives(mirror, classifier, tmp_path, capsys):
-    """The archive's files as files, and as download, ingest and evaluate take them."""
-    archive, entry = mirror / "fer2013.zip", read_catalogue()["fer2013"]
-    read = read_folders("fer2013", entry, [archive], Wanted(None, frozenset({"validation"})))
-    records = [item for item in read if isinstance(item, Record)][::EVERY]
-    for number, record in enumerate(records):
-        (tmp_path / f"{number:04}.jpg").write_bytes(record.data)
-    main([str(tmp_path), "--already-cropped", "--model", str(SHIPPED), "--out", str(tmp_path / "out")])
-    assert f"model: {SHIPPED}" in capsys.readouterr().out
-    with (tmp_path / "out/predictions.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    classes = classifier.card.classes
-    given = np.array([[float(row[f"p_{name}"]) for name in classes] for row in rows])
-    faces = assemble((("fer2013", record) for record in records), 48, "grey").images
-    assert len(faces) == len(records)
-    expected = predict(classifier.model, faces, np.arange(len(faces)), "none")
-    np.testing.assert_allclose(given, expected, rtol=2e-5, atol=1e-7)
-    assert [row["predicted"] for row in rows] == [classes[best] for best in expected.argmax(axis=1)]
 
 
 @pytest.mark.parametrize("name", sorted(DETECTORS))

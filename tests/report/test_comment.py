@@ -35,12 +35,9 @@ def test_verdict_metrics_and_settings_that_changed(project: Project) -> None:
     assert rows["train.warmup"] == ["–", "3"]
     assert "train.batch\\_size" not in rows
     assert "(<https://example.org/run/1>)" in text
-
-
-def test_a_metric_that_is_new_is_shown(project: Project) -> None:
     metrics = json.loads((project.root / "metrics/metrics.json").read_text())
     project.write("metrics/metrics.json", json.dumps({**metrics, "kappa": 0.5}))
-    assert tables(comment("main", HERE))["kappa"] == ["–", "0.5", ""]
+    assert tables(comment("main", HERE))["kappa"] == ["–", "0.5", ""], "a metric that is new"
 
 
 def test_what_cannot_be_compared_is_said_and_this_change_still_shown(project: Project) -> None:
