@@ -37,7 +37,8 @@ def use_backend(name: str, start: Callable[[], None] = lambda: None) -> Any:
         raise CandidError(f"{setting}: the package {name} is not installed") from None
     os.environ["KERAS_BACKEND"] = name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _hushed():
+    # TensorFlow 2.21 prints a dozen lines about missing GPUs before it reads its own log level
+    with hushed(2, shown=True):
         keras = importlib.import_module("keras")
         start()
         devices()
@@ -127,21 +128,23 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep what libraries write to stderr while they load: shown only where loading fails.
-
-    TensorFlow 2.21 prints a dozen lines about missing GPUs before it reads its own log level.
-    """
-    sys.stderr.flush()
-    shown = os.dup(2)
+def hushed(*descriptors: int, shown: bool = False) -> Iterator[None]:
+    """Keep what libraries write to stdout (1) or stderr (2); `shown` on the first where the block fails."""
     with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        copies = {number: os.dup(number) for number in descriptors}
+        for number in copies:
+            os.dup2(kept.fileno(), number)
         try:
             yield
         except BaseException:
             kept.seek(0)
-            os.write(shown, kept.read())
+            os.write(copies[descriptors[0]], kept.read() if shown else b"")
             raise
         finally:
-            os.dup2(shown, 2)
-            os.close(shown)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, copy in copies.items():
+                os.dup2(copy, number)
+                os.close(copy)

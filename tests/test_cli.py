@@ -21,9 +21,7 @@ def python(code: str, folder: Path, **options: Any) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=folder, env=environment, text=True, check=False, **pipes)
 
 
-def test_the_help_names_every_command_and_fits_100_columns(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_help_names_every_command_and_fits_100_columns(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     for arguments, status in ((["--help"], 0), ([], 2), (["--version"], 0)):
         with pytest.raises(SystemExit) as end:
@@ -40,7 +38,7 @@ def test_the_help_names_every_command_and_fits_100_columns(
         assert err.startswith("candid: ")
 
 
-def test_text_that_the_terminal_cannot_encode_is_replaced(tmp_path: Path) -> None:
+def test_text_that_the_terminal_cannot_encode_is_replaced(tmp_path):
     code = "run('x', lambda: print('\\u22120.5 \\u2013 \\u2705 \\ud800 \\u00e9') or 3)"
     for encoding, shown in (("ascii", "-0.5 - ? ? ?\n"), ("latin-1", "-0.5 - ? ? é\n")):
         done = python(code, tmp_path, env={"PYTHONIOENCODING": encoding}, encoding=encoding)
@@ -49,9 +47,7 @@ def test_text_that_the_terminal_cannot_encode_is_replaced(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_leaves_changes_nothing_and_a_full_disk_is_one_line(
-    tmp_path: Path, unbuffered: str
-) -> None:
+def test_a_reader_that_leaves_changes_nothing_and_a_full_disk_is_one_line(tmp_path, unbuffered):
     code = "run('x', lambda: [print('y' * 99) for _ in range(9999)] and open('done', 'w').close() or 3)"
     reader, writer = os.pipe()
     os.close(reader)
@@ -70,7 +66,7 @@ def test_a_reader_that_leaves_changes_nothing_and_a_full_disk_is_one_line(
     assert (closed.returncode, closed.stdout, closed.stderr) == (3, "", "")
 
 
-def test_nothing_stands_before_the_one_line_and_names_in_it_are_text(tmp_path: Path) -> None:
+def test_nothing_stands_before_the_one_line_and_names_in_it_are_text(tmp_path):
     code = (
         "import warnings\ndef fail():\n"
         "    warnings.warn_explicit('Corrupt', UserWarning, 'x.py', 1, module='PIL.TiffImagePlugin')\n"
@@ -81,7 +77,7 @@ def test_nothing_stands_before_the_one_line_and_names_in_it_are_text(tmp_path: P
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "candid x: a\\x1b[2J b\\u202ec\n")
 
 
-def test_a_second_stage_in_a_project_ends_at_once(tmp_path: Path) -> None:
+def test_a_second_stage_in_a_project_ends_at_once(tmp_path):
     (tmp_path / ".dvc").mkdir()
     inner = "import subprocess, sys\nfrom candid.errors import run\nrun('inner', lambda: print('ran'))"
     start = f"subprocess.run([sys.executable, '-c', {inner!r}])"

@@ -56,14 +56,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--data", type=Path, default=Path("data"), help="folder data of a run; without one, the sample")
     add("--out", type=Path, default=Path("explained"), help="folder; default: explained")
     add("--shown", type=int, default=3, help="right and wrong faces of a class; default: 3")
-    add("--seed", type=int, default=0, help="which faces of the test set; default: 0")
     options = parser.parse_args(arguments)
     if options.faces and options.test:
         parser.error("--test: not with --faces")
     if not 1 <= options.shown <= 12:
         raise CandidError(f"--shown {options.shown}: expected 1 to 12")
-    if options.seed < 0:
-        raise CandidError(f"--seed {options.seed}: expected 0 or more")
     return options
 
 
@@ -83,21 +80,20 @@ class Faces:
 def of_test_set(options: argparse.Namespace, card: Card) -> Faces:
     """Return faces of a run's test set, or of the sample's."""
     sets = read_parts(options.data)
-    images, labels = draw_by_class(sets.test, card.classes, CONSIDERED, options.seed)
+    images, labels = draw_by_class(sets.test, card.classes, CONSIDERED)
     notes = tuple(other_faces(options.model, sets))
     return Faces(images, labels, f"test faces of {sets.source}", notes)
 
 
-def draw_by_class(faces: Labelled, classes: list[str], count: int, seed: int) -> tuple[Images, list[str]]:
-    """Return at most `count` faces of each class, drawn by `seed`, in their order.
+def draw_by_class(faces: Labelled, classes: list[str], count: int) -> tuple[Images, list[str]]:
+    """Return at most `count` faces of each class, drawn at random, in their order.
 
     Raises:
         CandidError: no face of any of these classes.
     """
-    order = np.random.default_rng(seed).permutation(len(faces.ids))
-    chosen = sorted(
-        int(row) for name in classes for row in [row for row in order if faces.labels[row] == name][:count]
-    )
+    order = np.random.default_rng(0).permutation(len(faces.ids)).tolist()
+    each = ([row for row in order if faces.labels[row] == name][:count] for name in classes)
+    chosen = sorted(row for rows in each for row in rows)
     if not chosen:
         raise CandidError(f"no test face of the classes {', '.join(classes)}; expected some")
     return np.asarray(faces.images[faces.ids[chosen]]), [faces.labels[row] for row in chosen]

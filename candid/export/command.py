@@ -7,28 +7,36 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
+import logging
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from candid import text
-from candid.backend import use_backend
+from candid.backend import hushed, use_backend
 from candid.cli import Parser
 from candid.errors import CandidError
 from candid.evaluation.model_file import read_card
 from candid.evaluation.predict import Images, predict
 from candid.evaluation.scores import Floats
-from candid.export.compare import HEAD, Faces, Measured, known_faces, latencies, measure, table_rows
-from candid.export.formats import FORMATS, Runner, attempt, need
+from candid.export import litert, onnx
+from candid.export.compare import HEAD, Faces, Measured, Runner, known_faces, latencies, measure, table_rows
 from candid.files import md5, write_json, writing
 from candid.labelled import as_taken, other_faces, read_parts
 from candid.predict.classifier import Classifier, default_model, load_classifier
 
 FLOAT_TOLERANCE = 1e-4
+EXTRA = "requirements-export.txt"
+FORMATS: dict[str, Any] = {"onnx": onnx, "litert": litert}
+"""Each module has the SUFFIX of its files, the PACKAGES it needs beyond requirements.txt, and functions:
+write(model, path), write_int8(model, path, faces to calibrate on), annotate(path, names and values for the
+file's own metadata) and load(path), which gives a Runner on one thread."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -149,3 +157,35 @@ def describe(classifier: Classifier, precision: str) -> dict[str, Any]:
         "precision": precision,
         "model": {"file": classifier.path.name, "md5": md5(classifier.path)},
     }
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what C++ and Python write to stdout and stderr, warnings and log lines to ourselves."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with hushed(1, 2), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def need(name: str) -> None:
+    """Stop where a package that the format needs is not installed."""
+    for package in FORMATS[name].PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise CandidError(f"--to {name}: the package {package} is not here: pip install -r {EXTRA}")
+
+
+def attempt(what: str, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Do a converter's work in silence; CandidError with what it says where it fails."""
+    try:
+        with quiet():
+            return work(*arguments)
+    except (CandidError, MemoryError):
+        raise
+    except Exception as error:  # converters raise whatever they stumble over
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CandidError(f"{what}: {reason}") from None

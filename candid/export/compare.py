@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,6 @@ from candid.errors import CandidError
 from candid.evaluation.bootstrap import percentiles
 from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats, Integers
-from candid.export.formats import Runner
 from candid.gate.statistics import Pairs, bootstrap, group_kinds
 from candid.labelled import Labelled, as_taken
 
@@ -25,6 +24,10 @@ HEAD = (
     *("model", "kB", "size ratio", "accuracy", "change in points (95 %)", "largest difference"),
     *("ms a face", "time ratio"),
 )
+
+
+Runner = Callable[[Images], Floats]
+"""Takes faces as the model does (N x S x S, x 1 or x 3, uint8), gives probabilities N x K."""
 
 
 @dataclass(frozen=True)

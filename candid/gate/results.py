@@ -132,10 +132,9 @@ def git(root: Path, *arguments: str) -> bytes:
         return done.stdout
     text, folder = done.stderr.decode("utf-8", "replace").strip(), root.resolve()
     if "dubious ownership" in text:
-        raise CandidError(
-            f"{folder}: git refuses this clone, which belongs to another user (dubious ownership); "
-            f"if you trust it: git config --global --add safe.directory {folder}"
-        )
+        trust = f"if you trust it: git config --global --add safe.directory {folder}"
+        owned = "git refuses this clone, which belongs to another user (dubious ownership)"
+        raise CandidError(f"{folder}: {owned}; {trust}")
     if "not a git repository" in text:
         raise CandidError(f"{folder}: not in a git repository; expected the project's clone")
     raise CandidError(f"git {arguments[0]}: {text.splitlines()[-1] if text else f'status {done.returncode}'}")

@@ -1,8 +1,8 @@
 """Find the faces in pictures, videos, folders and archives, and label them: candid predict PATH...
 
-Fills predictions/: a copy of each picture with its faces boxed and labelled, predictions.csv (or .jsonl) with
-one row a face, and skipped.csv where something could not be used. A label says which word annotators gave to
-pictures like this one, not what a person feels: docs/responsible-use.md.
+Fills predictions/: a copy of each picture with its faces boxed and labelled, predictions.csv with one row a
+face, and skipped.csv where something could not be used. A label says which word annotators gave to pictures
+like this one, not what a person feels: docs/responsible-use.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from candid.errors import CandidError, cannot_write
 from candid.predict.classifier import Classifier, default_model, load_classifier
 from candid.predict.detectors import DEFAULT, DETECTORS, Detector, make_detector
 from candid.predict.faces import Labelled, find_faces, label, whole_picture
-from candid.predict.outputs import Folder, Row, as_csv, as_json_lines, drawn, skipped_csv
+from candid.predict.outputs import Folder, Row, as_csv, drawn, skipped_csv
 from candid.predict.sources import Picture, Skipped, pictures
 
 TOGETHER = 16  # small pictures whose faces the model sees at once
@@ -34,15 +34,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Open, detect, label, write, print."""
     options = _parse(arguments)
     sources = pictures(options.paths, options.out, options.every)
-    classifier = load_classifier(options.model, options.classes)
+    classifier = load_classifier(options.model)
     detector = None if options.already_cropped else make_detector(options.detector)
     folder = Folder(options.out)
-    results = label_pictures(sources, classifier, detector, options.margin, folder, options.limit)
+    results = label_pictures(sources, classifier, detector, options.margin, folder)
     if not results.rows:
         raise CandidError(no_face_reason(results))
-    csv = options.table == "csv"
-    text = as_csv(results.rows, classifier.card.classes) if csv else as_json_lines(results.rows)
-    table = folder.write_text(f"predictions.{options.table}", text)
+    table = folder.write_text("predictions.csv", as_csv(results.rows, classifier.card.classes))
     if results.skipped:
         folder.write_text("skipped.csv", skipped_csv(results.skipped))
     print(*summary(results), f"model: {classifier.describe()}", sep="\n")
@@ -54,18 +52,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("paths", nargs="+", type=Path, metavar="PATH", help="pictures, videos, folders, zip or tar archives")
     add("--model", type=Path, default=default_model(), help="a .keras file; default: the one that ships")
-    add("--classes", type=lambda names: names.split(","), metavar="A,B,...", help="stop unless it has these")
     add("--detector", choices=sorted(DETECTORS), default=DEFAULT, help=f"default: {DEFAULT}")
     margin = "added to the detector's box on each side, as a share of it; default: the detector's own"
     add("--margin", type=float, help=margin)
     add("--already-cropped", action="store_true", help="each picture is one face: nothing is searched")
     add("--every", type=float, default=1.0, metavar="SECONDS", help="between a video's frames; default: 1")
-    add("--limit", type=int, help="stop after this many pictures and frames")
-    add("--table", choices=("csv", "jsonl"), default="csv", help="default: csv")
     add("--out", type=Path, default=Path("predictions"), help="folder; default: predictions")
     options = parser.parse_args(arguments)
-    if options.limit is not None and options.limit < 1:
-        parser.error("--limit: expected 1 or more")
     if options.margin is not None and not -0.4 <= options.margin <= 4:
         parser.error("--margin: expected -0.4 to 4")
     if not 0 <= options.every < float("inf"):
@@ -88,18 +81,14 @@ def label_pictures(
     detector: Detector | None,
     margin: float | None,
     folder: Folder,
-    limit: int | None = None,
 ) -> Results:
-    """Label the faces of all pictures, and write a copy of each that shows one.
-
-    No detector: each picture is one face. At most `limit` pictures and frames are opened.
-    """
+    """Label the faces of all pictures, write a copy of each that shows one; no detector: each is a face."""
     rows: list[Row] = []
     skipped: list[Skipped] = []
     empty: dict[str, bool] = {}  # file -> no face in it, so far
     opened, card = 0, classifier.card
     with tqdm(desc="predict", unit=" pictures", disable=None, leave=False) as bar:
-        for batch in _batches(sources, limit, skipped):
+        for batch in _batches(sources, skipped):
             if detector is None:
                 faces = [[whole_picture(picture.image, card)] for picture in batch]
             else:
@@ -116,23 +105,17 @@ def label_pictures(
     return Results(rows, skipped, opened)
 
 
-def _batches(
-    sources: Iterable[Picture | Skipped], limit: int | None, skipped: list[Skipped]
-) -> Iterator[list[Picture]]:
+def _batches(sources: Iterable[Picture | Skipped], skipped: list[Skipped]) -> Iterator[list[Picture]]:
     """Pictures, a few at once; what could not be opened goes to `skipped`."""
     batch: list[Picture] = []
-    opened = 0
     for source in sources:
         if isinstance(source, Skipped):
             skipped.append(source)
             continue
         batch.append(source)
-        opened += 1
-        if len(batch) == TOGETHER or source.image.width * source.image.height > LARGE or opened == limit:
+        if len(batch) == TOGETHER or source.image.width * source.image.height > LARGE:
             yield batch
             batch = []
-        if opened == limit:
-            return
     if batch:
         yield batch
 

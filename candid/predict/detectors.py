@@ -72,10 +72,9 @@ class Cascade:
 
         path = Path(cv2.data.haarcascades, "haarcascade_frontalface_alt2.xml")
         if not path.is_file():
-            raise CandidError(
-                f"{path}: no such file: OpenCV {cv2.__version__} does not carry it; "
-                "expected opencv-python-headless 4 (pip install -r requirements.txt)"
-            )
+            expected = "expected opencv-python-headless 4 (pip install -r requirements.txt)"
+            missing = f"OpenCV {cv2.__version__} does not carry it"
+            raise CandidError(f"{path}: no such file: {missing}; {expected}")
         self._cv2 = cv2
         self._cascade = cv2.CascadeClassifier(str(path))
 
@@ -103,9 +102,8 @@ class Mtcnn:
     def __init__(self) -> None:
         backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
         if backend != "tensorflow":
-            raise CandidError(
-                f"detector 'mtcnn' needs TensorFlow, but KERAS_BACKEND={backend}: expected --detector cascade"
-            )
+            needs = f"detector 'mtcnn' needs TensorFlow, but KERAS_BACKEND={backend}"
+            raise CandidError(f"{needs}: expected --detector cascade")
         use_backend(backend)
         import mtcnn
         from mtcnn.stages import StageONet, StagePNet, StageRNet
@@ -113,9 +111,8 @@ class Mtcnn:
         # By a bare name it would take a file of the present folder instead, and the weights are pickles.
         folder = Path(mtcnn.__file__).resolve().parent / "assets" / "weights"
         stages = {"pnet": StagePNet, "rnet": StageRNet, "onet": StageONet}
-        self._net = mtcnn.MTCNN(
-            [stage(weights=str(folder / f"{name}.lz4")) for name, stage in stages.items()]
-        )
+        nets = [stage(weights=str(folder / f"{name}.lz4")) for name, stage in stages.items()]
+        self._net = mtcnn.MTCNN(nets)
 
     def __call__(self, picture: Pixels) -> list[Detection]:
         """Search from `smallest` pixels upwards."""
@@ -157,18 +154,12 @@ DEFAULT = "mtcnn"
 
 
 def make_detector(name: str) -> Detector:
-    """Make one of DETECTORS.
-
-    Raises:
-        CandidError: unknown, its package is not installed, or carries no cascade.
-    """
+    """Make one of DETECTORS; CandidError: unknown, its package is not installed, or carries no cascade."""
     if name not in DETECTORS:
         raise CandidError(f"detector {name!r}; expected one of {', '.join(sorted(DETECTORS))}")
     try:
         made: Detector = DETECTORS[name]()
     except ModuleNotFoundError as error:
-        raise CandidError(
-            f"detector {name!r}: the package {error.name} is not installed; "
-            "expected what requirements.txt names"
-        ) from None
+        missing = f"the package {error.name} is not installed; expected what requirements.txt names"
+        raise CandidError(f"detector {name!r}: {missing}") from None
     return made

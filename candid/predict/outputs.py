@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -60,10 +59,8 @@ class Folder:
             raise CandidError(f"{path}: is a file; expected a folder for the results, new or empty")
         here = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()}
         if foreign := sorted(here - _listed(path)):
-            raise CandidError(
-                f"{path}: holds files that candid.predict did not write ({len(foreign)}: {foreign[0]!r}...); "
-                "expected a new or empty folder: name one by --out"
-            )
+            others = f"files that candid.predict did not write ({len(foreign)}: {foreign[0]!r}...)"
+            raise CandidError(f"{path}: holds {others}; expected a new or empty folder: name one by --out")
         self._files = {LIST}
         for name in sorted(here, key=lambda name: name == LIST):  # the list goes last
             (path / name).unlink()
@@ -120,17 +117,6 @@ def as_csv(rows: Iterable[Row], classes: Sequence[str]) -> str:
         for file, seconds, face in rows
     )
     return _csv([*COLUMNS, *(f"p_{name}" for name in classes)], cells)
-
-
-def as_json_lines(rows: Iterable[Row]) -> str:
-    """One JSON object a face: file, seconds, box (x, y, width, height), score, predicted, probabilities."""
-    lines = []
-    for file, seconds, face in rows:
-        about: dict[str, Any] = {"file": file, "seconds": seconds, **face.as_dict()}
-        about["score"] = None if face.score is None else float(_short(face.score))
-        about["probabilities"] = {name: float(_short(value)) for name, value in face.probabilities.items()}
-        lines.append(json.dumps(about, ensure_ascii=False, allow_nan=False) + "\n")
-    return "".join(lines)
 
 
 def skipped_csv(skipped: Iterable[Skipped]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import Any
 
 from candid.errors import CandidError
 from candid.gate.command import as_markdown, cannot_compare
@@ -54,7 +54,8 @@ def _rows(before: dict[str, Any], after: dict[str, Any], changed: bool) -> list[
     rows = []
     for key in keys[:MAX_ROWS]:
         old, new = before.get(key), after.get(key)
-        difference = f"{new - old:+.4g}" if _is_number(old) and _is_number(new) else ""
+        numbers = isinstance(old, int | float) and isinstance(new, int | float)
+        difference = f"{new - old:+.4g}" if numbers else ""
         cells = (_text(values, key) for values in (before, after))
         rows.append([markdown(key[:MAX_LENGTH]), *cells, difference])
     header = ["", "baseline", "this change", "difference"]
@@ -62,10 +63,6 @@ def _rows(before: dict[str, Any], after: dict[str, Any], changed: bool) -> list[
         header, rows = header[:-1], [row[:-1] for row in rows]
     more = [f"\nand {len(keys) - MAX_ROWS} more"] if len(keys) > MAX_ROWS else []
     return [*markdown_table(header, rows), *more]
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _text(values: dict[str, Any], key: str) -> str:

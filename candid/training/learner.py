@@ -66,9 +66,16 @@ class Learner(keras.Model):
         crop = self.settings.augment.crop
         return center_crop(ops.take(self.faces, rows, axis=0), crop.size if crop else None)
 
-    def compute_loss(self, y_pred: Tensor = None, **unused: Any) -> Tensor:
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         """Return the weighted cross-entropy, averaged over the batch, plus the net's own penalties."""
-        del unused
+        del x, y, sample_weight, training
         crossed = -ops.sum(y_pred["targets"] * ops.log_softmax(y_pred["logits"]), axis=-1)
         loss = ops.mean(crossed * y_pred["weights"])
         for penalty in self.losses:

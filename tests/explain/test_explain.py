@@ -142,9 +142,9 @@ def test_pictures_are_read_as_ingest_reads_them(tmp_path):
 
 def test_faces_of_the_test_set_are_drawn_by_class(project):
     test = read_parts(project / "data").test
-    images, labels = draw_by_class(test, list(CLASSES), 4, seed=0)
+    _, labels = draw_by_class(test, list(CLASSES), 4)
     assert {name: labels.count(name) for name in CLASSES} == dict.fromkeys(CLASSES, 4)
-    assert not np.array_equal(images, draw_by_class(test, list(CLASSES), 4, seed=1)[0])
+    assert labels != sorted(labels), "in their order"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,6 @@ def test_faces_of_the_test_set_are_drawn_by_class(project):
         (["--model", "missing.keras"], "missing.keras: no such file"),
         (["--shown", "0"], "--shown 0: expected 1 to 12"),
         (["--shown", "13"], "--shown 13: expected 1 to 12"),
-        (["--seed", "-1"], "--seed -1: expected 0 or more"),
     ],
 )
 def test_faults_end_in_one_line(project, tmp_path, monkeypatch, arguments, words):

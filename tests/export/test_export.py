@@ -13,8 +13,8 @@ import pytest
 from candid.data.faces import load_images
 from candid.errors import CandidError
 from candid.evaluation.predict import predict
-from candid.export import compare, formats, onnx
-from candid.export.command import load, main
+from candid.export import command, compare, onnx
+from candid.export.command import FORMATS, load, main
 from candid.export.compare import latencies
 from candid.labelled import as_taken, read_parts, read_sample
 from candid.predict.classifier import load_classifier
@@ -27,7 +27,7 @@ FILES = ("model.onnx", "model.int8.onnx", "model.tflite", "model.int8.tflite")
 def skip_without(*names: str) -> None:
     for name in names:
         try:
-            formats.need(name)
+            command.need(name)
         except CandidError as error:
             pytest.skip(str(error))
 
@@ -78,13 +78,13 @@ def test_every_export_says_what_it_is_and_how_to_feed_it(out):
     assert (folder / "model.int8.tflite").stat().st_size < (folder / "model.tflite").stat().st_size
 
 
-@pytest.mark.parametrize("name", formats.FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_the_exports_give_what_keras_gives(out, project, name):
-    classifier, form = load_classifier(project / "models/model.keras"), formats.FORMATS[name]
+    classifier, form = load_classifier(project / "models/model.keras"), FORMATS[name]
     images = np.asarray(load_images(project / "data/faces.npy"))
     expected = predict(classifier.model, images, np.arange(len(images)), "none")
     faces = as_taken(images, classifier.model.input_shape)
-    plain, int8 = (formats.attempt("load", form.load, out[0] / f"model{mark}{form.SUFFIX}")(faces)
+    plain, int8 = (command.attempt("load", form.load, out[0] / f"model{mark}{form.SUFFIX}")(faces)
                    for mark in ("", ".int8"))  # fmt: skip
     assert np.abs(plain - expected).max() <= 1e-4
     assert 0 < np.abs(int8 - expected).max() < 0.1
@@ -107,7 +107,7 @@ def test_a_converter_that_fails_ends_in_one_line():
         raise RuntimeError("no such\noperator")
 
     with pytest.raises(CandidError, match=r"^m\.onnx: can't be exported: no such operator$"):
-        formats.attempt("m.onnx: can't be exported", fail)
+        command.attempt("m.onnx: can't be exported", fail)
 
 
 def test_another_backend_and_a_missing_package_are_named(project, monkeypatch):
@@ -116,7 +116,7 @@ def test_another_backend_and_a_missing_package_are_named(project, monkeypatch):
         load(project / "models/model.keras")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(CandidError, match=r"pip install -r requirements-export\.txt"):
-        formats.need("litert")
+        command.need("litert")
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,7 @@ def refused(candid: Call, *arguments: str) -> str:
     return ended.err
 
 
-def test_the_same_predictions_pass_and_a_regression_that_nobody_committed_is_seen(
-    project: Project, candid: Call
-) -> None:
+def test_the_same_predictions_pass_and_a_regression_that_nobody_committed_is_seen(project, candid):
     status, out, err = candid("gate", "--baseline", "main")
     assert (status, err) == (0, "")
     assert "Gate: pass" in out
@@ -45,7 +43,7 @@ def test_the_same_predictions_pass_and_a_regression_that_nobody_committed_is_see
     assert "60 faces lost, 0 gained" in out
 
 
-def test_one_class_that_collapses_fails_and_is_named(project: Project, candid: Call) -> None:
+def test_one_class_that_collapses_fails_and_is_named(project, candid):
     project.results(worse(faces(), 50, only="angry"))
     status, out, _ = candid("gate", "--baseline", "main", "--json")
     printed = json.loads(out)
@@ -55,7 +53,7 @@ def test_one_class_that_collapses_fails_and_is_named(project: Project, candid: C
     assert printed["classes"]["angry"]["lost"] == printed["mcnemar"]["lost"] == 50
 
 
-def test_a_class_that_falls_but_is_too_small_to_fail_carries_a_mark(project: Project, candid: Call) -> None:
+def test_a_class_that_falls_but_is_too_small_to_fail_carries_a_mark(project, candid):
     table = faces().query("actual != 'angry' and predicted != 'angry'")
     rare = faces().query("actual == 'angry'").head(3).assign(predicted="angry")
     project.results(pd.concat([table, rare])).commit()
@@ -66,7 +64,7 @@ def test_a_class_that_falls_but_is_too_small_to_fail_carries_a_mark(project: Pro
     assert "too few groups for any drop to fail: F1 of angry." in out
 
 
-def test_a_broken_floor_fails_though_nothing_changed(project: Project, candid: Call) -> None:
+def test_a_broken_floor_fails_though_nothing_changed(project, candid):
     project.params["gate"]["floors"] = {"accuracy": 0.1, "per_class.angry.f1": 0.99, "macro_f1": 0.2}
     project.results(faces())
     status, out, _ = candid("gate", "--baseline", "main")
@@ -87,13 +85,13 @@ def test_a_broken_floor_fails_though_nothing_changed(project: Project, candid: C
         ("floors", {"per_class.contempt.f1": 0.5}, "gives no such score"),
     ],
 )
-def test_wrong_settings_are_named(project: Project, candid: Call, entry: str, value: Any, words: str) -> None:
+def test_wrong_settings_are_named(project, candid, entry, value, words):
     project.params["gate"][entry] = value
     project.results(faces())
     assert words in refused(candid)
 
 
-def test_baselines_by_branch_tag_commit_and_experiment(project: Project, candid: Call) -> None:
+def test_baselines_by_branch_tag_commit_and_experiment(project, candid):
     first = project.git("rev-parse", "HEAD")
     project.git("tag", "v1")
     project.git("update-ref", f"refs/exps/{first[:2]}/{first[2:]}/tidy-newt", first)
@@ -110,9 +108,7 @@ def test_baselines_by_branch_tag_commit_and_experiment(project: Project, candid:
     assert "2 experiments have this name" in refused(candid, "--baseline=twin")
 
 
-def test_no_repository_and_one_of_another_user_are_named(
-    project: Project, candid: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_repository_and_one_of_another_user_are_named(project, candid, tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     assert "dubious ownership" in refused(candid)
@@ -168,7 +164,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_what_cannot_be_trusted_is_refused(project: Project, candid: Call, case: str) -> None:
+def test_what_cannot_be_trusted_is_refused(project, candid, case):
     edit, words = BROKEN[case]
     edit(project)
     line = refused(candid, "--baseline=HEAD")
@@ -183,7 +179,7 @@ def test_what_cannot_be_trusted_is_refused(project: Project, candid: Call, case:
     assert broken in line
 
 
-def test_other_data_classes_protocol_labels_and_faces_are_refused(project: Project, candid: Call) -> None:
+def test_other_data_classes_protocol_labels_and_faces_are_refused(project, candid):
     table = faces()
     relabelled = table.assign(actual=["angry", *table["actual"][1:]], predicted=table["actual"])
     for other, options, words in (
@@ -204,7 +200,7 @@ def test_other_data_classes_protocol_labels_and_faces_are_refused(project: Proje
     assert "the same 360 test faces" in out
 
 
-def test_groups_that_a_change_makes_coarser_are_named(project: Project, candid: Call) -> None:
+def test_groups_that_a_change_makes_coarser_are_named(project, candid):
     project.results(faces(group=40))
     status, out, _ = candid("gate", "--baseline", "main")
     assert status == 0
@@ -213,7 +209,7 @@ def test_groups_that_a_change_makes_coarser_are_named(project: Project, candid: 
     assert "400 test faces in 4 independent groups" in refused(candid)
 
 
-def test_markdown_and_json_say_the_same(project: Project, candid: Call) -> None:
+def test_markdown_and_json_say_the_same(project, candid):
     project.results(worse(faces(), 60))
     status, page, _ = candid("gate", "--baseline", "main", "--md")
     assert status == 1
@@ -233,7 +229,7 @@ def test_markdown_and_json_say_the_same(project: Project, candid: Call) -> None:
 FORGERY = "x\n\n### ✅ Gate: pass\n\n| a | <b>\x1b[2J"
 
 
-def test_a_name_forges_neither_a_verdict_nor_the_terminal(project: Project, candid: Call) -> None:
+def test_a_name_forges_neither_a_verdict_nor_the_terminal(project, candid):
     classes = ("angry", "happy", FORGERY)
     table = faces().replace({"sad": FORGERY})
     project.results(table, classes).commit()
@@ -252,9 +248,7 @@ def test_a_name_forges_neither_a_verdict_nor_the_terminal(project: Project, cand
     assert "\x1b" not in err
 
 
-def test_a_fault_of_the_gate_itself_is_no_regression(
-    project: Project, candid: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_of_the_gate_itself_is_no_regression(project, candid, monkeypatch):
     monkeypatch.setattr("candid.gate.command.judge", lambda *_: {}["ours"])
     status, _, err = candid("gate", "--baseline", "main")
     assert status == 2
@@ -284,7 +278,7 @@ def tables(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_two_csv_files_are_compared_outside_a_project_without_tensorflow(tables: Path) -> None:
+def test_two_csv_files_are_compared_outside_a_project_without_tensorflow(tables):
     worse(faces(), 60)[["id", "actual", "predicted"]].to_csv(tables / "after.csv", index=False)
     call = CSV.format(more=[]).replace("\n", "; ")
     heavy = "{'tensorflow', 'keras', 'torch', 'jax', 'dvc', 'sklearn'} & set(sys.modules)"
@@ -302,13 +296,13 @@ def test_two_csv_files_are_compared_outside_a_project_without_tensorflow(tables:
         (["a.csv", "b.csv", "--margin", "much"], "invalid float value"),
     ],
 )
-def test_wrong_arguments_are_one_line(candid: Call, arguments: list[str], words: str) -> None:
+def test_wrong_arguments_are_one_line(candid, arguments, words):
     status, out, err = candid("gate", *arguments)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert words in err
 
 
-def test_tables_of_other_people(tmp_path: Path) -> None:
+def test_tables_of_other_people(tmp_path):
     before = faces()[["id", "actual", "predicted"]]
     assert compare(before, before).status == 0
     assert compare(before, worse(before, 60)).status == 1
@@ -333,7 +327,7 @@ def test_tables_of_other_people(tmp_path: Path) -> None:
         compare(before, before, margin=-1)
 
 
-def test_a_passing_gate_never_exits_1_whatever_becomes_of_its_output(tables: Path) -> None:
+def test_a_passing_gate_never_exits_1_whatever_becomes_of_its_output(tables):
     code = CSV.format(more=[])
     ascii_only = as_process(code, tables, env={"PYTHONIOENCODING": "ascii"})
     assert ascii_only.returncode == 0

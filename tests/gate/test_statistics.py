@@ -42,9 +42,7 @@ labels = st.lists(st.tuples(*[st.integers(0, 3)] * 3, st.integers(0, 5)), min_si
 
 @given(labels)
 @settings(deadline=None, max_examples=60)
-def test_kinds_hold_every_face_and_group_once_and_changes_are_those_of_scikit_learn(
-    rows: list[tuple[int, int, int, int]],
-) -> None:
+def test_kinds_hold_every_face_and_group_once_and_changes_are_those_of_scikit_learn(rows):
     actual, before, after, groups = np.array(rows, np.int64).T
     kinds = group_kinds(pairs(actual, before, after, np.unique(groups, return_inverse=True)[1]))
     assert kinds.times.sum() == len(set(groups))
@@ -57,7 +55,7 @@ def test_kinds_hold_every_face_and_group_once_and_changes_are_those_of_scikit_le
     assert observed[1] == pytest.approx(expected)
 
 
-def test_exchanging_is_mcnemar_s_test_for_accuracy() -> None:
+def test_exchanging_is_mcnemar_s_test_for_accuracy():
     generator = np.random.default_rng(0)
     kinds = group_kinds(drawn(generator, 300, differ=0.1, drop=0.05))
     observed = changes(kinds.total)[0]
@@ -68,7 +66,7 @@ def test_exchanging_is_mcnemar_s_test_for_accuracy() -> None:
     assert (by_chance <= observed + 1e-12).mean() == pytest.approx(exact, abs=0.01)
 
 
-def test_resampling_by_group_sees_that_grouped_faces_tell_less() -> None:
+def test_resampling_by_group_sees_that_grouped_faces_tell_less():
     generator = np.random.default_rng(0)
     groups = np.repeat(np.arange(100), 6)
     grouped = drawn(generator, 600, 0.2, 0.0, groups)
@@ -78,7 +76,7 @@ def test_resampling_by_group_sees_that_grouped_faces_tell_less() -> None:
     assert wide > 2 * narrow  # the square root of six, where a group's faces change together
 
 
-def test_the_same_seed_gives_the_same_answer_whatever_the_order_of_the_faces() -> None:
+def test_the_same_seed_gives_the_same_answer_whatever_the_order_of_the_faces():
     result = drawn(np.random.default_rng(0), 200, 0.1, 0.02, np.arange(200) // 2)
     order = np.random.default_rng(1).permutation(200)
     groups = np.unique(result.groups[order], return_inverse=True)[1]
@@ -88,7 +86,7 @@ def test_the_same_seed_gives_the_same_answer_whatever_the_order_of_the_faces() -
     assert first == second
 
 
-def test_equal_models_pass_at_any_size_and_four_lost_faces_of_99_could_be_chance() -> None:
+def test_equal_models_pass_at_any_size_and_four_lost_faces_of_99_could_be_chance():
     """The plain interval would call it a regression; exactly, one such reseed in sixteen is harmless."""
     for n in (5, 10, 99):
         actual = np.arange(n) % 2
@@ -101,7 +99,7 @@ def test_equal_models_pass_at_any_size_and_four_lost_faces_of_99_could_be_chance
     assert compare(pairs(actual, actual, np.where(np.arange(99) < 9, (actual + 1) % 4, actual))).failed
 
 
-def test_a_class_too_small_to_judge_cannot_fail() -> None:
+def test_a_class_too_small_to_judge_cannot_fail():
     """Three of three faces lost is no proof (one in eight by chance); twenty of twenty is."""
     generator = np.random.default_rng(0)
     for size, fails in ((3, False), (20, True)):
@@ -112,7 +110,7 @@ def test_a_class_too_small_to_judge_cannot_fail() -> None:
         assert result.classes[0].lost == size
 
 
-def test_too_few_groups_are_refused_not_passed() -> None:
+def test_too_few_groups_are_refused_not_passed():
     actual = np.arange(100) % 4
     lopsided = np.maximum(np.arange(100) - 95, 0)  # 96 faces in one group, four alone
     for groups, words in ((np.arange(100) % 4, r"4 independent groups"), (lopsided, r"worth 1\.1 groups")):
@@ -123,9 +121,7 @@ def test_too_few_groups_are_refused_not_passed() -> None:
 @pytest.mark.parametrize(
     ("groups", "headline", "classes"), [(5, True, False), (6, True, False), (7, True, True)]
 )
-def test_with_few_groups_what_can_fail_does_and_what_cannot_is_known(
-    groups: int, headline: bool, classes: bool
-) -> None:
+def test_with_few_groups_what_can_fail_does_and_what_cannot_is_known(groups, headline, classes):
     """Exchanging G groups has 2^G outcomes: a collapse of every face has p = 2^-G, and none can be less."""
     actual = np.arange(400) % 4
     group = np.arange(400) // 4 % groups
@@ -138,7 +134,7 @@ def test_with_few_groups_what_can_fail_does_and_what_cannot_is_known(
     assert all(change.f1.mark == ("regression" if classes else "too few faces") for change in result.classes)
 
 
-def test_no_drop_is_called_detectable_that_the_permutation_test_cannot_prove() -> None:
+def test_no_drop_is_called_detectable_that_the_permutation_test_cannot_prove():
     """Of 4 % five groups must change for the worse at the least, so of 40 faces an eighth."""
     actual = np.arange(40) % 4
     result = compare(pairs(actual, actual, actual))
@@ -147,7 +143,7 @@ def test_no_drop_is_called_detectable_that_the_permutation_test_cannot_prove() -
     assert not compare(pairs(actual, actual, lost)).failed
 
 
-def test_margins_move_the_verdict() -> None:
+def test_margins_move_the_verdict():
     result = drawn(np.random.default_rng(0), 3000, 0.1, 0.04)
     names = [check.name for check in compare(result).failed]
     assert "accuracy" in names
@@ -155,7 +151,7 @@ def test_margins_move_the_verdict() -> None:
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_false_alarms_and_catches_at_the_size_of_a_test_part(grouped: bool) -> None:
+def test_false_alarms_and_catches_at_the_size_of_a_test_part(grouped):
     """A small run of benchmarks/gate.py, whose figures are in docs/gate.md."""
     generator = np.random.default_rng(5)
     groups = np.arange(1200) // 3 if grouped else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import json
 import os
 import shutil
 import zipfile
@@ -77,7 +76,7 @@ def copies(folder="predictions"):
     return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*.jpg"))
 
 
-def test_a_photo_becomes_a_box_a_label_and_a_row_or_a_line_of_json(here, command):
+def test_a_photo_becomes_a_box_a_label_and_a_row(here, command):
     write_all(here, {"photo.jpg": encoded(astronaut(), "JPEG")})
     status, out, complaint = command("photo.jpg")
     assert (status, complaint) == (0, "")
@@ -92,11 +91,6 @@ def test_a_photo_becomes_a_box_a_label_and_a_row_or_a_line_of_json(here, command
     drawn = np.asarray(Image.open("predictions/photo.jpg")).astype(int)
     changed = np.abs(drawn - np.asarray(astronaut())).sum(2) > 120
     assert 200 < changed.sum() < 0.2 * changed.size
-    assert command("photo.jpg", "--table", "jsonl")[0] == 0
-    assert not Path("predictions/predictions.csv").exists()
-    line = json.loads(Path("predictions/predictions.jsonl").read_text())
-    assert (line["file"], line["seconds"], line["box"]) == ("photo.jpg", None, box(row))
-    assert (line["score"], line["probabilities"]) == (float(row["score"]), shares)
 
 
 def test_a_folder_of_everything_is_used_and_reported(here, command):
@@ -173,7 +167,7 @@ def test_a_copy_that_can_not_be_written_costs_that_copy_and_a_full_disk_ends_the
 def test_a_second_run_replaces_the_first_and_nothing_else(here, command):
     write_all(here, {"one.png": DOT, "two.png": DOT})
     command("one.png", "--already-cropped")
-    command("two.png", "one.png", "--limit", "1", "--already-cropped")
+    command("two.png", "--already-cropped")
     written = {path.name for path in Path("predictions").iterdir()}
     assert written == {"files.txt", "predictions.csv", "two.jpg"}
     Path("predictions/mine.txt").write_text("kept")
@@ -270,8 +264,8 @@ def test_a_video_gives_a_row_a_face_and_frame_with_its_time(here, command):
     assert [row["seconds"] for row in rows()] == ["0", "0.5", "1", "2"]
     assert all(on_face(box(row)) for row in rows())
     assert copies()[-1] == "clip-00002.000.jpg"
-    assert command("clip.mp4", "--every", "0", "--limit", "3")[0] == 0
-    assert [row["seconds"] for row in rows()] == ["0", "0.1", "0.2"]
+    assert command("clip.mp4", "--every", "0", "--already-cropped")[0] == 0
+    assert [row["seconds"] for row in rows()][:3] == ["0", "0.1", "0.2"]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +281,6 @@ def test_a_video_gives_a_row_a_face_and_frame_with_its_time(here, command):
         (["face.png", "--model", "text.jpg"], ["text.jpg: expected a model of train, whose name ends in"]),
         (["face.png", "--model", "code.keras"], ["code.keras: holds", "Lambda"]),
         (["face.png", "--model", "card.keras"], ["card.keras: takes (None, 48, 48, 1)", "40 px"]),
-        (["face.png", "--classes", "happy,sad"], ["angry, happy, sad", "expected happy, sad"]),
         (["face.png", "--out", "text.jpg"], ["text.jpg: is a file"]),
         (["text.zip"], ["text.zip: neither a zip nor a tar archive"]),
         (["out.tar", "--out", "deep/out"], ["'../escaped/evil.png' leads outside the archive"]),
@@ -316,8 +309,7 @@ def test_faults_are_one_line_and_nothing_is_written(here, command, arguments, wo
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["--limit", "0"], ["--margin", "9"], ["--every", "nan"], ["--every", "-1"], ["--detector", "x"]],
+    "arguments", [["--margin", "9"], ["--every", "nan"], ["--every", "-1"], ["--detector", "x"]]
 )
 def test_impossible_options_are_refused(command, arguments):
     status, _, complaint = command("x.png", *arguments)

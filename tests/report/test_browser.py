@@ -8,7 +8,7 @@ from pathlib import Path
 
 from candid.report.command import main
 from tests.browser import browser, complaints
-from tests.gate.project import Project, faces, worse
+from tests.gate.project import faces, worse
 
 MEASURE = """
 const beyond = element => element.getBoundingClientRect().right > window.innerWidth + 0.5;
@@ -24,7 +24,7 @@ return {
 """
 
 
-def test_it_fits_a_phone_and_a_desk_fetches_nothing_and_prints(project: Project) -> None:
+def test_it_fits_a_phone_and_a_desk_fetches_nothing_and_prints(project):
     project.params["train"]["learning_rate"] = 0.0005
     project.results(worse(faces(), 60))
     main(["HEAD"])

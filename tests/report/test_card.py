@@ -9,12 +9,12 @@ from huggingface_hub import ModelCard
 
 from candid.errors import CandidError
 from candid.report.command import main
-from tests.gate.project import CLASSES, Project
+from tests.gate.project import CLASSES
 
 CARD = Path("docs/model-card.md")
 
 
-def test_a_hub_reads_its_front_matter(project: Project) -> None:
+def test_a_hub_reads_its_front_matter(project):
     main(["--card"])
     data = ModelCard.load(CARD).data
     assert data.license == "apache-2.0"
@@ -29,7 +29,7 @@ def test_a_hub_reads_its_front_matter(project: Project) -> None:
     assert 0.6 < accuracy.metric_value < 0.9
 
 
-def test_it_says_what_people_should_know(project: Project) -> None:
+def test_it_says_what_people_should_know(project):
     main(["--card"])
     text = CARD.read_text(encoding="utf-8")
     for expected in (
@@ -48,7 +48,7 @@ def test_it_says_what_people_should_know(project: Project) -> None:
     assert "\n\n\n" not in text
 
 
-def test_it_describes_one_run_and_only_a_dataset_that_can_be_cited(project: Project) -> None:
+def test_it_describes_one_run_and_only_a_dataset_that_can_be_cited(project):
     with pytest.raises(CandidError, match="no experiment"):
         main(["--card", "HEAD"])
     project.params["data"]["dataset"] = "found somewhere"

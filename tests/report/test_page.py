@@ -14,7 +14,7 @@ from candid.gate.results import Revision
 from candid.html import render
 from candid.report.command import main
 from candid.report.run import read_run
-from tests.gate.project import CLASSES, Project, faces, worse
+from tests.gate.project import CLASSES, faces, worse
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -55,7 +55,7 @@ def report(*arguments: str) -> tuple[str, Reader]:
     return text, Reader(text)
 
 
-def test_it_says_what_was_set_what_there_was_and_what_came_out(project: Project) -> None:
+def test_it_says_what_was_set_what_there_was_and_what_came_out(project):
     _, reader = report()
     for expected in (
         "random 80/10/10; subject kept together; near-duplicates removed",
@@ -77,7 +77,7 @@ def test_it_says_what_was_set_what_there_was_and_what_came_out(project: Project)
     assert "archs.basic_cnn.dropout: 0.3" in reader.text
 
 
-def test_its_numbers_are_those_of_the_predictions(project: Project) -> None:
+def test_its_numbers_are_those_of_the_predictions(project):
     run = read_run(Revision(Path()))
     table = faces()
     counts = confusion_matrix(table["actual"], table["predicted"], labels=list(CLASSES))
@@ -102,7 +102,7 @@ def test_its_numbers_are_those_of_the_predictions(project: Project) -> None:
     assert bounds[1] == 1
 
 
-def test_it_stands_alone_and_can_be_read_without_seeing_it(project: Project) -> None:
+def test_it_stands_alone_and_can_be_read_without_seeing_it(project):
     text, reader = report()
     assert not reader.all("script")
     assert "default-src 'none'" in text
@@ -129,7 +129,7 @@ def _luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("theme", [0, 1])
-def test_contrast_is_that_of_wcag_aa_by_day_and_by_night(theme: int) -> None:
+def test_contrast_is_that_of_wcag_aa_by_day_and_by_night(theme):
     block = re.findall(r":root \{(.*?)\}", render("base.html", title="x"), re.S)[theme]
     colours = dict(re.findall(r"--(\w[\w-]*): #([0-9a-f]{6})", block))
     pairs = [("ink", "bg"), ("ink", "soft"), ("muted", "bg"), ("muted", "soft"), ("accent", "bg")]
@@ -138,7 +138,7 @@ def test_contrast_is_that_of_wcag_aa_by_day_and_by_night(theme: int) -> None:
         assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_it_is_compared_with_the_results_before(project: Project) -> None:
+def test_it_is_compared_with_the_results_before(project):
     assert "No earlier results in git" in report()[1].text
     project.results(worse(faces(), 60))
     text = report()[1].text
@@ -150,7 +150,7 @@ def test_it_is_compared_with_the_results_before(project: Project) -> None:
     assert "Not compared with HEAD: other datasets" in report()[1].text
 
 
-def test_experiments_stand_beside_it_each_with_its_protocol(project: Project) -> None:
+def test_experiments_stand_beside_it_each_with_its_protocol(project):
     first = project.git("rev-parse", "HEAD")
     project.git("update-ref", f"refs/exps/{first[:2]}/{first[2:]}/tidy-newt", first)
     project.params["split"]["seed"] = 4
@@ -170,7 +170,7 @@ def test_experiments_stand_beside_it_each_with_its_protocol(project: Project) ->
     assert "points, McNemar p = 0.12" in text
 
 
-def test_large_files_come_from_dvc_s_cache_or_are_said_to_be_away(project: Project) -> None:
+def test_large_files_come_from_dvc_s_cache_or_are_said_to_be_away(project):
     sheet = project.root / "plots/mistakes.png"
     project.dvc("add", "-q", "plots/mistakes.png")
     sheet.unlink()
@@ -183,7 +183,7 @@ def test_large_files_come_from_dvc_s_cache_or_are_said_to_be_away(project: Proje
     assert "Left out: this page was made without faces." in report("--no-faces")[1].text
 
 
-def test_what_a_run_did_not_keep_is_said(project: Project) -> None:
+def test_what_a_run_did_not_keep_is_said(project):
     kept = [f"metrics/{name}.json" for name in ("ingest", "dedup", "split", "provenance")]
     for path in kept:
         (project.root / path).unlink()
@@ -202,7 +202,7 @@ def test_what_a_run_did_not_keep_is_said(project: Project) -> None:
         main([])
 
 
-def test_a_name_is_text_and_nothing_else(project: Project) -> None:
+def test_a_name_is_text_and_nothing_else(project):
     forged = "<script>alert(1)</script>\u202e"
     project.params["class_weights"]["scheme"] = "\ud800"
     project.results(faces().replace({"sad": forged}), ("angry", "happy", forged))
