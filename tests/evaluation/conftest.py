@@ -66,6 +66,6 @@ def make_project(tmp_path, monkeypatch, tiny) -> Callable[..., Path]:
         params["train"]["seed"], params["split"]["seed"] = 7, 3
         (tmp_path / PARAMS).write_text(json.dumps(params, indent=1))
         monkeypatch.chdir(tmp_path)
-        return tmp_path
+        return Path(tmp_path)
 
     return make

@@ -1,8 +1,9 @@
-"""python -m stages.evaluate, whole: outputs, equal bytes, test-time augmentation, and what it refuses."""
+"""python -m stages.evaluate, whole: outputs, equal bytes, views, provenance, and what it refuses."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from candid.data.faces import load_images
 from candid.errors import CandidError
 from candid.evaluation.predictions import read_predictions
+from candid.evaluation.provenance import revision
 from candid.evaluation.report import evaluate, headline
 from candid.training.lineage import ANCESTORS, TRAINED_ON, lineage
 from stages.evaluate import main
@@ -56,7 +58,7 @@ def test_every_number_comes_from_the_table(make_project, no_pictures):
     main()
     table = read_predictions()
     first = "group,leaked,copied,validated,actual,predicted,id,source,digest,dataset"
-    assert ",".join(table) == f"{first},p_angry,p_happy,p_sad"
+    assert ",".join(map(str, table)) == f"{first},p_angry,p_happy,p_sad"
     assert table["id"].tolist() == [str(number) for number in range(30, 75)]
     assert table["source"][0] == "a/30.png"
     assert evaluate(table, 200, 0) == summary()
@@ -151,3 +153,43 @@ def test_an_error_is_all_that_a_person_reads(make_project, run_stage):
     (line,) = done.stderr.splitlines()
     sizes = "takes 32 x 32 px; data/faces.npy holds 24 x 24 px"
     assert line.startswith(f"candid evaluate: models/model.keras: {sizes}")
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init")
+    for name in ("params.yaml", "dvc.lock", "metrics/report.json", "plots/roc.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("first")
+    git("add", ".")
+    git("commit", "-m", "first")
+    return tmp_path, git
+
+
+def test_a_clean_tree_and_outputs_that_changed(repository):
+    folder, git = repository
+    expected = {"revision": git("rev-parse", "HEAD"), "dirty": False}
+    assert revision(folder) == expected
+    for name in ("dvc.lock", "metrics/report.json", "metrics/new.json", "plots/roc.png"):
+        (folder / name).write_text("second")
+    assert revision(folder) == expected, "the run's own results are not a change of what made them"
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "stages.py"])
+def test_a_changed_or_new_file_makes_the_tree_dirty(repository, name):
+    folder, _ = repository
+    (folder / name).write_text("second")
+    assert revision(folder)["dirty"] is True
+
+
+def test_without_git_nothing_is_claimed(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert revision(tmp_path) == {}
+    monkeypatch.setenv("PATH", "")
+    assert revision(tmp_path) == {}
