@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from candid.cli import COMMANDS, main
-from tests.conftest import REPOSITORY
+from tests.conftest import python as run_python
 
 
 def python(code: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **options.pop("env", {})}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    command = [sys.executable, "-c", f"from candid.errors import CandidError, run\n{code}"]
-    return subprocess.run(command, cwd=folder, env=environment, text=True, check=False, **pipes)
+    return run_python(f"from candid.errors import CandidError, run\n{code}", folder, **options)
 
 
 def test_the_help_names_every_command_and_fits_100_columns(capsys, monkeypatch):

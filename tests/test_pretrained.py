@@ -28,7 +28,6 @@ from candid.settings import read_yaml
 from tests.gate.project import Project, faces
 from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "models" / "pretrained" / "fer2013.keras"
 

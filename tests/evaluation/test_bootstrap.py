@@ -33,16 +33,6 @@ def test_resamples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
     np.testing.assert_array_equal(drawn, [[0, 2, 1], [3, 0, 0], [3, 0, 0], [0, 1, 2]])
 
 
-def test_interval_of_single_faces_is_that_of_a_proportion():
-    actual = np.zeros(2465, np.int64)
-    predicted = (np.arange(2465) % 4 == 0).astype(np.int64)  # 75 % right
-    low, high = bootstrap.intervals(actual, predicted, np.arange(2465), 2, 2000, 0).accuracy
-    share = float((predicted == 0).mean())
-    half = 1.96 * math.sqrt(share * (1 - share) / 2465)
-    assert low == pytest.approx(share - half, abs=0.002)
-    assert high == pytest.approx(share + half, abs=0.002)
-
-
 def test_copies_do_not_narrow_the_interval():
     generator = np.random.default_rng(0)
     actual, predicted = generator.integers(0, 3, 300), generator.integers(0, 3, 300)

@@ -20,8 +20,6 @@ from candid.evaluation.report import evaluate, headline
 from candid.training.lineage import ANCESTORS, TRAINED_ON, lineage
 from stages.evaluate import main
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 PICTURES = ("classes", "confusion", "confusion_precision", "curves", "mistakes", "reliability", "roc")
 METRICS = ("metrics/report.json", "metrics/metrics.json", "metrics/provenance.json")
 TABLES = ("plots/predictions.csv", "plots/roc.csv", "plots/calibration.csv")

@@ -23,8 +23,6 @@ from candid.evaluation.model_file import check_classes, load_model_file, read_ca
 from candid.evaluation.predict import check_input
 from candid.training.save import write_model
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 CARD: dict[str, Any] = {"classes": ["angry", "happy", "sad"], "image_size": 24, "color": "grey"}
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 

@@ -17,7 +17,6 @@ from candid.labelled import read_parts
 from candid.predict.classifier import load_classifier
 from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 CARD = Card(classes=list(CLASSES), image_size=SIZE, color="grey")
 
 

@@ -20,7 +20,6 @@ from candid.labelled import as_taken, read_parts, read_sample
 from candid.predict.classifier import load_classifier
 from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 FILES = ("model.onnx", "model.int8.onnx", "model.tflite", "model.int8.tflite")
 
 

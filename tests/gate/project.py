@@ -88,15 +88,12 @@ class Project:
     params: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(PARAMS))
 
     def git(self, *arguments: str) -> str:
-        """Run git and give what it prints."""
         return self.run("git", *arguments).stdout.strip()
 
     def dvc(self, *arguments: str) -> None:
-        """Run DVC."""
         self.run(sys.executable, "-m", "dvc", *arguments)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project; it must succeed."""
         path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": "."}
         environment = {**os.environ, **GIT, **path}
         return subprocess.run(
@@ -104,7 +101,6 @@ class Project:
         )
 
     def start(self) -> Project:
-        """Make the repository with its code and its pipeline."""
         self.git("init", "-q", "-b", "main")
         self.write(".dvc/config", "[core]\n    analytics = false\n")
         self.write(".dvc/.gitignore", "/tmp\n/cache\n")
@@ -118,13 +114,11 @@ class Project:
         return self
 
     def write(self, path: str, text: str) -> None:
-        """Write a file of the project."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8", newline="\n")
 
     def write_yaml(self, path: str, value: Any) -> None:
-        """Write a YAML file of the project."""
         with (self.root / path).open("w", encoding="utf-8") as file:
             YAML().dump(value, file)
 
@@ -135,7 +129,6 @@ class Project:
         self.write(path, text.replace(old, new, 1))
 
     def results(self, table: pd.DataFrame, *rest: Any, **options: Any) -> Project:
-        """Write settings, predictions and scores."""
         self.write_yaml("params.yaml", self.params)
         self.predictions(table, *rest, **options)
         return self
@@ -143,7 +136,6 @@ class Project:
     def predictions(
         self, table: pd.DataFrame, classes: tuple[str, ...] = CLASSES, leaky: bool = False
     ) -> None:
-        """Write predictions and scores, as evaluate does."""
         numbers = {name: number for number, name in enumerate(classes)}
         predicted = table["predicted"].map(numbers).to_numpy()
         likely = np.where(np.arange(len(classes)) == predicted[:, None], 0.7, 0.3 / (len(classes) - 1))
@@ -156,7 +148,6 @@ class Project:
         self.write("metrics/metrics.json", json.dumps(headline(report)))
 
     def commit(self, message: str = "results") -> str:
-        """Commit everything and give the commit."""
         self.git("add", "-A")
         self.git("commit", "-q", "-m", message)
         return self.git("rev-parse", "HEAD")

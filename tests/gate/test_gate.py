@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 
 from candid.errors import CandidError
 from candid.gate.verdict import compare
-from tests.conftest import REPOSITORY
+from tests.conftest import python
 from tests.gate.conftest import Call
 from tests.gate.project import CLASSES, Project, faces, worse
 
@@ -255,17 +253,6 @@ def test_a_fault_of_the_gate_itself_is_no_regression(project, candid, monkeypatc
     assert "KeyError" in err
 
 
-def as_process(code: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **options.pop("env", {})},
-        text=True,
-        check=False,
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
-    )
-
-
 CSV = "from candid.cli import main\nmain(['gate', 'before.csv', 'after.csv', *{more}])"
 
 
@@ -282,7 +269,7 @@ def test_two_csv_files_are_compared_outside_a_project_without_tensorflow(tables)
     worse(faces(), 60)[["id", "actual", "predicted"]].to_csv(tables / "after.csv", index=False)
     call = CSV.format(more=[]).replace("\n", "; ")
     heavy = "{'tensorflow', 'keras', 'torch', 'jax', 'dvc', 'sklearn'} & set(sys.modules)"
-    done = as_process(f"import sys\ntry:\n    {call}\nfinally:\n    assert not {heavy}, {heavy}", tables)
+    done = python(f"import sys\ntry:\n    {call}\nfinally:\n    assert not {heavy}, {heavy}", tables)
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith("Gate: regression: accuracy fell by 15.0 points")
 
@@ -329,22 +316,22 @@ def test_tables_of_other_people(tmp_path):
 
 def test_a_passing_gate_never_exits_1_whatever_becomes_of_its_output(tables):
     code = CSV.format(more=[])
-    ascii_only = as_process(code, tables, env={"PYTHONIOENCODING": "ascii"})
+    ascii_only = python(code, tables, env={"PYTHONIOENCODING": "ascii"})
     assert ascii_only.returncode == 0
     assert " -0.5" in ascii_only.stdout, "a minus sign that can't be encoded is still a minus"
-    markdown = as_process(CSV.format(more=["--md"]), tables, env={"PYTHONIOENCODING": "latin-1"})
+    markdown = python(CSV.format(more=["--md"]), tables, env={"PYTHONIOENCODING": "latin-1"})
     assert (markdown.returncode, markdown.stderr) == (0, "")
-    closed = as_process(f"import os\nos.close(1)\n{code}", tables)
+    closed = python(f"import os\nos.close(1)\n{code}", tables)
     assert (closed.returncode, closed.stderr) == (0, "")
     with Path("/dev/full").open("w") as full:
         for unbuffered in ("", "1"):
-            done = as_process(code, tables, stdout=full, env={"PYTHONUNBUFFERED": unbuffered})
+            done = python(code, tables, stdout=full, env={"PYTHONUNBUFFERED": unbuffered})
             assert (done.returncode, done.stderr.count("\n")) == (2, 1)
             assert done.stderr.startswith("candid gate: No space left on device")
-        missing = as_process(code.replace("after", "missing"), tables, stderr=full)
+        missing = python(code.replace("after", "missing"), tables, stderr=full)
         assert missing.returncode == 2
     reader, writer = os.pipe()
     os.close(reader)
-    left = as_process(code, tables, stdout=writer)
+    left = python(code, tables, stdout=writer)
     os.close(writer)
     assert (left.returncode, left.stderr) == (0, ""), "who closes the pipe does not change the verdict"

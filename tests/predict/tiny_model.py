@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +40,7 @@ def write_tiny(
     x = layers.Dense(len(CLASSES), kernel_initializer="glorot_normal", name="head_logits")(x)
     net = keras.Model(inputs, layers.Softmax(name="head_softmax")(x), name="tiny")
     about = {"classes": list(CLASSES), "image_size": size, "color": "rgb" if channels == 3 else "grey"}
-    with warnings.catch_warnings():  # TensorFlow's tensors under NumPy 2
-        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-        write_model(path, net, about | card)
+    write_model(path, net, about | card)
     return path
 
 
