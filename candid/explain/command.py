@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -64,25 +64,21 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-@dataclass(frozen=True)
-class Faces:
-    """N faces, of the size and colour that the model's card names."""
+class Faces(NamedTuple):
+    """N faces, N x H x H (x 3) as the model's card says; notes: lines for stderr (unreadable files, say)."""
 
     images: Images
-    """N x H x H, or x 3."""
     labels: list[str]
     """Empty text where it is unknown."""
     source: str
-    notes: tuple[str, ...] = ()
-    """Lines for stderr: files that gave no face, say."""
+    notes: list[str]
 
 
 def of_test_set(options: argparse.Namespace, card: Card) -> Faces:
     """Return faces of a run's test set, or of the sample's."""
     sets = read_parts(options.data)
     images, labels = draw_by_class(sets.test, card.classes, CONSIDERED)
-    notes = tuple(other_faces(options.model, sets))
-    return Faces(images, labels, f"test faces of {sets.source}", notes)
+    return Faces(images, labels, f"test faces of {sets.source}", other_faces(options.model, sets))
 
 
 def draw_by_class(faces: Labelled, classes: list[str], count: int) -> tuple[Images, list[str]]:
@@ -116,7 +112,7 @@ def read_faces(paths: list[Path], card: Card) -> Faces:
     if not images:
         problem = unread[0] if unread else f"{', '.join(map(str, paths))}: no picture"
         raise CandidError(f"{problem}; expected pictures of faces")
-    return Faces(np.stack(images), labels, "your faces", tuple(unread))
+    return Faces(np.stack(images), labels, "your faces", unread)
 
 
 def _files(path: Path) -> list[Path]:

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     classifier = load_classifier(options.model)
     detector = None if options.already_cropped else make_detector(options.detector)
     folder = Folder(options.out)
-    results = label_pictures(sources, classifier, detector, options.margin, folder)
+    results = label_pictures(sources, classifier, detector, folder)
     if not results.rows:
         raise CandidError(no_face_reason(results))
     table = folder.write_text("predictions.csv", as_csv(results.rows, classifier.card.classes))
@@ -53,14 +53,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("paths", nargs="+", type=Path, metavar="PATH", help="pictures, videos, folders, zip or tar archives")
     add("--model", type=Path, default=default_model(), help="a .keras file; default: the one that ships")
     add("--detector", choices=sorted(DETECTORS), default=DEFAULT, help=f"default: {DEFAULT}")
-    margin = "added to the detector's box on each side, as a share of it; default: the detector's own"
-    add("--margin", type=float, help=margin)
     add("--already-cropped", action="store_true", help="each picture is one face: nothing is searched")
     add("--every", type=float, default=1.0, metavar="SECONDS", help="between a video's frames; default: 1")
     add("--out", type=Path, default=Path("predictions"), help="folder; default: predictions")
     options = parser.parse_args(arguments)
-    if options.margin is not None and not -0.4 <= options.margin <= 4:
-        parser.error("--margin: expected -0.4 to 4")
     if not 0 <= options.every < float("inf"):
         parser.error("--every: expected 0 (all frames) or more seconds")
     return options
@@ -76,11 +72,7 @@ class Results(NamedTuple):
 
 
 def label_pictures(
-    sources: Iterable[Picture | Skipped],
-    classifier: Classifier,
-    detector: Detector | None,
-    margin: float | None,
-    folder: Folder,
+    sources: Iterable[Picture | Skipped], classifier: Classifier, detector: Detector | None, folder: Folder
 ) -> Results:
     """Label the faces of all pictures, write a copy of each that shows one; no detector: each is a face."""
     rows: list[Row] = []
@@ -92,7 +84,7 @@ def label_pictures(
             if detector is None:
                 faces = [[whole_picture(picture.image, card)] for picture in batch]
             else:
-                faces = [find_faces(picture.image, detector, card, margin) for picture in batch]
+                faces = [find_faces(picture.image, detector, card) for picture in batch]
             labelled = iter(label([face for each in faces for face in each], classifier))
             for picture, each in zip(batch, faces, strict=True):
                 here = list(islice(labelled, len(each)))

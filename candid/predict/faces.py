@@ -121,19 +121,13 @@ class Labelled(NamedTuple):
         return {**self._asdict(), "box": [int(value) for value in self.box], "predicted": self.predicted}
 
 
-def find_faces(image: Image.Image, detector: Detector, card: Card, margin: float | None = None) -> list[Face]:
-    """Search a copy of LONGEST pixels a side at most, cut each face from the original; left to right.
-
-    Args:
-        image: mode L or RGB, any size.
-        margin: share of the box's longer side that is added on each side; None for the detector's own.
-    """
+def find_faces(image: Image.Image, detector: Detector, card: Card) -> list[Face]:
+    """Search a copy of LONGEST pixels a side at most, cut each face from the original; left to right."""
     factor = max(1.0, max(image.size) / LONGEST)
-    share = detector.margin if margin is None else margin
     faces = []
     for box, score in detector(np.asarray(reduced(image, LONGEST))):
         box = box.scaled(factor)
-        pixels = as_trained(cut(image, square(box, share)), card.image_size, card.color)
+        pixels = as_trained(cut(image, square(box, detector.margin)), card.image_size, card.color)
         faces.append(Face(box.clipped(*image.size), score, pixels))
     return sorted(faces, key=lambda face: face.box)
 

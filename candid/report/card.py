@@ -68,8 +68,8 @@ def front_matter(run: Run, entry: Dataset) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     name = str(run.setting("data.dataset"))
-    task = {"task_type": "image-classification", "task_name": "Facial-expression recognition"}
-    dataset = {"dataset_type": name, "dataset_name": entry.title, "dataset_split": "test"}
+    task: Any = {"task_type": "image-classification", "task_name": "Facial-expression recognition"}
+    dataset: Any = {"dataset_type": name, "dataset_name": entry.title, "dataset_split": "test"}
     dataset["dataset_config"] = f"{run.protocol}; {run.clean}"
     results = []
     for kind, title, section, key in SCORES:
@@ -77,7 +77,7 @@ def front_matter(run: Run, entry: Dataset) -> str:
         low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
         bounds = "" if low is None or high is None else f" (95 % interval {low:.4f} to {high:.4f})"
         if key in values:
-            metric = {"metric_type": kind, "metric_value": values[key], "metric_name": title + bounds}
+            metric: Any = {"metric_type": kind, "metric_value": values[key], "metric_name": title + bounds}
             results.append(EvalResult(**task, **dataset, **metric))
     data = ModelCardData(
         model_name=f"Candid {run.title}",

@@ -54,8 +54,9 @@ def _rows(before: dict[str, Any], after: dict[str, Any], changed: bool) -> list[
     rows = []
     for key in keys[:MAX_ROWS]:
         old, new = before.get(key), after.get(key)
-        numbers = isinstance(old, int | float) and isinstance(new, int | float)
-        difference = f"{new - old:+.4g}" if numbers else ""
+        difference = ""
+        if isinstance(old, int | float) and isinstance(new, int | float):
+            difference = f"{new - old:+.4g}"
         cells = (_text(values, key) for values in (before, after))
         rows.append([markdown(key[:MAX_LENGTH]), *cells, difference])
     header = ["", "baseline", "this change", "difference"]

@@ -136,7 +136,7 @@ def test_pictures_are_read_as_ingest_reads_them(tmp_path):
     faces = read_faces([tmp_path], CARD)
     assert np.array_equal(faces.images, np.stack([pixels, pixels]))
     assert faces.labels == ["happy", ""]
-    assert faces.notes == ()
+    assert faces.notes == []
 
 
 def test_faces_of_the_test_set_are_drawn_by_class(project):

@@ -247,7 +247,7 @@ def test_a_name_forges_neither_a_verdict_nor_the_terminal(project, candid):
 
 
 def test_a_fault_of_the_gate_itself_is_no_regression(project, candid, monkeypatch):
-    monkeypatch.setattr("candid.gate.command.judge", lambda *_: {}["ours"])
+    monkeypatch.setattr("candid.gate.command.judge", lambda *_: vars()["ours"])
     status, _, err = candid("gate", "--baseline", "main")
     assert status == 2
     assert "KeyError" in err

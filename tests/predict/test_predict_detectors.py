@@ -26,18 +26,15 @@ def detector(request):
     return make_detector(request.param)
 
 
-def boxes(image, detector, margin=None):
-    return [face.box for face in find_faces(image, detector, CARD, margin)]
+def boxes(image, detector):
+    return [face.box for face in find_faces(image, detector, CARD)]
 
 
-def test_the_face_is_framed_once_and_a_margin_widens_the_crop(detector):
+def test_the_face_is_framed_once(detector):
     (face,) = find_faces(astronaut(), detector, CARD)
     assert on_face(face.box)
     assert face.score is not None
     assert face.pixels.shape == (48, 48)
-    (narrow,), (wide,) = (find_faces(astronaut(), detector, CARD, margin) for margin in (-0.1, 1.0))
-    assert narrow.box == wide.box == face.box
-    assert not np.array_equal(narrow.pixels, wide.pixels)
 
 
 @pytest.mark.parametrize("side", [300, 1000, 2560])
