@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candid.data import faces
 from candid.files import write_csv
 from candid.settings import PARAMS, read_yaml
 from tests.conftest import REPOSITORY
-from tests.predict.tiny_model import CLASSES, SIZE, write_tiny
+from tests.predict.tiny_model import write_data, write_tiny
 
 
 @pytest.fixture(scope="session")
@@ -39,24 +38,13 @@ def make_project(tmp_path, monkeypatch, tiny) -> Callable[..., Path]:
     """Fill tmp_path with what evaluate reads (75 faces, 45 of them test) and go there."""
 
     def make(tta: str = "none", **kind: Any) -> Path:
-        total = 75
-        ids, images = np.arange(total), np.random.default_rng(5).integers(0, 256, (total, SIZE, SIZE))
-        labels = np.array(CLASSES)[ids % 3]
-        for name in ("data", "models"):
-            (tmp_path / name).mkdir()
-        np.save(tmp_path / "data/faces.npy", images.astype(np.uint8))
-        table = pd.DataFrame({"id": ids, "label": labels, "source": [f"a/{n}.png" for n in ids]})
-        table = table.assign(dataset="made", part="", subject="", sequence="")
-        write_csv(tmp_path / "data/faces.csv", table[list(faces.FACES_COLUMNS)])
         # 40..43 are copies of each other in the test part, 50 has a copy (0) in train, 60 only a relative (1)
-        duplicates, related = np.full(total, -1), ids.copy()
-        duplicates[40:44], duplicates[[0, 50]] = 40, 0
-        kept = pd.DataFrame({"id": ids, "group": duplicates, "kept": True, "reason": ""})
-        write_csv(tmp_path / "data/kept.csv", kept)
+        ids, copies, related = np.arange(75), np.full(75, -1), np.arange(75)
+        copies[40:44], copies[[0, 50]] = 40, 0
         related[40:44], related[50], related[60] = 40, 0, 1
         parts = np.where(ids < 20, "train", np.where(ids < 30, "validation", "test"))
-        splits = pd.DataFrame({"id": ids, "label": labels, "part": parts, "group": related})
-        write_csv(tmp_path / "data/splits.csv", splits)
+        write_data(tmp_path / "data", 75, parts, related, copies)
+        (tmp_path / "models").mkdir()
         history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [1.0, 0.8, 0.6], "accuracy": [0.4, 0.5, 0.6]})
         history = history.assign(val_loss=[1.0, 0.9, 0.95], val_accuracy=[0.3, 0.5, 0.4], learning_rate=0.001)
         write_csv(tmp_path / "plots/history.csv", history)

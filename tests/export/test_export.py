@@ -15,7 +15,6 @@ from candid.errors import CandidError
 from candid.evaluation.predict import predict
 from candid.export import command, compare, onnx
 from candid.export.command import FORMATS, load, main
-from candid.export.compare import latencies
 from candid.labelled import as_taken, read_parts, read_sample
 from candid.predict.classifier import load_classifier
 from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
@@ -158,15 +157,6 @@ def test_only_faces_of_known_classes_are_judged(project):
     assert set(faces.actual) == {0, 1}
     with pytest.raises(CandidError, match="no test face of the classes contempt"):
         compare.known_faces(part, ["contempt"], (None, SIZE, SIZE, 1), "data")
-
-
-def test_latencies_are_relative_to_the_first():
-    def slow(faces: np.ndarray) -> np.ndarray:
-        return np.linalg.svd(np.ones((60, 60)))[1]
-
-    first, second = latencies([slow, lambda _: np.zeros(1)], np.zeros((1, 2, 2), np.uint8), rounds=20)
-    assert first.ratio == 1
-    assert second.ratio < 1
 
 
 def test_the_sample_serves_where_there_is_no_data(tmp_path, monkeypatch):

@@ -76,7 +76,6 @@ def test_a_broken_floor_fails_though_nothing_changed(project, candid):
     ("entry", "value", "words"),
     [
         ("margin", -0.1, "gate.margin"),
-        ("margin", "half", "gate.margin"),
         ("margn", 0.1, "unknown key gate.margn"),
         ("floors", {"log_loss": 0.5}, "log_loss"),
         ("floors", {"accuracy": 60}, "gate.floors.accuracy"),

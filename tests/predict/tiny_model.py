@@ -44,8 +44,11 @@ def write_tiny(
     return path
 
 
-def write_data(folder: Path, total: int = 90, test: int = 45) -> Path:
-    """Write faces of noise whose class shows in the place of a bright bar, and a split of them."""
+def write_data(folder: Path, total: int = 90, part: Any = None, group: Any = None, copies: Any = -1) -> Path:
+    """Write faces of noise whose class shows in the place of a bright bar, and a split of them.
+
+    By face: its part (half train, half test), group of related faces (two each), and group of copies (none).
+    """
     ids = np.arange(total)
     images = np.random.default_rng(5).integers(0, 140, (total, SIZE, SIZE)).astype(np.uint8)
     for number in ids:
@@ -56,7 +59,7 @@ def write_data(folder: Path, total: int = 90, test: int = 45) -> Path:
     rest = {"dataset": "sample", "part": "", "subject": "", "sequence": ""}
     described = table.assign(source=[f"a/{number}.png" for number in ids], **rest)
     write_csv(folder / "faces.csv", described[list(faces.FACES_COLUMNS)])
-    part = np.where(ids < total - test, "train", "test")
-    write_csv(folder / "splits.csv", table.assign(part=part, group=ids // 2))
-    write_csv(folder / "kept.csv", pd.DataFrame({"id": ids, "group": -1, "kept": True, "reason": ""}))
+    part = np.where(ids < total // 2, "train", "test") if part is None else part
+    write_csv(folder / "splits.csv", table.assign(part=part, group=ids // 2 if group is None else group))
+    write_csv(folder / "kept.csv", pd.DataFrame({"id": ids, "group": copies, "kept": True, "reason": ""}))
     return folder
