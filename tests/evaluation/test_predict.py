@@ -32,10 +32,10 @@ def test_ten_crops_of_40_px_are_fed_as_they_are_to_a_net_of_40_px():
 def test_ten_crops_are_enlarged_for_a_net_of_48_px_bilinearly():
     small, large = list(views(FACES, "ten_crop", 40)), list(views(FACES, "ten_crop", 48))
     for crop, enlarged in zip(small, large, strict=True):
-        scale, shift = (1, 5 / 6, 5 / 6), (0, -1 / 12, -1 / 12)  # pixel centres at halves
+        scale, shift = np.diag((1, 5 / 6, 5 / 6)), (0, -1 / 12, -1 / 12)  # pixel centres at halves
         size = enlarged.shape
         expected = affine_transform(crop.astype(float), scale, shift, size, order=1, mode="nearest")
-        assert np.abs(enlarged - expected).max() <= 1
+        assert np.abs(enlarged - expected).max() < 1.01  # it rounds twice
 
 
 def test_a_net_that_learned_from_crops_sees_the_centre():
