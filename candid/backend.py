@@ -27,42 +27,31 @@ def use_backend(name: str, start: Callable[[], None] = lambda: None) -> Any:
         CandidError: KERAS_BACKEND names another, the package is not installed, or Keras already
             runs on another.
     """
-    other = os.environ.get("KERAS_BACKEND")
+    other, setting = os.environ.get("KERAS_BACKEND"), f"params.yaml: train.backend = {name!r}"
     if other and other != name:
-        raise CandidError(
-            f"params.yaml: train.backend = {name!r}, but the environment says KERAS_BACKEND={other}: "
-            "unset it or make them equal"
-        )
+        unset = "unset it or make them equal"
+        raise CandidError(f"{setting}, but the environment says KERAS_BACKEND={other}: {unset}")
     try:
         importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        raise CandidError(
-            f"params.yaml: train.backend = {name!r}: the package {name} is not installed"
-        ) from None
+        raise CandidError(f"{setting}: the package {name} is not installed") from None
     os.environ["KERAS_BACKEND"] = name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _hushed():
+    # TensorFlow 2.21 prints a dozen lines about missing GPUs before it reads its own log level
+    with hushed(2, shown=True):
         keras = importlib.import_module("keras")
         start()
         devices()
-    if keras.backend.backend() != name:
-        raise CandidError(
-            f"params.yaml: train.backend = {name!r}, but Keras runs on {keras.backend.backend()}"
-        )
+    if backend() != name:
+        raise CandidError(f"{setting}, but Keras runs on {backend()}")
     return keras
 
 
 def versions() -> dict[str, str]:
     """Return the versions of what the bits of a trained model depend on, and the devices and threads."""
-    import keras
-
-    names = ["keras", "keras-hub", "numpy", keras.backend.backend()]
-    return {
-        "python": sys.version.split()[0],
-        **{name: importlib.metadata.version(name) for name in names},
-        "devices": ", ".join(devices()),
-        "threads": str(threads()),
-    }
+    packages = {name: importlib.metadata.version(name) for name in ("keras", "keras-hub", "numpy", backend())}
+    machine = {"devices": ", ".join(devices()), "threads": str(threads())}
+    return {"python": sys.version.split()[0], **packages, **machine}
 
 
 def threads() -> int:
@@ -70,23 +59,20 @@ def threads() -> int:
 
     TF_NUM_INTRAOP_THREADS, which TensorFlow reads, else the cores that this process may use.
     """
-    wanted = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    if threads.isdecimal() and int(threads) > 0:
+        return int(threads)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def devices() -> list[str]:
     """Return the names of the devices that Keras would compute on, accelerators before the CPU."""
-    import keras
-
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
+    if backend() == "tensorflow":
         import tensorflow as tf
 
         kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
         return [device.name for device in tf.config.list_physical_devices(kind)]
-    if backend == "jax":
+    if backend() == "jax":
         import jax
 
         return [f"{device.platform}:{device.id}" for device in jax.devices()]
@@ -95,27 +81,26 @@ def devices() -> list[str]:
     return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] or ["cpu"]
 
 
-def worth_compiling() -> bool:
-    """Say whether XLA makes the step faster: TensorFlow on a CPU loses half its speed."""
+def backend() -> str:
+    """Return the name of the backend that Keras runs on."""
     import keras
 
-    if keras.backend.backend() == "tensorflow":
-        return "GPU" in devices()[0]
-    return bool(keras.backend.backend() == "jax")
+    return str(keras.backend.backend())
+
+
+def worth_compiling() -> bool:
+    """Say whether XLA makes the step faster: TensorFlow on a CPU loses half its speed."""
+    return "GPU" in devices()[0] if backend() == "tensorflow" else backend() == "jax"
 
 
 def fuses_batch_norm() -> bool:
     """Say whether batch norm pays as one operation: on TensorFlow where XLA fuses nothing."""
-    import keras
-
-    return bool(keras.backend.backend() == "tensorflow") and not worth_compiling()
+    return backend() == "tensorflow" and not worth_compiling()
 
 
-def steps_per_call(wanted: int) -> int:
-    """Return how many steps one call takes: `wanted` on TensorFlow; Keras compiles single steps elsewhere."""
-    import keras
-
-    return wanted if keras.backend.backend() == "tensorflow" else 1
+def steps_per_call(steps: int) -> int:
+    """Return how many steps one call takes: `steps` on TensorFlow; Keras compiles single steps elsewhere."""
+    return steps if backend() == "tensorflow" else 1
 
 
 def feed(rows: NDArray[np.int32], batch_size: int) -> dict[str, Any]:
@@ -125,9 +110,7 @@ def feed(rows: NDArray[np.int32], batch_size: int) -> dict[str, Any]:
     10 ms, 20 ms and so on, and the end of an epoch waits for it to wake (TensorFlow 2.21): whatever took
     42 s took 82 s.
     """
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
+    if backend() != "tensorflow":
         return {"x": rows, "batch_size": batch_size}
     import tensorflow as tf
 
@@ -140,28 +123,28 @@ def feed(rows: NDArray[np.int32], batch_size: int) -> dict[str, Any]:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Recognise each backend's way to say that memory ran out."""
-    text = f"{type(error).__name__}: {error}".lower()
-    return any(
-        sign in text for sign in ("resourceexhausted", "resource_exhausted", "out of memory", "oom when")
-    )
+    text, signs = f"{type(error).__name__}: {error}".lower(), ("out of memory", "oom when")
+    return any(sign in text for sign in (*signs, "resourceexhausted", "resource_exhausted"))
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep what libraries write to stderr while they load: shown only where loading fails.
-
-    TensorFlow 2.21 prints a dozen lines about missing GPUs before it reads its own log level.
-    """
-    sys.stderr.flush()
-    shown = os.dup(2)
+def hushed(*descriptors: int, shown: bool = False) -> Iterator[None]:
+    """Keep what libraries write to stdout (1) or stderr (2); `shown` on the first where the block fails."""
     with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        copies = {number: os.dup(number) for number in descriptors}
+        for number in copies:
+            os.dup2(kept.fileno(), number)
         try:
             yield
         except BaseException:
             kept.seek(0)
-            os.write(shown, kept.read())
+            os.write(copies[descriptors[0]], kept.read() if shown else b"")
             raise
         finally:
-            os.dup2(shown, 2)
-            os.close(shown)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, copy in copies.items():
+                os.dup2(copy, number)
+                os.close(copy)

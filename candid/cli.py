@@ -7,7 +7,7 @@ import importlib
 import importlib.metadata
 import sys
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from candid.errors import run
 
@@ -32,7 +32,10 @@ FAILURE = {"gate": 2, "audit": 2}
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, with status 2."""
+    """An argument parser whose errors are one line, with status 2; it keeps the lines of its description."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit."""
@@ -41,12 +44,8 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """The arguments before those of a command."""
-    top = Parser(
-        prog="candid",
-        description="Classifiers of facial expressions, and honest numbers about them.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    about = "Classifiers of facial expressions, and honest numbers about them."
+    top = Parser(prog="candid", description=about, epilog=EXAMPLES)
     top.add_argument("--version", action="version", version=f"candid {version()}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, text in COMMANDS.items():

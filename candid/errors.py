@@ -28,16 +28,14 @@ class BusyError(Exception):
     """Another stage runs in the same folder."""
 
 
-def run(
-    name: str, main: Callable[[], int | None], hint: str = RECOVER, alone: bool = True, failure: int = 1
-) -> None:
+def run(name: str, main: Callable[[], int | None], hint: str = RECOVER, failure: int = 1) -> None:
     """Call `main` and exit; a fault of the input ends in one line `candid NAME: ...; HINT` on stderr.
 
     Args:
         name: the stage or command, as its user calls it.
         main: does the work; what it returns is the exit status (None is 0).
-        hint: how results of earlier runs come back; empty where nothing was touched.
-        alone: let no two runs that touch results be at work in one folder: the second ends at once.
+        hint: how results of earlier runs come back; empty where nothing is touched: only then may two runs be
+            at work in one folder, else the second ends at once.
         failure: exit status of every fault; an interrupt is 130.
 
     Whatever is printed is guarded here. Text that the terminal can't encode is replaced, a reader that leaves
@@ -46,7 +44,7 @@ def run(
     """
     _guard_output()
     try:
-        with _alone_here() if alone and hint else nullcontext():
+        with _alone_here() if hint else nullcontext():
             try:
                 status = main()
             except SystemExit as end:

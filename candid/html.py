@@ -26,9 +26,9 @@ def render(template: str, **context: Any) -> str:
     return page.encode("utf-8", "backslashreplace").decode()  # a setting may hold half a character
 
 
-def data_uri(png: bytes) -> str:
-    """Return a PNG as what `src` of an <img> takes, so that the page needs no file beside it."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def data_uri(picture: bytes, kind: str = "image/png") -> str:
+    """Return a picture as what `src` of an <img> takes, so that the page needs no file beside it."""
+    return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 @functools.cache
@@ -41,10 +41,6 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
-        "clean": text.clean,
-        "markdown": text.markdown,
-        "percent": text.percent,
-        "points": text.points,
-    }
+    filters = (text.clean, text.markdown, text.percent, text.points)
+    environment.filters |= {function.__name__: function for function in filters}
     return environment

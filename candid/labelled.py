@@ -41,7 +41,8 @@ class Labelled:
         if most >= len(self.ids):
             return self
         drawn = np.sort(np.random.default_rng(seed).choice(len(self.ids), most, replace=False))
-        return Labelled(self.images, self.ids[drawn], [self.labels[i] for i in drawn], self.groups[drawn])
+        labels = [self.labels[row] for row in drawn]
+        return Labelled(self.images, self.ids[drawn], labels, self.groups[drawn])
 
 
 class Parts(NamedTuple):
@@ -62,21 +63,21 @@ def read_parts(folder: Path) -> Parts:
         CandidError: a file of the folder is missing or wrong, or there is no face in the test part.
     """
     if not (folder / "faces.npy").is_file():
-        if folder == Path("data") and (SAMPLE / "sample.zip").is_file():
+        if folder == SAMPLE and (SAMPLE / "sample.zip").is_file():
             return read_sample()
-        what = "neither faces.npy nor sample.zip" if folder == Path("data") else "no faces.npy"
-        raise CandidError(f"{folder}: {what}; expected the folder data of a run")
+        missing = "neither faces.npy nor sample.zip" if folder == SAMPLE else "no faces.npy"
+        raise CandidError(f"{folder}: {missing}; expected the folder data of a run")
     images, splits = load_images(folder / "faces.npy"), read_splits(folder / "splits.csv")
     named = read_faces(folder / "faces.csv")["dataset"]
     if len(named) != len(images) or not splits["id"].isin(range(len(images))).all():
         raise CandidError(f"{folder}: faces.npy, faces.csv and splits.csv do not belong together; dvc repro")
     splits = splits.sort_values("id", kind="stable")
-    train, test = (_part(images, splits[splits["part"] == name]) for name in ("train", "test"))
-    for name, part in (("train", train), ("test", test)):
+    parts = {name: _part(images, splits[splits["part"] == name]) for name in ("train", "test")}
+    for name, part in parts.items():
         if not len(part.ids):
             raise CandidError(f"{folder}/splits.csv: no face in the {name} part; expected at least one")
     datasets = tuple(sorted(named.iloc[splits["id"]].unique()))
-    return Parts(train, test, datasets, f"{folder} ({', '.join(datasets)})")
+    return Parts(parts["train"], parts["test"], datasets, f"{folder} ({', '.join(datasets)})")
 
 
 def read_sample() -> Parts:
@@ -84,24 +85,22 @@ def read_sample() -> Parts:
     items = read_all({"sample": read_catalogue()["sample"]}, SAMPLE, Wanted())
     ingested = assemble(items, 48, "grey")
     images, table = ingested.images, faces_table(ingested)
-    people, person = np.unique(table["subject"], return_inverse=True)
-    splits = pd.DataFrame({"id": table["id"], "label": table["label"], "group": person})
-    test = person >= round((1 - TEST_SHARE) * len(people))
+    subjects, subject = np.unique(table["subject"], return_inverse=True)
+    splits = pd.DataFrame({"id": table["id"], "label": table["label"], "group": subject})
+    test = subject >= round((1 - TEST_SHARE) * len(subjects))
     return Parts(_part(images, splits[~test]), _part(images, splits[test]), ("sample",), "the sample")
 
 
 def other_faces(model: Path, parts: Parts) -> list[str]:
     """A line where the JSON file beside a model names another dataset than the faces are of; else none."""
     try:
-        about = read_json(model.with_suffix(".json"))
-        learnt = about["settings"]["data"]["dataset"]
+        learnt = read_json(model.with_suffix(".json"))["settings"]["data"]["dataset"]
     except (CandidError, KeyError, TypeError):
         return []
     if [learnt] == list(parts.datasets):
         return []
-    return [
-        f"the model was trained on {learnt}: on faces of {', '.join(parts.datasets)} its scores say little"
-    ]
+    others = ", ".join(parts.datasets)
+    return [f"the model was trained on {learnt}: on faces of {others} its scores say little"]
 
 
 def as_taken(images: Images, shape: tuple[int | None, ...]) -> Images:

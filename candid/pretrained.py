@@ -26,21 +26,22 @@ from candid.evaluation.report import evaluate
 from candid.files import md5, write_json, write_text, writing
 from candid.gate.results import MISSING, Revision, flat, look_up, resolve
 from candid.html import render
-from candid.report.card import find_dataset, front_matter
+from candid.report.card import described
 from candid.report.run import SECTIONS, Run, read_run, share
 from candid.text import markdown_table
+from candid.training.save import zip_entry
 
 MODEL = "models/model.keras"
 WEIGHTS = "model.weights.h5"
 MAX_BYTES = 8_000_000
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip entry can carry
 HEADLINES = (
-    ("accuracy", "accuracy"),
-    ("macro F1", "macro.f1"),
-    ("balanced accuracy", "balanced_accuracy"),
-    ("log loss", "log_loss"),
-    ("calibration error (ECE)", "ece"),
+    ("accuracy", "", "accuracy"),
+    ("macro F1", "macro", "f1"),
+    ("balanced accuracy", "", "balanced_accuracy"),
+    ("log loss", "", "log_loss"),
+    ("calibration error (ECE)", "", "ece"),
 )
+"""Name, section of metrics/report.json, and key."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -58,12 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
-    """Write `out` (.keras) with .json and .md beside it; return the content of the JSON file.
-
-    Args:
-        model: of a finished run.
-        folder: the run's, with params.yaml, metrics/, plots/ and data/.
-        out: the packed model.
+    """Pack the model of a finished run in `folder`; return the content of the JSON file beside `out`.
 
     Raises:
         CandidError: no model, metrics of another one, or a packed file that is too large.
@@ -109,9 +105,8 @@ def probabilities(path: Path, data: Path) -> dict[str, tuple[Any, Any]]:
     model, about = load_model_file(path)
     check_classes(about, classes, path)
     check_input(model, about, images, "none", path)
-    test = predictions.tabulate_test_set(
-        splits, read_faces(data / "faces.csv"), read_kept(data / "kept.csv"), images
-    )
+    faces, kept = read_faces(data / "faces.csv"), read_kept(data / "kept.csv")
+    test = predictions.tabulate_test_set(splits, faces, kept, images)
     cropped = model.input_shape[1] < images.shape[1]
     results = {}
     for views in ("none", "flip", *(["ten_crop"] if cropped else [])):
@@ -131,8 +126,8 @@ def command(folder: Path, finished: Run, revision: str) -> str:
 
 
 def _differs(before: dict[str, Any], key: str, value: Any) -> bool:
-    found = look_up(before, key)
-    return found is MISSING or found != value
+    old = look_up(before, key)
+    return old is MISSING or old != value
 
 
 def _written(value: Any) -> str:
@@ -145,32 +140,16 @@ def _written(value: Any) -> str:
 
 def card(finished: Run, about: dict[str, Any]) -> str:
     """Return the Markdown beside the model file, with the scores of the packed file."""
-    entry = find_dataset(finished)
-    if entry is None:
-        raise CandidError("params.yaml: data.dataset is not in the catalogue; expected one that can be cited")
     shipped = replace(finished, results=replace(finished.results, report=about["metrics"]["none"]))
     rows = []
-    for name, key in HEADLINES:
-        cells = []
-        for scores in about["metrics"].values():
-            *outer, last = key.split(".")
-            values = scores[outer[0]] if outer else scores
-            cells.append(f"{values[last]:.3f}" if last in ("log_loss", "ece") else share(values, last))
-        rows.append((name, *cells))
-    classes = [
-        (name, f"{values['support']:,}", *(share(values, key) for key in ("precision", "recall", "f1")))
-        for name, values in shipped.scores["per_class"].items()
-    ]
+    for name, section, key in HEADLINES:
+        scores = [values[section] if section else values for values in about["metrics"].values()]
+        plain = key in ("log_loss", "ece")
+        rows.append((name, *(f"{of[key]:.3f}" if plain else share(of, key) for of in scores)))
     views = {"none": "one view", "flip": "with its mirror image", "ten_crop": "ten crops"}
-    return render(
-        "pretrained.md",
-        run=shipped,
-        about=about,
-        entry=entry,
-        front_matter=front_matter(shipped, entry),
-        headline=markdown_table(("score (95 % interval)", *(views[name] for name in about["metrics"])), rows),
-        classes=markdown_table(("class", "faces", "precision", "recall", "F1"), classes),
-    )
+    header = ("score (95 % interval)", *(views[name] for name in about["metrics"]))
+    headline = markdown_table(header, rows)
+    return render("pretrained.md", run=shipped, about=about, **described(shipped), headline=headline)
 
 
 def pack(source: str | Path, target: str | Path) -> int:
@@ -188,15 +167,11 @@ def pack(source: str | Path, target: str | Path) -> int:
         with zipfile.ZipFile(aside, "w") as packed:
             for name in sorted(plain.namelist()):
                 content = plain.read(name)
-                entry = zipfile.ZipInfo(name, EPOCH)
-                entry.external_attr, entry.create_system = 0o644 << 16, 3  # as on Unix, on any machine
-                packed.writestr(entry, half(content, source) if name == WEIGHTS else content)
+                packed.writestr(zip_entry(name), half(content, source) if name == WEIGHTS else content)
         size = aside.stat().st_size
         if size > MAX_BYTES:
-            raise CandidError(
-                f"{target}: {size:,} bytes with float16 kernels; expected at most {MAX_BYTES:,}: "
-                "ship a smaller net"
-            )
+            expected = f"expected at most {MAX_BYTES:,}: ship a smaller net"
+            raise CandidError(f"{target}: {size:,} bytes with float16 kernels; {expected}")
     return size
 
 

@@ -8,10 +8,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def python(code: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **options.pop("env", {})}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=folder, env=environment, text=True, check=False, **pipes)
 
 
 @pytest.fixture(scope="session")

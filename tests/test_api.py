@@ -10,7 +10,6 @@ import pytest
 import candid
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("name", sorted(candid._API))
 def test_each_function_is_there_and_its_example_runs(name):
     function = getattr(candid, name)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from candid.cli import COMMANDS, main
-from tests.conftest import REPOSITORY
+from tests.conftest import python as run_python
 
 
 def python(code: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **options.pop("env", {})}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    command = [sys.executable, "-c", f"from candid.errors import CandidError, run\n{code}"]
-    return subprocess.run(command, cwd=folder, env=environment, text=True, check=False, **pipes)
+    return run_python(f"from candid.errors import CandidError, run\n{code}", folder, **options)
 
 
 def test_the_help_names_every_command_and_fits_100_columns(capsys, monkeypatch):
@@ -38,7 +34,7 @@ def test_the_help_names_every_command_and_fits_100_columns(capsys, monkeypatch):
         assert err.startswith("candid: ")
 
 
-def test_text_that_the_terminal_cannot_encode_is_replaced(tmp_path: Path) -> None:
+def test_text_that_the_terminal_cannot_encode_is_replaced(tmp_path):
     code = "run('x', lambda: print('\\u22120.5 \\u2013 \\u2705 \\ud800 \\u00e9') or 3)"
     for encoding, shown in (("ascii", "-0.5 - ? ? ?\n"), ("latin-1", "-0.5 - ? ? é\n")):
         done = python(code, tmp_path, env={"PYTHONIOENCODING": encoding}, encoding=encoding)
@@ -66,7 +62,7 @@ def test_a_reader_that_leaves_changes_nothing_and_a_full_disk_is_one_line(tmp_pa
     assert (closed.returncode, closed.stdout, closed.stderr) == (3, "", "")
 
 
-def test_nothing_stands_before_the_one_line_and_names_in_it_are_text(tmp_path: Path) -> None:
+def test_nothing_stands_before_the_one_line_and_names_in_it_are_text(tmp_path):
     code = (
         "import warnings\ndef fail():\n"
         "    warnings.warn_explicit('Corrupt', UserWarning, 'x.py', 1, module='PIL.TiffImagePlugin')\n"
@@ -77,7 +73,7 @@ def test_nothing_stands_before_the_one_line_and_names_in_it_are_text(tmp_path: P
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "candid x: a\\x1b[2J b\\u202ec\n")
 
 
-def test_a_second_stage_in_a_project_ends_at_once(tmp_path: Path) -> None:
+def test_a_second_stage_in_a_project_ends_at_once(tmp_path):
     (tmp_path / ".dvc").mkdir()
     inner = "import subprocess, sys\nfrom candid.errors import run\nrun('inner', lambda: print('ran'))"
     start = f"subprocess.run([sys.executable, '-c', {inner!r}])"

@@ -21,14 +21,13 @@ from candid.data.ingest import assemble
 from candid.data.readers import Record, Wanted, read_folders
 from candid.errors import CandidError
 from candid.evaluation.model_file import load_model_file, read_card
-from candid.evaluation.predict import Images, predict
+from candid.evaluation.predict import predict
 from candid.files import md5, write_json
 from candid.pretrained import MAX_BYTES, half, main, pack
 from candid.settings import read_yaml
 from tests.gate.project import Project, faces
 from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "models" / "pretrained" / "fer2013.keras"
 
@@ -43,28 +42,13 @@ def about():
     return json.loads(SHIPPED.with_suffix(".json").read_text(encoding="utf-8"))
 
 
-def private_test(archive: Path) -> tuple[Images, list[str]]:
-    """The 3,589 official test faces and their labels; no other file of the archive is read."""
-    entry = read_catalogue()["fer2013"]
-    wanted = Wanted(None, frozenset({"test"}))
-    records = [item for item in read_folders("fer2013", entry, [archive], wanted) if isinstance(item, Record)]
-    images = assemble((("fer2013", record) for record in records), 48, "grey").images
-    assert len(images) == len(records)
-    return images, [record.label for record in records]
-
-
-def test_the_shipped_file_is_small_and_the_one_described(about):
+def test_the_shipped_file_is_small_the_one_described_and_computes_in_float32(about):
     assert SHIPPED.stat().st_size <= MAX_BYTES == 8_000_000
     assert (about["bytes"], about["md5"]) == (SHIPPED.stat().st_size, md5(SHIPPED))
     assert read_card(SHIPPED).classes == about["classes"] == list(LABELS[:7])
-
-
-def test_it_loads_in_safe_mode_computes_in_float32_and_gives_probabilities():
     model = load(SHIPPED)
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48), np.uint8)
-    given = predict(model, images, np.arange(5), "none")
-    assert given.shape == (5, 7)
-    assert np.allclose(given.sum(axis=1), 1, atol=1e-5)
+    assert np.allclose(predict(model, images, np.arange(5), "none").sum(axis=1), 1, atol=1e-5)
     assert {str(weight.dtype) for weight in model.weights if "seed" not in weight.path} == {"float32"}
     assert model.dtype_policy.name == "float32"
 
@@ -74,35 +58,31 @@ def test_its_card_gives_the_numbers_of_the_json(about):
     scores = about["metrics"]["none"]
     low, high = 100 * scores["accuracy_low"], 100 * scores["accuracy_high"]
     assert f"{100 * scores['accuracy']:.1f}\u00a0% ({low:.1f} to {high:.1f})" in page
-    for text in (
-        about["md5"],
-        about["command"],
-        about["commit"][:12],
-        "Goodfellow",
-        "rights in the pictures",
-    ):
-        assert text in page
+    stated = (about["md5"], about["command"], about["commit"][:12], "Goodfellow", "rights in the pictures")
+    assert all(text in page for text in stated)
 
 
 @pytest.mark.data
 def test_it_is_as_good_as_is_said_of_it(about, mirror):
     """Scores on PrivateTest, from the shipped file and the published archive."""
-    images, labels = private_test(mirror / "fer2013.zip")
-    assert len(images) == 3589
-    given = predict(load(SHIPPED), images, np.arange(len(images)), "none")
-    said = np.array(about["classes"])[given.argmax(axis=1)]
-    accuracy = float((said == np.array(labels)).mean())
-    assert accuracy > 0.6
+    entry, wanted = read_catalogue()["fer2013"], Wanted(None, frozenset({"test"}))
+    read = read_folders("fer2013", entry, [mirror / "fer2013.zip"], wanted)
+    records = [item for item in read if isinstance(item, Record)]
+    images = assemble((("fer2013", record) for record in records), 48, "grey").images
+    labels = np.array([record.label for record in records])
+    assert len(images) == len(labels) == 3589
+    shares = predict(load(SHIPPED), images, np.arange(len(images)), "none")
+    predicted = np.array(about["classes"])[shares.argmax(axis=1)]
     # another processor may tip faces that lie between two classes
-    told = about["metrics"]["none"]
-    assert accuracy == pytest.approx(told["accuracy"], abs=0.002)
-    assert f1_score(labels, said, average="macro") == pytest.approx(told["macro"]["f1"], abs=0.005)
-    number = [about["classes"].index(name) for name in labels]
-    loss = -np.log(np.maximum(given[np.arange(len(number)), number], 1e-12)).mean()
-    assert loss == pytest.approx(told["log_loss"], abs=0.002)
-    for name, of in told["per_class"].items():
-        recall = (said == name)[np.array(labels) == name].mean()
-        assert recall == pytest.approx(of["recall"], abs=0.02), name
+    stated, accuracy = about["metrics"]["none"], float((predicted == labels).mean())
+    assert accuracy > 0.6
+    assert accuracy == pytest.approx(stated["accuracy"], abs=0.002)
+    assert f1_score(labels, predicted, average="macro") == pytest.approx(stated["macro"]["f1"], abs=0.005)
+    numbers = [about["classes"].index(name) for name in labels]
+    loss = -np.log(np.maximum(shares[np.arange(len(numbers)), numbers], 1e-12)).mean()
+    assert loss == pytest.approx(stated["log_loss"], abs=0.002)
+    for name, scores in stated["per_class"].items():
+        assert (predicted == name)[labels == name].mean() == pytest.approx(scores["recall"], abs=0.02), name
 
 
 def test_packing_halves_the_kernels_and_keeps_vectors(tmp_path):
@@ -112,11 +92,11 @@ def test_packing_halves_the_kernels_and_keeps_vectors(tmp_path):
     before, after = load(plain), load(tmp_path / "small.keras")
     for old, new in zip(before.weights, after.weights, strict=True):
         stored = np.asarray(old)
-        wanted = stored.astype(np.float16).astype(np.float32) if stored.ndim > 1 else stored
-        assert np.array_equal(np.asarray(new), wanted), old.path
+        expected = stored.astype(np.float16).astype(np.float32) if stored.ndim > 1 else stored
+        assert np.array_equal(np.asarray(new), expected), old.path
     images = np.random.default_rng(0).integers(0, 256, (9, SIZE, SIZE), np.uint8)
-    given = [predict(model, images, np.arange(9), "none") for model in (before, after)]
-    assert 0 < np.abs(given[0] - given[1]).max() < 0.01
+    first, second = (predict(model, images, np.arange(9), "none") for model in (before, after))
+    assert 0 < np.abs(first - second).max() < 0.01
 
 
 def test_packing_again_gives_the_same_bytes_and_the_same_card(tmp_path):
@@ -137,16 +117,13 @@ def weights(**arrays: np.ndarray) -> io.BytesIO:
     return file
 
 
-def test_weights_that_float16_cannot_hold_are_refused():
+def test_weights_that_float16_cannot_hold_and_links_are_refused():
     with pytest.raises(CandidError, match=r"m\.keras: /kernel has 70000: beyond float16"):
         half(weights(kernel=np.full((2, 2), 7e4, np.float32)).getvalue(), "m.keras")
     kept = half(weights(variance=np.full(2, 7e4, np.float32), seed=np.arange(2)).getvalue(), "m.keras")
     with h5py.File(io.BytesIO(kept)) as file:
         assert file["variance"][0] == 7e4
         assert file["seed"].dtype == np.int64
-
-
-def test_a_link_to_another_file_is_not_followed():
     file = weights(kernel=np.ones((2, 2), np.float32))
     with h5py.File(file, "a") as stored:
         stored["other"] = h5py.ExternalLink("/etc/passwd", "/")
@@ -166,9 +143,9 @@ def test_a_net_that_stays_too_large_is_not_shipped(tmp_path, monkeypatch):
 
 @pytest.fixture
 def ended(tmp_path):
-    """A run that has ended: what it was asked, its data, its model, its metrics."""
-    project = Project(tmp_path / "run")
+    """A run that has ended: its settings, its data, its model, its metrics."""
     (tmp_path / "run").mkdir()
+    project = Project(tmp_path / "run")
     project.params = read_yaml(ROOT / "params.yaml")
     project.start().results(faces(45))
     revision = project.commit()

@@ -5,10 +5,10 @@ Listens on 127.0.0.1 only; Ctrl-C stops it. No picture is stored, and nothing is
 
 from __future__ import annotations
 
-import argparse
 import errno
 from pathlib import Path
 
+from candid.cli import Parser
 from candid.demo.server import ADDRESS, Server
 from candid.demo.service import PredictionService
 from candid.errors import CandidError
@@ -19,11 +19,10 @@ TRAINED = Path("models/model.keras")
 
 def main(arguments: list[str] | None = None) -> None:
     """Load the first model, listen, answer until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="candid demo", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="candid demo", description=__doc__)
     parser.add_argument("--port", type=int, default=8765, help="0 for any that is free; default: 8765")
-    parser.add_argument(
-        "--model", type=Path, nargs="+", help=f"to choose from; default: the one that ships and {TRAINED}"
-    )
+    default = f"to choose from; default: the one that ships and {TRAINED}"
+    parser.add_argument("--model", type=Path, nargs="+", help=default)
     options = parser.parse_args(arguments)
     models = options.model or [*filter(Path.exists, [default_model(), TRAINED])]
     if not models:

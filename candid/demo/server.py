@@ -9,25 +9,21 @@ import json
 import re
 import threading
 import traceback
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from candid.demo.service import PredictionService
 from candid.errors import CandidError
 
 
-class Page(NamedTuple):
-    """What is sent for `/`."""
+def read_page(limit: int) -> tuple[bytes, str]:
+    """Read page.html and make its Content-Security-Policy: this very script, this machine, and nothing else.
 
-    html: bytes
-    policy: str
-    """Content-Security-Policy: this very script, this machine, and nothing else."""
-
-
-def read_page(limit: int) -> Page:
-    """Read page.html; `limit` is the size in bytes from which on the page refuses a picture itself."""
+    `limit` is the size in bytes from which on the page refuses a picture itself.
+    """
     html = Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("__LIMIT__", str(limit))
     script = re.search("<script>(.*)</script>", html, re.DOTALL)
     assert script is not None
@@ -37,7 +33,7 @@ def read_page(limit: int) -> Page:
         "connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )
-    return Page(html.encode(), policy)
+    return html.encode(), policy
 
 
 ADDRESS = "127.0.0.1"
@@ -53,8 +49,8 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, port: int, service: PredictionService) -> None:
         self.service = service
-        self.page = read_page(LIMIT)
-        self.places = threading.BoundedSemaphore(AT_ONCE)
+        self.page, self.policy = read_page(LIMIT)
+        self.slots = threading.BoundedSemaphore(AT_ONCE)
         super().__init__((ADDRESS, port), Handler)
         self.hosts = {f"{name}:{self.server_port}" for name in (ADDRESS, "localhost")}
 
@@ -92,27 +88,29 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: who looked at what is nobody's business, and errors go to the page."""
 
-    def _answer(self, make: Any) -> None:
+    def _answer(self, make: Callable[[], Any]) -> None:
+        """Send what `make` gives, bytes of HTML or a value for JSON; a fault is one line with its status."""
+        status, line = 200, ""
         try:
             self._check_sender()
-            status, kind, body = make()
-        except RefusedError as error:
-            status, kind, body = error.status, "application/json", _json({"error": str(error)})
-            self._pass_over()
-        except CandidError as error:
-            status, kind, body = 422, "application/json", _json({"error": " ".join(str(error).split())})
+            body = make()
         except (TimeoutError, ConnectionError):
             self.close_connection = True
             return
+        except RefusedError as error:
+            status, line = error.status, str(error)
+        except CandidError as error:
+            status, line = 422, str(error)
         except MemoryError:
-            status, kind, body = 507, "application/json", _json({"error": "out of memory"})
+            status, line = 507, "out of memory"
         except Exception as error:  # a fault of the program: the page says so, the terminal where
             traceback.print_exc()
-            line = f"a fault of the demo itself: {type(error).__name__}: {error}"
-            status, kind, body = 500, "application/json", _json({"error": " ".join(line.split())})
+            status, line = 500, f"a fault of the demo itself: {type(error).__name__}: {error}"
+        if line:
+            body = {"error": " ".join(line.split())}
             self._pass_over()
         try:
-            self._send(status, kind, body)
+            self._send(status, body)
         except (TimeoutError, ConnectionError):
             self.close_connection = True
 
@@ -130,34 +128,31 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError as error:
             raise RefusedError(400, f"{self.path[:40]!r}: {error}") from None
 
-    def _get(self) -> tuple[int, str, bytes]:
-        path = self._address().path
+    def _get(self) -> Any:
+        path, service = self._address().path, self.server.service
         if path == "/":
-            return 200, "text/html; charset=utf-8", self.server.page.html
+            return self.server.page
         if path == "/choices":
-            service = self.server.service
-            names = [str(model) for model in service.models]
-            return 200, "application/json", _json({"models": names, "detectors": service.detectors})
+            return {"models": [str(model) for model in service.models], "detectors": service.detectors}
         raise RefusedError(404, "no such page")
 
-    def _predict(self) -> tuple[int, str, bytes]:
-        asked = self._address()
-        if asked.path != "/predict":
+    def _predict(self) -> Any:
+        address = self._address()
+        if address.path != "/predict":
             raise RefusedError(404, "no such page")
-        values = {name: given[-1] for name, given in parse_qs(asked.query).items()}
+        values = {name: values[-1] for name, values in parse_qs(address.query).items()}
         service, number, detector = self.server.service, values.get("model", "0"), values.get("detector")
         detector = detector or service.detectors[0]
         if not _is_number(number, 9) or detector not in service.detectors:
             raise RefusedError(
                 400, f"model {number[:20]!r}, detector {detector[:20]!r}: not among the choices"
             )
-        if not self.server.places.acquire(blocking=False):
+        if not self.server.slots.acquire(blocking=False):
             raise RefusedError(503, f"{AT_ONCE} pictures are in work already: try again")
         try:
-            answer = service.predict(self._body(), int(number), detector, values.get("cropped") == "1")
+            return service.predict(self._body(), int(number), detector, values.get("cropped") == "1")
         finally:
-            self.server.places.release()
-        return 200, "application/json", _json(answer)
+            self.server.slots.release()
 
     def _body(self) -> bytes:
         length = self._length()
@@ -177,20 +172,22 @@ class Handler(BaseHTTPRequestHandler):
 
     def _pass_over(self) -> None:
         """Read a body of a sane length and forget it: closed on unread bytes, the client sees no answer."""
-        left = self._length() or 0
-        if self.body_read or left > LIMIT:
+        rest = self._length() or 0
+        if self.body_read or rest > LIMIT:
             return
         with contextlib.suppress(TimeoutError, ConnectionError):
-            while left > 0 and (chunk := self.rfile.read(min(left, 1 << 16))):
-                left -= len(chunk)
+            while rest > 0 and (chunk := self.rfile.read(min(rest, 1 << 16))):
+                rest -= len(chunk)
 
-    def _send(self, status: int, kind: str, body: bytes) -> None:
+    def _send(self, status: int, body: Any) -> None:
+        page = isinstance(body, bytes)
+        content = body if page else json.dumps(body, allow_nan=False).encode()  # ASCII, as odd names need
         self.send_response(status)
         for name, value in {
-            "Content-Type": kind,
-            "Content-Length": str(len(body)),
+            "Content-Type": "text/html; charset=utf-8" if page else "application/json",
+            "Content-Length": str(len(content)),
             "Cache-Control": "no-store",
-            "Content-Security-Policy": self.server.page.policy,
+            "Content-Security-Policy": self.server.policy,
             "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
@@ -198,13 +195,9 @@ class Handler(BaseHTTPRequestHandler):
         }.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(content)
 
 
 def _is_number(text: str, digits: int) -> bool:
     """Python refuses to read a number of thousands of digits."""
     return text.isascii() and text.isdigit() and len(text) <= digits
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, allow_nan=False).encode()  # ASCII: names of files need not be UTF-8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import threading
 import time
@@ -10,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from candid.data.archives import UnreadableError
 from candid.errors import CandidError
+from candid.html import data_uri
 from candid.predict.classifier import Classifier, load_classifier
 from candid.predict.detectors import DEFAULT, DETECTORS, Detector, make_detector
 from candid.predict.faces import find_faces, label, open_picture, reduced, whole_picture
@@ -57,32 +55,19 @@ class PredictionService:
             except UnreadableError as error:
                 raise CandidError(f"this file can't be used: {error}") from None
             if cropped:
-                found = [whole_picture(image, classifier.card)]
+                faces = [whole_picture(image, classifier.card)]
             else:
                 if detector not in self._made:
                     self._made[detector] = make_detector(detector)
-                found = find_faces(image, self._made[detector], classifier.card)
-            faces = [
-                {
-                    "box": [int(value) for value in each.face.box],
-                    "score": each.face.score,
-                    "predicted": each.predicted,
-                    "probabilities": each.probabilities,
-                }
-                for each in label(found, classifier)
-            ]
+                faces = find_faces(image, self._made[detector], classifier.card)
+            copy = io.BytesIO()
+            reduced(image, SHOWN).save(copy, "JPEG", quality=85)
             return {
                 "width": image.width,
                 "height": image.height,
-                "faces": faces,
-                "picture": _data_uri(reduced(image, SHOWN)),
+                "faces": [face.as_dict() for face in label(faces, classifier)],
+                "picture": data_uri(copy.getvalue(), "image/jpeg"),
                 "model": str(classifier.path),
                 "detector": "none" if cropped else detector,
                 "seconds": time.perf_counter() - started,
             }
-
-
-def _data_uri(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

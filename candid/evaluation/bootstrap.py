@@ -5,16 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from candid.evaluation.scores import (
-    Floats,
-    Integers,
-    accuracy,
-    balanced_accuracy,
-    macro_f1,
-    weighted_f1,
-)
+from candid.evaluation import scores
+from candid.evaluation.scores import Floats, Integers
 
 CELLS_AT_ONCE = 4_000_000  # 32 MB of draws
 MIN_MISTAKEN_GROUPS = 5
@@ -71,7 +64,7 @@ def tail(groups: int) -> float:
     return float(ndtr(stdtrit(groups - 1, 0.025) * np.sqrt(groups / (groups - 1))))
 
 
-def percentiles(values: NDArray[np.float64], groups: int) -> Interval:
+def percentiles(values: Floats, groups: int) -> Interval:
     """Quantiles (linear between order statistics) of scores from resamples of `groups` groups."""
     if groups < MIN_GROUPS or not np.isfinite(values).all():
         return UNKNOWN
@@ -80,9 +73,7 @@ def percentiles(values: NDArray[np.float64], groups: int) -> Interval:
     return Interval(float(low), float(high))
 
 
-def interval(
-    values: NDArray[np.float64], right: Integers, wrong: Integers, proportion: bool = False
-) -> Interval:
+def interval(values: Floats, right: Integers, wrong: Integers, proportion: bool = False) -> Interval:
     """Percentiles of a score's resamples, and no narrower than is known.
 
     Near 0 and 1 resampling sees too little: 99 right faces of 99 never vary, and 98 of 99 would get a higher
@@ -141,8 +132,8 @@ def intervals(
     by_group = counts.reshape(-1, classes, classes)
     right = by_group.trace(axis1=1, axis2=2)
     wrong = by_group.sum(axis=(1, 2)) - right
-    others: list[Floats] = [balanced_accuracy(stack), macro_f1(stack), weighted_f1(stack)]
+    others = (scores.balanced_accuracy, scores.macro_f1, scores.weighted_f1)
     return Intervals(
-        interval(accuracy(stack), right, wrong, proportion=True),
-        *(interval(score, right, wrong) for score in others),
+        interval(scores.accuracy(stack), right, wrong, proportion=True),
+        *(interval(score(stack), right, wrong) for score in others),
     )

@@ -44,10 +44,8 @@ def check(content: bytes) -> None:
         return None
 
     with h5py.File(io.BytesIO(content), "r") as file:
-        problem = (
-            file.visititems_links(wrong_link) or wrong_object("/", file) or file.visititems(wrong_object)
-        )
-        if problem:
+        problem = file.visititems_links(wrong_link) or wrong_object("/", file)
+        if problem := problem or file.visititems(wrong_object):
             raise ValueError(problem)
 
 

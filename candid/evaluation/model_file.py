@@ -16,15 +16,13 @@ from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.lib import format as npy
 from pydantic import AfterValidator, ConfigDict, Field
 
 from candid.errors import CandidError, cannot_write, is_disk_fault
 from candid.evaluation import hdf5_check
 from candid.settings import Section, check
 from candid.text import clean
-from candid.training.lineage import ABOUT, ANCESTORS, TRAINED_ON
+from candid.training.lineage import ABOUT, ANCESTORS, TRAINED_ON, parse_digests
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 ENTRIES = {CONFIG, WEIGHTS, ABOUT, "metadata.json", TRAINED_ON, ANCESTORS}
@@ -45,17 +43,7 @@ ALLOWED = (
 )
 """Module and class of all objects that a configuration may name: none is a function, none opens a file."""
 ACTIVATIONS = {
-    "linear",
-    "relu",
-    "relu6",
-    "elu",
-    "selu",
-    "gelu",
-    "silu",
-    "swish",
-    "tanh",
-    "sigmoid",
-    "softmax",
+    *("linear", "relu", "relu6", "elu", "selu", "gelu", "silu", "swish", "tanh", "sigmoid", "softmax"),
 }
 MAX_CONFIG_BYTES = 2 << 20  # the largest net of the registry needs 0.3 MiB
 MAX_LAYERS = 2_000
@@ -130,10 +118,8 @@ def load_model_file(path: str | Path) -> tuple[Any, Card]:
     if not isinstance(takes, tuple) or takes[1:2] != takes[2:3] or takes[3:] not in ((), (1,), (3,)):
         raise CandidError(f"{path}: takes {takes}; expected faces: (None, size, size), x 1 or x 3")
     for layer in model.layers:
-        if prod(layer.output.shape[1:]) > MAX_VALUES:
-            raise CandidError(
-                f"{path}: layer {layer.name!r} gives {layer.output.shape}: refused as too large"
-            )
+        if prod(shape := layer.output.shape[1:]) > MAX_VALUES:
+            raise CandidError(f"{path}: layer {layer.name!r} gives {shape}: refused as too large")
     return model, card
 
 
@@ -148,14 +134,13 @@ def read_card(path: str | Path) -> Card:
         with _open(path) as archive:
             check_config(_read_json(archive, CONFIG), archive.getinfo(WEIGHTS).file_size, path)
             for name in {TRAINED_ON, ANCESTORS} & set(archive.namelist()):
-                _check_digests(archive, name)
+                parse_digests(archive.read(name), f"{path}: {name}")
             return check(ABOUT, Card, _read_json(archive, ABOUT), path)
     except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError) as error:
         if is_disk_fault(error):
             raise
-        raise CandidError(
-            f"{path}: not a .keras file, or damaged: {error}; expected a model of train"
-        ) from None
+        line = f"{path}: not a .keras file, or damaged: {error}; expected a model of train"
+        raise CandidError(line) from None
 
 
 def _open(path: str | Path) -> zipfile.ZipFile:
@@ -195,22 +180,6 @@ def _read_json(archive: zipfile.ZipFile, name: str) -> Any:
         raise ValueError(f"{name} is not JSON: {error}") from None
 
 
-def _check_digests(archive: zipfile.ZipFile, name: str) -> None:
-    """Refuse a list of digests that says it is longer than its entry."""
-    with archive.open(name) as file:
-        try:
-            npy.read_magic(file)
-            shape, _, dtype = npy.read_array_header_1_0(file)
-        except Exception as error:  # NumPy has Python's own tokenizer and literals read the header
-            raise ValueError(f"{name} is no array: {error}") from None
-        if (
-            dtype != np.uint64
-            or len(shape) != 1
-            or file.tell() + 8 * shape[0] != archive.getinfo(name).file_size
-        ):
-            raise ValueError(f"{name} is no list of digests")
-
-
 def check_config(config: Any, weights_bytes: int, path: str | Path) -> None:
     """Refuse a configuration with a class that is not in ALLOWED, or with other weights than the file holds.
 
@@ -236,34 +205,27 @@ def check_config(config: Any, weights_bytes: int, path: str | Path) -> None:
     except (KeyError, TypeError, AttributeError, IndexError):
         raise CandidError(f"{path}: {CONFIG} is not the configuration of a model of train") from None
     if not 2 * weights <= weights_bytes <= 8 * weights + (1 << 14) * (len(layers) + 64):  # float16 to float64
-        raise CandidError(
-            f"{path}: its layers have {weights:,} weights; {WEIGHTS} is of {weights_bytes:,} bytes"
-        )
+        sizes = f"its layers have {weights:,} weights; {WEIGHTS} is of {weights_bytes:,} bytes"
+        raise CandidError(f"{path}: {sizes}")
 
 
 def _check_object(value: dict[str, Any], path: str | Path) -> None:
     name = value.get("class_name", value.get("registered_name"))
-    if name is not None and (
-        not isinstance(name, str)
-        or (value.get("module"), name) not in ALLOWED
-        or value.get("registered_name") not in (None, name)
-    ):
+    allowed = isinstance(name, str) and (value.get("module"), name) in ALLOWED
+    if name is not None and not (allowed and value.get("registered_name") in (None, name)):
         _refuse(value, path)
     activation = value.get("activation")
     if isinstance(activation, str) and activation not in ACTIVATIONS:
-        raise CandidError(
-            f"{path}: activation {activation[:100]!r}; expected one of {', '.join(ACTIVATIONS)}"
-        )
+        known = ", ".join(ACTIVATIONS)
+        raise CandidError(f"{path}: activation {activation[:100]!r}; expected one of {known}")
     for key in ("lora_rank", "quantization_config", "function", "fn", "custom_objects"):
         if value.get(key) is not None:
             raise CandidError(f"{path}: a layer with {key}: expected plain layers of Keras only")
 
 
 def _refuse(value: dict[str, Any], path: str | Path) -> None:
-    name = f"{value.get('module')}.{value.get('class_name')}"
-    raise CandidError(
-        f"{path}: holds {name[:100]!r}; expected the layers of Keras that train writes, no others"
-    )
+    name = f"{value.get('module')}.{value.get('class_name')}"[:100]
+    raise CandidError(f"{path}: holds {name!r}; expected the layers of Keras that train writes, no others")
 
 
 def _weights(layer: dict[str, Any], path: str | Path) -> int:
@@ -305,18 +267,15 @@ def _check_weights(path: str | Path) -> None:
         raise CandidError(f"{path}: {WEIGHTS} takes too long to read; expected plain arrays") from None
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        reason = (
-            clean(lines[-1][:300])
-            if lines and done.returncode > 0
-            else f"HDF5 ends by signal {-done.returncode}"
-        )
+        reason = f"HDF5 ends by signal {-done.returncode}"
+        if lines and done.returncode > 0:
+            reason = clean(lines[-1][:300])
         raise CandidError(f"{path}: {WEIGHTS}: {reason}; expected plain arrays, as train writes them")
 
 
 def check_classes(card: Card, classes: list[str], path: str | Path) -> None:
     """Stop unless the model's classes are those of the split, in the same order."""
     if card.classes != classes:
-        raise CandidError(
-            f"{path}: a model of the classes {', '.join(card.classes)}; "
-            f"data/splits.csv has {', '.join(classes)}: expected the same, train anew"
-        )
+        own, others = ", ".join(card.classes), ", ".join(classes)
+        line = f"a model of the classes {own}; data/splits.csv has {others}: expected the same, train anew"
+        raise CandidError(f"{path}: {line}")

@@ -22,6 +22,7 @@ INK, MUTED, RULE = "#22262b", "#6b737c", "#d9dde2"
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8c6d1f", "#000000")
 """Told apart by the colour-blind too (Okabe and Ito 2008; their yellow darkened to be seen on white)."""
 
+TICKS = {"color": MUTED, "labelcolor": INK, "major.size": 0}
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib: the same on every machine
     "font.size": 10,
@@ -34,12 +35,7 @@ STYLE: dict[str, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "#eceef1",
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
+    **{f"{axis}tick.{key}": value for axis in "xy" for key, value in TICKS.items()},
     "legend.frameon": False,
     "figure.facecolor": "white",
 }

@@ -96,29 +96,21 @@ def confusion_picture(
     shares = counts / np.maximum(totals, 1)
     side = min(max(5.2, 0.82 * len(classes) + 1.0), 18.0)
     groups = report["groups"]
-    among = (
-        ""
-        if groups == report["faces"]
-        else f" over {groups:,} independent group{'s' * (groups != 1)} of faces"
-    )
+    independent = f" over {groups:,} independent group{'s' * (groups != 1)} of faces"
+    among = independent if groups != report["faces"] else ""
     cells = "column's faces (precision)" if by_predicted else "row's faces (recall)"
+    lines = (f"95 % bootstrap interval{among}", f"Cells: share of the {cells}, with the count")
 
     def draw(figure: Figure) -> None:
-        title(
-            figure,
-            f"Accuracy {accuracy_text(report)} on {report['faces']:,} test faces",
-            f"95 % bootstrap interval{among}",
-            f"Cells: share of the {cells}, with the count",
-            warning=leak_warning(report),
-        )
+        headline = f"Accuracy {accuracy_text(report)} on {report['faces']:,} test faces"
+        title(figure, headline, *lines, warning=leak_warning(report))
         axes = figure.add_subplot()
-        numbers = [f"{short(name)}\nn = {total:,}" for name, total in zip(classes, totals.flat, strict=True)]
         names = [short(name) for name in classes]
+        numbers = [f"{name}\nn = {total:,}" for name, total in zip(names, totals.flat, strict=True)]
         with_text = len(classes) <= MAX_CLASSES_WITH_TEXT
         display = metrics.ConfusionMatrixDisplay(shares, display_labels=names)
-        display.plot(
-            ax=axes, cmap="Blues", colorbar=False, include_values=with_text, im_kw={"vmin": 0, "vmax": 1}
-        )
+        style: dict[str, Any] = {"cmap": "Blues", "im_kw": {"vmin": 0, "vmax": 1}}
+        display.plot(ax=axes, colorbar=False, include_values=with_text, **style)
         no_frame(axes)
         columns, rows = (numbers, names) if by_predicted else (names, numbers)
         axes.set_xticks(range(len(names)), columns, rotation=35, ha="right", rotation_mode="anchor")
@@ -130,17 +122,12 @@ def confusion_picture(
             axes.axvline(edge, color="white", linewidth=1.5)
         for (row, column), text in np.ndenumerate(display.text_ if with_text else np.empty((0, 0), object)):
             count, share = counts[row, column], shares[row, column]
-            text.set(
-                text=(f"{100 * share:.0f} %" if share >= 0.005 else "<1 %") if count else "", y=row - 0.1
-            )
-            text.set(
-                color="white" if share > 0.6 else INK,
-                fontsize=11,
-                fontweight="bold" if row == column else "normal",
-            )
+            shown = (f"{100 * share:.0f} %" if share >= 0.005 else "<1 %") if count else ""
+            weight, ink = "bold" if row == column else "normal", "white" if share > 0.6 else INK
+            text.set(text=shown, y=row - 0.1, color=ink, fontsize=11, fontweight=weight)
             if count:
-                below: dict[str, Any] = {"color": text.get_color(), "ha": "center", "va": "center"}
-                axes.text(column, row + 0.24, f"{count:,}", fontsize=8.5, **below)
+                below: dict[str, Any] = {"color": ink, "ha": "center", "va": "center", "fontsize": 8.5}
+                axes.text(column, row + 0.24, f"{count:,}", **below)
 
     return (side + 1.2, side + 1.0), draw
 
@@ -177,19 +164,12 @@ def roc_picture(predictions: Predictions, report: dict[str, Any]) -> Picture:
     curves = roc_curves(predictions)
     areas = {f"{PREFIX}{name}": values.get("auc") for name, values in report["per_class"].items()}
     areas |= {name: report[name].get("auc") for name in ("macro", "micro")}
-    lines: list[dict[str, Any]] = [
-        {"color": COLORS[number % len(COLORS)], "linestyle": DASHES[number // len(COLORS) % len(DASHES)]}
-        | {"linewidth": 1.6, "alpha": 1}
-        for number in range(len(curves))
-    ]
     averages: dict[str, Any] = {"macro": "-", "micro": (0, (2, 2))}
-    for name in averages.keys() & curves.keys():
-        lines[list(curves).index(name)] = {
-            "color": INK,
-            "linewidth": 2.2,
-            "alpha": 1,
-            "linestyle": averages[name],
-        }
+    lines: list[dict[str, Any]] = []
+    for number, name in enumerate(curves):
+        color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
+        line = (INK, averages[name], 2.2) if name in averages else (color, dash, 1.6)
+        lines.append({**dict(zip(("color", "linestyle", "linewidth"), line, strict=True)), "alpha": 1})
 
     def draw(figure: Figure) -> None:
         macro = areas["macro"]
@@ -215,12 +195,8 @@ def calibration_table(predictions: Predictions) -> pd.DataFrame:
     """Return mean confidence, accuracy and faces of each bin of confidence that has faces."""
     right = predictions.predicted == predictions.actual
     bins = scores.calibration(right, predictions.confidence)
-    columns = {
-        "confidence": bins.confidence.round(6),
-        "accuracy": bins.accuracy.round(6),
-        "faces": bins.faces,
-    }
-    return pd.DataFrame(columns)[bins.faces > 0]
+    columns = {"confidence": bins.confidence, "accuracy": bins.accuracy, "faces": bins.faces}
+    return pd.DataFrame(columns).round(6)[bins.faces > 0]
 
 
 def reliability_picture(predictions: Predictions, report: dict[str, Any]) -> Picture:
@@ -239,14 +215,9 @@ def reliability_picture(predictions: Predictions, report: dict[str, Any]) -> Pic
         leaning = ": underconfident"
 
     def draw(figure: Figure) -> None:
-        line = f"{report['faces']:,} test faces: mean confidence {percent(confidence)}, "
-        line += f"right in {percent(accuracy)}"
-        title(
-            figure,
-            f"Calibration error {percent(report['ece'])}{leaning}",
-            line,
-            warning=leak_warning(report),
-        )
+        means = f"mean confidence {percent(confidence)}, right in {percent(accuracy)}"
+        headline = f"Calibration error {percent(report['ece'])}{leaning}"
+        title(figure, headline, f"{report['faces']:,} test faces: {means}", warning=leak_warning(report))
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         full = bins.faces > 0
         left, claimed, hit = bins.edges[:-1][full], bins.confidence[full], bins.accuracy[full]
@@ -334,18 +305,14 @@ def classes_picture(splits: pd.DataFrame) -> Picture:
     below = np.arange(len(classes)) * (len(PARTS) + 1)
 
     def draw(figure: Figure) -> None:
-        title(
-            figure,
-            f"{len(splits):,} faces by class and set",
-            "Bars: share of the set's faces, with the count",
-        )
+        headline = f"{len(splits):,} faces by class and set"
+        title(figure, headline, "Bars: share of the set's faces, with the count")
         axes = figure.add_subplot()
         for number, part in enumerate(PARTS):
             label = f"{part}  {faces[part].sum():,}"
             bars = axes.barh(below + number, shares[:, number], height=0.9, color=COLORS[number], label=label)
-            axes.bar_label(
-                bars, [f"{count:,}" for count in faces[part]], padding=3, fontsize=8.5, color=MUTED
-            )
+            counts = [f"{count:,}" for count in faces[part]]
+            axes.bar_label(bars, counts, padding=3, fontsize=8.5, color=MUTED)
         axes.set_yticks(below + 1, [short(name) for name in classes])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
@@ -363,20 +330,13 @@ def worst(predictions: Predictions) -> Integers:
 
 
 def mistakes_picture(predictions: Predictions, faces: Images, wrong: Integers) -> Picture:
-    """Draw the mistakes that the model was most confident of.
-
-    Args:
-        predictions: on N test faces.
-        faces: those at the first of `wrong`, as many as are drawn.
-        wrong: positions of all mistakes, as `worst` gives them.
-    """
+    """Draw `faces`, those at the first of `wrong`: positions of all mistakes, the most confident first."""
     rows = max(1, -(-len(faces) // MISTAKES_COLUMNS))
 
     def draw(figure: Figure) -> None:
         share = percent(len(wrong) / len(predictions.actual))
-        headline = (
-            f"The {len(faces)} most confident of {len(wrong):,} mistakes" if len(wrong) else "No mistakes"
-        )
+        most = f"The {len(faces)} most confident of {len(wrong):,} mistakes"
+        headline = most if len(wrong) else "No mistakes"
         line = f"{share} of {len(predictions.actual):,} test faces; above: predicted, below: the label"
         title(figure, headline, line)
         sheet = figure.subplots(rows, MISTAKES_COLUMNS).flat
@@ -384,9 +344,8 @@ def mistakes_picture(predictions: Predictions, faces: Images, wrong: Integers) -
             predicted = short(predictions.classes[predictions.predicted[position]], 10)
             label = short(predictions.classes[predictions.actual[position]], 12)
             axes.imshow(face, cmap="gray", vmin=0, vmax=255)
-            axes.set_title(
-                f"{predicted} {predictions.confidence[position]:.0%}", fontsize=8.5, color=INK, pad=3
-            )
+            confidence = f"{predictions.confidence[position]:.0%}"
+            axes.set_title(f"{predicted} {confidence}", fontsize=8.5, color=INK, pad=3)
             axes.set_xlabel(label, fontsize=8.5, color=MUTED, labelpad=2)
             axes.set(xticks=[], yticks=[])
         for axes in figure.axes:

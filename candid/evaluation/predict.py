@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from candid.errors import CandidError
@@ -27,9 +28,8 @@ def check_input(model: Any, card: Card, faces: Images, tta: str, path: str | Pat
     height, width = faces.shape[1:3]
     color = "rgb" if faces.ndim == 4 else "grey"
     if card.color != color or (model.input_shape[3:] == (3,)) != (color == "rgb"):
-        raise CandidError(
-            f"{path}: a model of {card.color} faces {model.input_shape}; data/faces.npy is {color}"
-        )
+        about = f"a model of {card.color} faces {model.input_shape}"
+        raise CandidError(f"{path}: {about}; data/faces.npy is {color}")
     size = model.input_shape[1]
     takes_crops = size < height and (tta == "ten_crop" or card.image_size == height)
     if height != width or not (size == height or takes_crops):
@@ -50,34 +50,29 @@ def predict(model: Any, images: Images, ids: NDArray[np.int64], tta: str) -> Flo
     averaged: list[Floats] = []
     for start in tqdm(range(0, len(ids), step), desc="predict", unit="batch", disable=None):
         chosen = ids[start : start + step]
-        faces = np.asarray(images[chosen])
-        seen: list[Floats] = []
-        for view in views(faces, tta, size):
+        outputs: list[Floats] = []
+        for view in views(np.asarray(images[chosen]), tta, size):
             batch = view.reshape(len(view), size, size, *channels)
-            seen.append(_run(model, batch))
-            check_probabilities(seen[-1], chosen)
-        averaged.append(np.mean(seen, axis=0))
+            try:
+                outputs.append(np.asarray(model.predict_on_batch(batch), np.float64))
+            except Exception as error:  # each backend has its own, out of memory included
+                reason = " ".join(str(error).split())[:200]
+                raise CandidError(f"the model fails on a batch of {len(batch)} faces: {reason}") from None
+            check_probabilities(outputs[-1], chosen)
+        averaged.append(np.mean(outputs, axis=0))
     return np.concatenate(averaged)
 
 
-def _run(model: Any, batch: Images) -> Floats:
-    try:
-        return np.asarray(model.predict_on_batch(batch), np.float64)
-    except Exception as error:  # each backend has its own, out of memory included
-        reason = " ".join(str(error).split())[:200]
-        raise CandidError(f"the model fails on a batch of {len(batch)} faces: {reason}") from None
-
-
-def check_probabilities(given: Floats, ids: NDArray[np.int64]) -> None:
+def check_probabilities(outputs: Floats, ids: NDArray[np.int64]) -> None:
     """Stop at a row that is not finite, not within 0 to 1, or does not add up to 1 (to a hundredth)."""
     with np.errstate(invalid="ignore"):
-        fine = (given >= 0).all(axis=1) & (given <= 1).all(axis=1) & (np.abs(given.sum(axis=1) - 1) < 0.01)
+        within = (outputs >= 0).all(axis=1) & (outputs <= 1).all(axis=1)
+        fine = within & (np.abs(outputs.sum(axis=1) - 1) < 0.01)
     if not fine.all():
         row = int((~fine).argmax())
-        raise CandidError(
-            f"the model gives {np.array2string(given[row], precision=3, threshold=4)} for face {ids[row]}; "
-            "expected probabilities that add up to 1"
-        )
+        values = np.array2string(outputs[row], precision=3, threshold=4)
+        expected = "expected probabilities that add up to 1"
+        raise CandidError(f"the model gives {values} for face {ids[row]}; {expected}")
 
 
 def views(faces: Images, tta: str, size: int) -> Iterator[Images]:
@@ -93,11 +88,9 @@ def views(faces: Images, tta: str, size: int) -> Iterator[Images]:
     crop = size if size < whole else round(whole * 5 / 6)  # 40 px of 48, as in TenCrop on FER2013
     boxes = [(0, 0, whole)]
     if tta == "ten_crop":
-        end = whole - crop
-        boxes = [
-            (top, left, crop)
-            for top, left in ((0, 0), (0, end), (end, 0), (end, end), (middle(whole, crop),) * 2)
-        ]
+        end, middle = whole - crop, round((whole - crop) / 2)
+        corners = ((0, 0), (0, end), (end, 0), (end, end), (middle, middle))
+        boxes = [(top, left, crop) for top, left in corners]
     for top, left, side in boxes:
         view = faces[:, top : top + side, left : left + side]
         yield fit(view, size)
@@ -105,38 +98,10 @@ def views(faces: Images, tta: str, size: int) -> Iterator[Images]:
             yield fit(view[:, :, ::-1], size)
 
 
-def middle(whole: int, part: int) -> int:
-    """Where the middle crop begins, as in torchvision's CenterCrop (and in train)."""
-    return round((whole - part) / 2)
-
-
 def fit(view: Images, size: int) -> Images:
-    """Enlarge square images to `size`, or cut them to it at the centre."""
+    """Enlarge square images bilinearly to `size`, or cut them at the centre, as torchvision and train do."""
     if view.shape[1] < size:
-        return enlarge(view, size)
-    start = middle(view.shape[1], size)
+        pictures = (Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR) for image in view)
+        return np.stack([np.asarray(picture) for picture in pictures])
+    start = round((view.shape[1] - size) / 2)
     return view[:, start : start + size, start : start + size]
-
-
-def enlarge(images: Images, size: int) -> Images:
-    """Bilinear enlargement of square images, pixel centres at halves, rounded half up.
-
-    Weights are exact fractions with denominator 2 * size, so the result has the same bits everywhere
-    (sums stay within 32 bits up to 1,400 px).
-    """
-    rows = _interpolate(images.astype(np.int32), size, axis=1)
-    both = _interpolate(rows, size, axis=2)
-    whole = (2 * size) ** 2
-    return ((both + whole // 2) // whole).astype(np.uint8)
-
-
-def _interpolate(values: NDArray[np.int32], size: int, axis: int) -> NDArray[np.int32]:
-    source = values.shape[axis]
-    position = (2 * np.arange(size) + 1) * source - size  # in units of 1 / (2 * size) source pixel
-    low, weight = np.divmod(position, 2 * size)
-    shape = [-1 if number == axis else 1 for number in range(values.ndim)]
-    upper = weight.astype(np.int32).reshape(shape)
-    first = values.take(np.clip(low, 0, source - 1), axis=axis)
-    second = values.take(np.clip(low + 1, 0, source - 1), axis=axis)
-    blend: NDArray[np.int32] = first * (2 * size - upper) + second * upper
-    return blend

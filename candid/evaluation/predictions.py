@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -95,13 +95,12 @@ def as_predictions(table: pd.DataFrame) -> Predictions:
     groups = table["group"].to_numpy(np.int64) if "group" in table else np.arange(len(table))
     predictions = Predictions(classes, actual, probabilities, groups)
     if "predicted" in table:
-        differs = np.array(classes, object)[predictions.predicted] != table["predicted"].to_numpy(object)
+        likeliest = np.array(classes, object)[predictions.predicted]
+        differs = likeliest != table["predicted"].to_numpy(object)
         if differs.any():
             row = int(differs.argmax())
-            raise CandidError(
-                f"predictions: row {row} says {table['predicted'].iloc[row]!r}; "
-                f"its largest probability is that of {classes[predictions.predicted[row]]!r}"
-            )
+            line = f"row {row} says {table['predicted'].iloc[row]!r}"
+            raise CandidError(f"predictions: {line}; its largest probability is that of {likeliest[row]!r}")
     return predictions
 
 
@@ -113,20 +112,11 @@ def leaks_of(table: pd.DataFrame) -> Leaks:
 
 
 def tabulate_test_set(
-    splits: pd.DataFrame,
-    faces: pd.DataFrame,
-    kept: pd.DataFrame,
-    images: Images,
-    earlier: NDArray[np.int64] | None = None,
+    splits: pd.DataFrame, faces: pd.DataFrame, kept: pd.DataFrame, images: Images, earlier: Any = None
 ) -> pd.DataFrame:
     """Return the test set by rising id, with columns id, source, digest, dataset, group, Leaks, actual.
 
-    Args:
-        splits: data/splits.csv.
-        faces: data/faces.csv.
-        kept: data/kept.csv.
-        images: data/faces.npy.
-        earlier: ids of faces that the model had seen before this training (`seen_before`); None: of none.
+    From the files of data/ of these names; `earlier`: ids of faces that the model had seen (`seen_before`).
 
     Raises:
         CandidError: no test face, or the tables do not belong together.
@@ -136,24 +126,20 @@ def tabulate_test_set(
     test = splits[splits["part"] == "test"].sort_values("id", kind="stable")
     if test.empty:
         raise CandidError("data/splits.csv: no face in the test part; expected at least one")
-    unknown = ~splits["id"].isin(faces["id"]) | splits["id"].duplicated()
-    if unknown.any():
-        raise CandidError(
-            f"data/splits.csv: id {splits['id'][unknown].iloc[0]} is not a face's, or is there twice"
-        )
+    unknown = splits["id"][~splits["id"].isin(faces["id"]) | splits["id"].duplicated()]
+    if len(unknown):
+        raise CandidError(f"data/splits.csv: id {unknown.iloc[0]} is not a face's, or is there twice")
     ids = test["id"].to_numpy(np.int64)
-    leaks = find_leaks(splits, kept, earlier)
-    return pd.DataFrame(
-        {
-            "id": ids,
-            "source": [csv_cell(name) for name in faces["source"].to_numpy()[ids]],
-            "digest": [digest(images[number]) for number in ids],
-            "dataset": faces["dataset"].to_numpy()[ids],
-            "group": test["group"].to_numpy(np.int64),
-            **leaks._asdict(),
-            "actual": test["label"].to_numpy(),
-        }
-    )
+    columns = {
+        "id": ids,
+        "source": [csv_cell(name) for name in faces["source"].to_numpy()[ids]],
+        "digest": [digest(images[number]) for number in ids],
+        "dataset": faces["dataset"].to_numpy()[ids],
+        "group": test["group"].to_numpy(np.int64),
+        **find_leaks(splits, kept, earlier)._asdict(),
+        "actual": test["label"].to_numpy(),
+    }
+    return pd.DataFrame(columns)
 
 
 def with_predictions(test: pd.DataFrame, classes: Sequence[str], probabilities: Floats) -> pd.DataFrame:
@@ -168,32 +154,25 @@ def with_predictions(test: pd.DataFrame, classes: Sequence[str], probabilities: 
 
 
 def seen_before(model: str, images: Images) -> NDArray[np.int64]:
-    """Return ids of the faces that a model had seen in earlier trainings, from whose weights its own started.
-
-    Args:
-        model: file written by train.
-        images: all faces by id.
-    """
+    """Return ids of the images that a model's ancestors were trained on, from whose weights it started."""
     earlier = ancestor_digests(model)
     return np.flatnonzero(np.isin(digests(images), earlier)) if len(earlier) else np.zeros(0, np.int64)
 
 
 def find_leaks(splits: pd.DataFrame, kept: pd.DataFrame, earlier: NDArray[np.int64] | None = None) -> Leaks:
-    """Find the test images that are related to training images.
+    """Find the test images that are related to training images, or to `earlier` ones, which count as such.
 
     Args:
         splits: id, part, group (related images) of the faces that the pipeline uses.
         kept: id, group (duplicate group, -1 for none) of all faces.
-        earlier: ids of faces that the model had seen before this training; they count as trained on.
 
     Raises:
         CandidError: `kept` lacks a face of the splits, or has one twice.
     """
     wrong = [*kept["id"][kept["id"].duplicated()], *splits["id"][~splits["id"].isin(kept["id"])]]
     if wrong:
-        raise CandidError(
-            f"data/kept.csv: face {wrong[0]} is missing or there twice; expected one row a face"
-        )
+        expected = "expected one row a face"
+        raise CandidError(f"data/kept.csv: face {wrong[0]} is missing or there twice; {expected}")
     splits = splits.sort_values("id", kind="stable")
     duplicates = splits["id"].map(kept.set_index("id")["group"]).to_numpy(np.int64)
     related = splits["group"].to_numpy(np.int64)

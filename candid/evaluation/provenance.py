@@ -6,11 +6,10 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from candid.backend import threads
+from candid.backend import versions
 from candid.files import md5
 
 WRITTEN_BY_THE_PIPELINE = ("dvc.lock", "metrics", "plots")
@@ -19,25 +18,20 @@ WRITTEN_BY_THE_PIPELINE = ("dvc.lock", "metrics", "plots")
 def provenance(
     backend: str, devices: list[str], seeds: dict[str, int], inputs: Iterable[str]
 ) -> dict[str, Any]:
-    """Versions, machine, seeds, md5 of the inputs (the same that dvc.lock holds), and git's state.
-
-    Args:
-        backend: of Keras.
-        devices: that Keras computed on, by name.
-        seeds: by the stage that takes them.
-        inputs: files to fingerprint.
-    """
-    packages = ("keras", "keras-hub", "torch" if backend == "torch" else backend, "numpy")
+    """Versions, machine, seeds by stage, md5 of the inputs (those that dvc.lock holds), and git's state."""
+    made_by = versions()
+    del made_by["devices"]
+    machine = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": int(made_by.pop("threads")),
+        "devices": [*devices, *_gpu_names(devices)],
+    }
     return {
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "versions": made_by,
         "backend": backend,
-        "device": {
-            "system": f"{platform.system()} {platform.machine()}",
-            "processor": processor(),
-            "cores": os.cpu_count(),
-            "threads": threads(),
-            "devices": [*devices, *_gpu_names(devices)],
-        },
+        "device": machine,
         "seeds": seeds,
         "md5": {path: md5(path) for path in inputs},
         **revision(),
@@ -45,7 +39,7 @@ def provenance(
 
 
 def processor() -> str:
-    """Model name of the CPU, as Linux tells it, else what Python knows."""
+    """Model name of the CPU, from Linux, else what Python knows."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -63,9 +57,8 @@ def revision(folder: str | Path = ".") -> dict[str, Any]:
     if not commit:
         return {}
     excluded = [f":(exclude){name}" for name in WRITTEN_BY_THE_PIPELINE]
-    changes = _ask(
-        "git", "-C", str(folder), "--no-optional-locks", "status", "--porcelain", "--", ".", *excluded
-    )
+    status = ("--no-optional-locks", "status", "--porcelain", "--", ".", *excluded)
+    changes = _ask("git", "-C", str(folder), *status)
     return {"revision": commit, "dirty": bool(changes)}
 
 

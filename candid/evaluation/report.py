@@ -50,6 +50,7 @@ def evaluate(table: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[
     bounds = _intervals(predictions, resamples, seed)
     areas = _areas(predictions)
     accuracy = float(metrics.accuracy_score(actual, predicted))
+    micro = dict.fromkeys(("precision", "recall", "f1"), accuracy)  # one label a face: all three are equal
     leaked, copied, validated = leaks_of(table)
     report = {
         "accuracy": accuracy,
@@ -64,16 +65,13 @@ def evaluate(table: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[
         "validated_test_faces": int(validated.sum()),
         "faces": len(actual),
         "groups": len(np.unique(predictions.groups)),
-        "macro": {**_average(predictions, "macro"), **_bounds("f1", bounds.macro_f1), "auc": areas["macro"]},
-        "micro": {  # one label a face: every false positive is a false negative
-            **dict.fromkeys(("precision", "recall", "f1"), accuracy),
-            **_bounds("f1", bounds.accuracy),
-            "auc": areas["micro"],
-        },
-        "weighted": {
-            **_average(predictions, "weighted"),
-            **_bounds("f1", bounds.weighted_f1),
-            "auc": areas["weighted"],
+        **{
+            name: {**average, **_bounds("f1", f1_bounds), "auc": areas[name]}
+            for name, average, f1_bounds in (
+                ("macro", _average(predictions, "macro"), bounds.macro_f1),
+                ("micro", micro, bounds.accuracy),
+                ("weighted", _average(predictions, "weighted"), bounds.weighted_f1),
+            )
         },
         "per_class": _per_class(predictions, areas),
         "clean": _subset(table[~leaked], resamples, seed),
@@ -112,10 +110,8 @@ def _per_class(predictions: Predictions, areas: dict[str, float]) -> dict[str, A
     per_class = {}
     for number, name in enumerate(predictions.classes):
         support = int(predictions.truth[:, number].sum())
-        known = {
-            key: np.nan_to_num(values[number]) if support else values[number]
-            for key, values in columns.items()
-        }
+        known = {key: values[number] for key, values in columns.items()}
+        known = {key: np.nan_to_num(value) for key, value in known.items()} if support else known
         per_class[name] = {**known, "support": support, "auc": areas.get(f"{PREFIX}{name}", math.nan)}
     return per_class
 

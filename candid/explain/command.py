@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from candid.cli import Parser
 from candid.data.archives import UnreadableError, is_clutter, is_not_picture
 from candid.data.images import decode
 from candid.errors import CandidError
@@ -47,62 +48,48 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="candid explain",
-        description="Show where a model looks, and what its first layers make of a face.",
-        epilog="The sheets show faces: treat them with the same care as the faces themselves.",
-    )
-    parser.add_argument("--model", type=Path, default=default_model(), help="default: the one that ships")
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument(
-        "--faces", type=Path, nargs="+", metavar="PATH", help="pictures of cropped faces, or folders"
-    )
-    chosen.add_argument("--test", action="store_true", help="faces of the test set (the default)")
-    parser.add_argument(
-        "--data", type=Path, default=Path("data"), help="folder data of a run; without one, the sample"
-    )
-    parser.add_argument("--out", type=Path, default=Path("explained"), help="folder; default: explained")
-    parser.add_argument("--shown", type=int, default=3, help="right and wrong faces of a class; default: 3")
-    parser.add_argument("--seed", type=int, default=0, help="which faces of the test set; default: 0")
+    parser = Parser(prog="candid explain", description=__doc__)
+    add = parser.add_argument
+    add("--model", type=Path, default=default_model(), help="default: the one that ships")
+    add("--faces", type=Path, nargs="+", metavar="PATH", help="pictures of cropped faces, or folders")
+    add("--test", action="store_true", help="faces of the test set (the default)")
+    add("--data", type=Path, default=Path("data"), help="folder data of a run; without one, the sample")
+    add("--out", type=Path, default=Path("explained"), help="folder; default: explained")
+    add("--shown", type=int, default=3, help="right and wrong faces of a class; default: 3")
     options = parser.parse_args(arguments)
+    if options.faces and options.test:
+        parser.error("--test: not with --faces")
     if not 1 <= options.shown <= 12:
         raise CandidError(f"--shown {options.shown}: expected 1 to 12")
-    if options.seed < 0:
-        raise CandidError(f"--seed {options.seed}: expected 0 or more")
     return options
 
 
-@dataclass(frozen=True)
-class Faces:
-    """N faces, of the size and colour that the model's card names."""
+class Faces(NamedTuple):
+    """N faces, N x H x H (x 3) as the model's card says; notes: lines for stderr (unreadable files, say)."""
 
     images: Images
-    """N x H x H, or x 3."""
     labels: list[str]
     """Empty text where it is unknown."""
     source: str
-    notes: tuple[str, ...] = ()
-    """Lines for stderr: files that gave no face, say."""
+    notes: list[str]
 
 
 def of_test_set(options: argparse.Namespace, card: Card) -> Faces:
     """Return faces of a run's test set, or of the sample's."""
     sets = read_parts(options.data)
-    images, labels = draw_by_class(sets.test, card.classes, CONSIDERED, options.seed)
-    notes = tuple(other_faces(options.model, sets))
-    return Faces(images, labels, f"test faces of {sets.source}", notes)
+    images, labels = draw_by_class(sets.test, card.classes, CONSIDERED)
+    return Faces(images, labels, f"test faces of {sets.source}", other_faces(options.model, sets))
 
 
-def draw_by_class(faces: Labelled, classes: list[str], count: int, seed: int) -> tuple[Images, list[str]]:
-    """Return at most `count` faces of each class, drawn by `seed`, in their order.
+def draw_by_class(faces: Labelled, classes: list[str], count: int) -> tuple[Images, list[str]]:
+    """Return at most `count` faces of each class, drawn at random, in their order.
 
     Raises:
         CandidError: no face of any of these classes.
     """
-    order = np.random.default_rng(seed).permutation(len(faces.ids))
-    chosen = sorted(
-        int(row) for name in classes for row in [row for row in order if faces.labels[row] == name][:count]
-    )
+    order = np.random.default_rng(0).permutation(len(faces.ids)).tolist()
+    each = ([row for row in order if faces.labels[row] == name][:count] for name in classes)
+    chosen = sorted(row for rows in each for row in rows)
     if not chosen:
         raise CandidError(f"no test face of the classes {', '.join(classes)}; expected some")
     return np.asarray(faces.images[faces.ids[chosen]]), [faces.labels[row] for row in chosen]
@@ -125,7 +112,7 @@ def read_faces(paths: list[Path], card: Card) -> Faces:
     if not images:
         problem = unread[0] if unread else f"{', '.join(map(str, paths))}: no picture"
         raise CandidError(f"{problem}; expected pictures of faces")
-    return Faces(np.stack(images), labels, "your faces", tuple(unread))
+    return Faces(np.stack(images), labels, "your faces", unread)
 
 
 def _files(path: Path) -> list[Path]:

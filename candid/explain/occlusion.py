@@ -26,6 +26,9 @@ WIDTH = 1 / 10
 BLUR = 1 / 8
 """Standard deviation of the blur, as a share of the side: brows, eyes and mouth are gone."""
 
+AVERAGED = 12
+"""Faces predicted right over which a class's mean map is taken, at most."""
+
 Predict = Callable[[Images], Floats]
 """Faces N x H x H (x 3), uint8, to probabilities N x K."""
 
@@ -72,10 +75,6 @@ def heat(lost: Floats, side: int) -> Floats:
     return np.asarray(np.tensordot(lost, masks, axes=1) / masks.sum(axis=0))
 
 
-AVERAGED = 12
-"""Faces predicted right over which a class's mean map is taken, at most."""
-
-
 @dataclass(frozen=True)
 class Explanation:
     """One face, and what each area adds to the probability of its predicted class."""
@@ -107,33 +106,23 @@ class Row:
 def explain(
     predict: Predict, images: Images, labels: Sequence[str], classes: Sequence[str], shown: int
 ) -> list[Row]:
-    """Explain up to `shown` right and `shown` wrong predictions of each class, in the order of the faces.
+    """Explain up to `shown` right and `shown` wrong predictions of each class, in the order of the N faces.
 
-    Args:
-        predict: faces to probabilities, in the order of `classes`.
-        images: N faces, uint8, N x H x H (x 3).
-        labels: N; a face whose label is none of `classes` is put into rows of 2 * `shown` under no class.
-        classes: names of the model's outputs.
-        shown: faces at most on each side of a row.
+    Faces whose label is none of `classes`, the model's outputs, come in rows of 2 * `shown` under no class.
     """
     probabilities = predict(images)
     predicted = probabilities.argmax(axis=1)
-    number = {name: index for index, name in enumerate(classes)}
-    actual = np.array([number.get(label, -1) for label in labels])
+    actual = np.array([classes.index(label) if label in classes else -1 for label in labels])
 
-    def explained(rows: NDArray[np.int64]) -> list[Explanation]:
-        return [one(int(row)) for row in rows]
-
-    def one(row: int) -> Explanation:
+    def explained(row: int) -> Explanation:
         progress.update()
         lost = drops(predict, images[row])[:, predicted[row]]
-        known = actual[row] >= 0
         return Explanation(
             images[row],
             labels[row],
             classes[predicted[row]],
             float(probabilities[row, predicted[row]]),
-            float(probabilities[row, actual[row]]) if known else float("nan"),
+            float(probabilities[row, actual[row]]) if actual[row] >= 0 else float("nan"),
             heat(lost, images.shape[1]),
             float(lost.max()),
         )
@@ -141,14 +130,15 @@ def explain(
     rows = []
     with tqdm(desc="explain", unit="face", disable=None) as progress:
         for index, name in enumerate(classes):
-            of_class = actual == index
-            right = explained(np.flatnonzero(of_class & (predicted == index))[: max(shown, AVERAGED)])
-            wrong = explained(np.flatnonzero(of_class & (predicted != index))[:shown])
+            hits = np.flatnonzero((actual == index) & (predicted == index))
+            misses = np.flatnonzero((actual == index) & (predicted != index))
+            right = [explained(row) for row in hits[: max(shown, AVERAGED)]]
+            wrong = [explained(row) for row in misses[:shown]]
             if right or wrong:
                 rows.append(Row(name, right[:shown], wrong, _mean(right)))
         unknown = np.flatnonzero(actual < 0)
         for start in range(0, len(unknown), 2 * shown):
-            some = explained(unknown[start : start + 2 * shown])
+            some = [explained(row) for row in unknown[start : start + 2 * shown]]
             rows.append(Row("", some[:shown], some[shown:]))
     return rows
 

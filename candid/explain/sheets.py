@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from candid.errors import CandidError
 from candid.evaluation.picture import INK, MUTED, no_frame, short, title
@@ -18,9 +19,19 @@ from candid.text import percent
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    Picture = tuple[tuple[float, float], Callable[[Figure], None]]
+    """Size in inches, and what draws on an empty figure."""
+
 ABOVE, BELOW = np.array([213.0, 94, 0]), np.array([0.0, 114, 178])  # Okabe and Ito 2008
 STRONGEST = 0.75
-"""Opacity of the colour where a map has its largest value."""
+"""Opacity of the colour where a map over a face has its largest value."""
+FAINTEST = 0.05
+"""A map whose largest value is below this much probability is drawn as faint as it is."""
+GAP = 24
+"""Between a face and its map: the side over this."""
+LAYERS, FILTERS = 2, 32
+ACROSS, SIDE = 16, 48
+"""Filters in a row of their sheet, and pixels of each."""
 
 
 def as_rgb(face: NDArray[np.uint8]) -> Images:
@@ -28,47 +39,17 @@ def as_rgb(face: NDArray[np.uint8]) -> Images:
     return face if face.ndim == 3 else np.repeat(face[..., None], 3, axis=2)
 
 
-def overlaid(face: NDArray[np.uint8], values: Floats, largest: float) -> Images:
-    """A face (H x H or x 3) in grey under a map (H x H), whose value `largest` is opaque most: H x H x 3."""
-    grey = as_rgb(face).mean(axis=2, keepdims=True)
-    share = np.clip(np.abs(values) / max(largest, 1e-9), 0, 1)[..., None] * STRONGEST
+def tinted(ground: Any, values: Floats, largest: float, opacity: float) -> Images:
+    """A map (h x w) over a grey ground (h x w x 1, or a number); at `largest` its colour is opaque most."""
+    share = np.clip(np.abs(values) / max(largest, 1e-9), 0, 1)[..., None] * opacity
     color = np.where(values[..., None] >= 0, ABOVE, BELOW)
-    return np.asarray(np.rint(grey * (1 - share) + color * share), np.uint8)
+    return np.asarray(np.rint(ground * (1 - share) + color * share), np.uint8)
 
 
-def signed(values: Floats) -> Images:
-    """A map on white, as strong as its largest value: h x w x 3."""
-    share = (np.abs(values) / max(float(np.abs(values).max()), 1e-9))[..., None]
-    color = np.where(values[..., None] >= 0, ABOVE, BELOW)
-    return np.asarray(np.rint(255 * (1 - share) + color * share), np.uint8)
-
-
-def enlarged(picture: Images, side: int) -> Images:
-    """A small picture (h x w x 3) with its pixels drawn large, to side x side, as in nearest neighbour."""
-    rows = np.arange(side) * picture.shape[0] // side
-    columns = np.arange(side) * picture.shape[1] // side
-    return np.asarray(picture[rows][:, columns], np.uint8)
-
-
-GAP = 24
-"""Between a face and its map: the side over this."""
-FAINTEST = 0.05
-"""A map whose largest value is below this much probability is drawn as faint as it is."""
-
-
-def where_picture(
-    rows: Sequence[Row], shown: int, model: str, source: str
-) -> tuple[tuple[float, float], Callable[[Figure], None]]:
-    """Size in inches, and what draws the sheet.
-
-    Args:
-        rows: at least one.
-        shown: right answers, and wrong ones, in a row at most.
-        model: which one, in words.
-        source: of the faces, in words.
-    """
-    averaged = any(row.mean for row in rows)
-    columns = 2 * shown + averaged
+def where_picture(rows: Sequence[Row], shown: int, model: str, source: str) -> Picture:
+    """Size in inches, and what draws the sheet: at most `shown` right and `shown` wrong answers a row."""
+    start = int(any(row.mean for row in rows))
+    columns = 2 * shown + start
 
     def draw(figure: Figure) -> None:
         title(
@@ -80,65 +61,48 @@ def where_picture(
         )
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for axes in grid.flat:
-            axes.set_xticks([])
-            axes.set_yticks([])
+            axes.set(
+                xticks=[], yticks=[], box_aspect=1 / (2 + 1 / GAP)
+            )  # empty cells are as high as the others
             no_frame(axes)
             axes.set_axis_off()
-            axes.set_box_aspect(1 / (2 + 1 / GAP))  # empty cells are as high as the others
-        for row, line in zip(rows, grid, strict=True):
-            cells = iter(line)
-            if averaged:
-                _mean(next(cells), row)
-            for faces in (row.right, row.wrong):
-                for index in range(shown):
-                    axes = next(cells)
-                    if index < len(faces):
-                        _draw_face(axes, faces[index])
+        for row, cells in zip(rows, grid, strict=True):
+            if start:
+                _above(cells[0], short(row.title, 18), fontsize=9, fontweight="bold")
+                if row.mean:
+                    face, values, count = row.mean
+                    _show(cells[0], face, values, f"mean of {count} right")
+            for faces, first in ((row.right, start), (row.wrong, start + shown)):
+                for axes, explanation in zip(cells[first:], faces, strict=False):
+                    _draw_face(axes, explanation)
         if any(row.title for row in rows):
-            start = int(averaged)
-            _heading(grid[0][start], "right answers")
-            _heading(grid[0][start + shown], "wrong answers")
+            for first, text in ((start, "right answers"), (start + shown, "wrong answers")):
+                grid[0][first].set_title(text, fontsize=10, color=INK, fontweight="bold", loc="left", pad=16)
 
     return (1.75 * columns + 0.3, 1.3 * len(rows) + 1.2), draw
 
 
-def _heading(axes: Any, text: str) -> None:
-    axes.set_title(text, fontsize=10, color=INK, fontweight="bold", loc="left", pad=16)
-
-
 def _draw_face(axes: Any, face: Explanation) -> None:
-    largest = max(float(np.abs(face.map).max()), FAINTEST)
-    _show(axes, as_rgb(face.face), overlaid(face.face, face.map, largest))
+    drop = f"{-100 * face.largest_drop:+.0f} points".replace("-", "\N{MINUS SIGN}")
+    _show(axes, face.face, face.map, drop)
     text = f"{short(face.predicted, 10)} {percent(face.confidence, 0)}"
     if face.label and face.label != face.predicted:
         text += f", {short(face.label, 10)} {percent(face.label_probability, 0)}"
     _above(axes, text, fontsize=7)
-    _below(axes, f"{-100 * face.largest_drop:+.0f} points".replace("-", "\N{MINUS SIGN}"))
-
-
-def _mean(axes: Any, row: Row) -> None:
-    _above(axes, short(row.title, 18), fontsize=9, fontweight="bold")
-    if row.mean is None:
-        return
-    face, values, count = row.mean
-    _show(axes, as_rgb(face), overlaid(face, values, max(float(np.abs(values).max()), FAINTEST)))
-    _below(axes, f"mean of {count} right")
 
 
 def _above(axes: Any, text: str, **style: Any) -> None:
     axes.text(0, 1.02, text, transform=axes.transAxes, color=INK, va="bottom", **style)
 
 
-def _below(axes: Any, text: str) -> None:
-    axes.text(0, -0.03, text, transform=axes.transAxes, fontsize=6.5, color=MUTED, va="top")
-
-
-def _show(axes: Any, left: Images, right: Images) -> None:
+def _show(axes: Any, face: NDArray[np.uint8], values: Floats, below: str) -> None:
+    """A face beside its map, and a line below."""
+    left = as_rgb(face)
+    largest = max(float(np.abs(values).max()), FAINTEST)
+    right = tinted(left.mean(axis=2, keepdims=True), values, largest, STRONGEST)
     gap = np.full((left.shape[0], max(1, left.shape[0] // GAP), 3), 255, np.uint8)
     axes.imshow(np.concatenate([left, gap, right], axis=1), interpolation="nearest")
-
-
-LAYERS, FILTERS = 2, 32
+    axes.text(0, -0.03, below, transform=axes.transAxes, fontsize=6.5, color=MUTED, va="top")
 
 
 class Responses(NamedTuple):
@@ -164,72 +128,51 @@ def first_convolutions(model: Any, face: NDArray[np.uint8]) -> list[Responses]:
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][:LAYERS]
     if not layers:
         raise CandidError(f"the model {model.name} has no two-dimensional convolution among its layers")
-    outputs = keras.Model(model.inputs, [layer.output for layer in layers]).predict_on_batch(face)
-    if len(layers) == 1 and not isinstance(outputs, list | tuple):
-        outputs = [outputs]
-    channels_first = keras.config.image_data_format() == "channels_first"
+    outputs = keras.Model(model.inputs, {layer.name: layer.output for layer in layers}).predict_on_batch(face)
     responses = []
-    for layer, output in zip(layers, outputs, strict=True):
+    for layer in layers:
         kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernel), np.float64)
-        maps = np.asarray(output[0], np.float64)
-        maps = maps if channels_first else maps.transpose(2, 0, 1)
+        maps = np.asarray(outputs[layer.name][0], np.float64).transpose(2, 0, 1)
         kernels = kernel.mean(axis=2).transpose(2, 0, 1)
         responses.append(Responses(layer.name, kernels[:FILTERS], maps[:FILTERS], kernel.shape[-1]))
     return responses
 
 
-ACROSS = 16
-SIDE = 48
-
-
-def filters_picture(
-    face: NDArray[np.uint8], layers: Sequence[Responses], model: str
-) -> tuple[tuple[float, float], Callable[[Figure], None]]:
+def filters_picture(face: NDArray[np.uint8], layers: Sequence[Responses], model: str) -> Picture:
     """Size in inches, and what draws the sheet; of the first layer the kernels too, above their maps."""
-    blocks = [sheet(layer, kernels=place == 0) for place, layer in enumerate(layers)]
+    blocks = [sheet(layer, kernels=layer is layers[0]) for layer in layers]
+    names = [f"{layer.name}: {len(layer.maps)} of {layer.total} filters" for layer in layers]
+    names[0] += ", the kernel above what it gives"
     wide = max(block.shape[1] for block in blocks)
-    heights = [SIDE * 2, *(block.shape[0] for block in blocks)]
-    inches = 10.4 / wide
+    blocks = [_enlarged(as_rgb(face), 2 * SIDE), *blocks]
+    heights = [block.shape[0] for block in blocks]
 
     def draw(figure: Figure) -> None:
-        title(
-            figure,
-            "What the first layers make of a face",
-            f"{model}. Orange: above zero, blue: below; each map as strong as its largest value.",
-        )
+        signs = f"{model}. Orange: above zero, blue: below; each map as strong as its largest value."
+        title(figure, "What the first layers make of a face", signs)
         grid = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-        first = enlarged(as_rgb(face), SIDE * 2)
-        names = [
-            "the face",
-            *(
-                f"{layer.name}: {len(layer.maps)} of {layer.total} filters"
-                + (", the kernel above what it gives" if place == 0 else "")
-                for place, layer in enumerate(layers)
-            ),
-        ]
-        for axes, block, name in zip(grid, [first, *blocks], names, strict=True):
+        for axes, block, name in zip(grid, blocks, ["the face", *names], strict=True):
             axes.imshow(block, interpolation="nearest")
-            axes.set_xlim(-0.5, wide - 0.5)
+            axes.set(xticks=[], yticks=[], xlim=(-0.5, wide - 0.5))
             axes.set_title(name, fontsize=9, color=INK, loc="left", pad=3)
-            axes.set_xticks([])
-            axes.set_yticks([])
             no_frame(axes)
 
-    return (10.6, inches * sum(heights) + 0.35 * len(heights) + 0.8), draw
+    return (10.6, 10.4 / wide * sum(heights) + 0.35 * len(heights) + 0.8), draw
 
 
 def sheet(layer: Responses, kernels: bool) -> Images:
     """The maps of a layer in rows of ACROSS, each below its kernel if `kernels`: RGB on white."""
     tiles = []
-    for kernel, values in zip(layer.kernels, layer.maps, strict=True):
-        parts = [enlarged(signed(values), SIDE)]
-        if kernels:
-            parts.insert(0, enlarged(signed(kernel), SIDE))
-        tiles.append(np.concatenate([_framed(part) for part in parts]))
+    border = ((2, 2), (2, 2), (0, 0))
+    for pair in zip(layer.kernels, layer.maps, strict=True):
+        drawn = (tinted(255.0, values, float(np.abs(values).max()), 1) for values in pair[not kernels :])
+        parts = (np.pad(_enlarged(part, SIDE), border, constant_values=255) for part in drawn)
+        tiles.append(np.concatenate(list(parts)))
     tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % ACROSS)
     rows = [np.concatenate(tiles[start : start + ACROSS], axis=1) for start in range(0, len(tiles), ACROSS)]
     return np.concatenate(rows)
 
 
-def _framed(part: Images) -> Images:
-    return np.pad(part, ((2, 2), (2, 2), (0, 0)), constant_values=255)
+def _enlarged(picture: Images, side: int) -> Images:
+    """A small picture (h x w x 3) with its pixels drawn large, to side x side."""
+    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST))

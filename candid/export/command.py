@@ -1,86 +1,97 @@
-"""Export a model: candid export --to onnx litert --int8
+"""Export a model through Keras, run the export, compare it with Keras: candid export --to onnx litert --int8
 
-Each export is run on test faces and compared with Keras; a float one that differs is not kept.
+A float export whose probabilities on test faces differ from Keras's is not kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
+import logging
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from candid import text
-from candid.backend import use_backend
+from candid.backend import hushed, use_backend
+from candid.cli import Parser
 from candid.errors import CandidError
 from candid.evaluation.model_file import read_card
 from candid.evaluation.predict import Images, predict
 from candid.evaluation.scores import Floats
-from candid.export.compare import (
-    HEAD,
-    Faces,
-    Measured,
-    export_facts,
-    known_faces,
-    latencies,
-    measure,
-    refuse_unequal,
-    table_notes,
-    table_rows,
-)
-from candid.export.formats import FORMATS, Runner, attempt, need
+from candid.export import litert, onnx
+from candid.export.compare import HEAD, Faces, Measured, Runner, known_faces, latencies, measure, table_rows
 from candid.files import md5, write_json, writing
 from candid.labelled import as_taken, other_faces, read_parts
 from candid.predict.classifier import Classifier, default_model, load_classifier
 
-
-class Options(NamedTuple):
-    """The options of the command line."""
-
-    model: Path
-    to: list[str]
-    int8: bool
-    out: Path
-    data: Path
-    calibrate: int
+FLOAT_TOLERANCE = 1e-4
+EXTRA = "requirements-export.txt"
+FORMATS: dict[str, Any] = {"onnx": onnx, "litert": litert}
+"""Each module has the SUFFIX of its files, the PACKAGES it needs beyond requirements.txt, and functions:
+write(model, path), write_int8(model, path, faces to calibrate on), annotate(path, names and values for the
+file's own metadata) and load(path), which gives a Runner on one thread."""
 
 
-def read_options(arguments: list[str] | None = None) -> Options:
-    """Parse the command line; an impossible value is a CandidError."""
-    parser = argparse.ArgumentParser(
-        prog="candid export",
-        description="Export a model through Keras, run the export, and compare it with Keras on test faces.",
-    )
-    parser.add_argument("--model", type=Path, default=default_model(), help="default: the one that ships")
-    parser.add_argument("--to", nargs="+", required=True, metavar="FORMAT", help=", ".join(FORMATS))
-    parser.add_argument("--int8", action="store_true", help="also with integers of 8 bits inside")
-    parser.add_argument("--out", type=Path, default=Path("exported"), help="folder; default: exported")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data"),
-        help="folder data of a run; where there is none, the sample",
-    )
-    parser.add_argument("--calibrate", type=int, default=512, help="training faces for int8; default: 512")
-    options = Options(**vars(parser.parse_args(arguments)))
+def main(arguments: list[str] | None = None) -> None:
+    """Read, export, compare, print."""
+    options = _parse(arguments)
+    for name in options.to:
+        need(name)
+    classifier = load(options.model)
+    shape = classifier.model.input_shape
+    parts = read_parts(options.data)
+    faces = known_faces(parts.test, classifier.card.classes, shape, parts.source)
+    few = parts.train.some(options.calibrate, seed=0)
+    calibrate = as_taken(np.asarray(few.images[few.ids]), shape) if options.int8 else None
+
+    keras = keras_runner(classifier.model)
+    probabilities = keras(faces.images)
+    measured = [measure("Keras", options.model, options.model.stat().st_size, keras, faces)]
+    for name in options.to:
+        measured += export(classifier, name, options.out, faces, probabilities, calibrate)
+    rows = table_rows(measured, latencies([each.run for each in measured], faces.images[:1]))
+    notes = [
+        f"{len(faces.actual):,} test faces of {parts.source}",
+        "milliseconds: median for one face on one thread of the CPU, the models taking turns",
+        "ratios to Keras; largest difference: of a probability; the interval of the change is paired",
+    ]
+    if calibrate is not None:
+        notes.append(f"int8: ranges from {len(calibrate):,} training faces")
+    notes += [*other_faces(options.model, parts), *(str(each.path) for each in measured[1:])]
+    print(f"Exports of {classifier.describe()}", *text.table(HEAD, rows), *notes, sep="\n")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = Parser(prog="candid export", description=__doc__)
+    add = parser.add_argument
+    add("--model", type=Path, default=default_model(), help="default: the one that ships")
+    add("--to", nargs="+", required=True, metavar="FORMAT", help=", ".join(FORMATS))
+    add("--int8", action="store_true", help="also with integers of 8 bits inside")
+    add("--out", type=Path, default=Path("exported"), help="folder; default: exported")
+    add("--data", type=Path, default=Path("data"), help="folder data of a run; without one, the sample")
+    add("--calibrate", type=int, default=512, help="training faces for int8; default: 512")
+    options = parser.parse_args(arguments)
     for name in options.to:
         if name not in FORMATS:
             raise CandidError(f"--to {name}: unknown format; expected {' or '.join(FORMATS)}")
     if options.calibrate < 1:
         raise CandidError(f"--calibrate {options.calibrate}: expected at least 1 face")
-    return options._replace(to=list(dict.fromkeys(options.to)))
+    options.to = list(dict.fromkeys(options.to))
+    return options
 
 
 def load(path: Path) -> Classifier:
-    """Load a model; CandidError where it is none, or KERAS_BACKEND asks for something else."""
-    asked = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    if asked != "tensorflow":
-        raise CandidError(f"KERAS_BACKEND={asked}: the exporters go through TensorFlow; expected it unset")
+    """Load a model; CandidError where it is none, or KERAS_BACKEND names something else."""
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend != "tensorflow":
+        raise CandidError(f"KERAS_BACKEND={backend}: the exporters go through TensorFlow; expected it unset")
     read_card(path)  # before TensorFlow takes its seconds
     use_backend("tensorflow")
     import tensorflow as tf
@@ -92,13 +103,12 @@ def load(path: Path) -> Classifier:
 
 
 def keras_runner(model: Any) -> Runner:
-    """Run the model in Keras, in batches."""
+    """Run the model in Keras, in batches; one face without the checks, which would be timed too."""
 
     def run(faces: Images) -> Floats:
         if len(faces) == 1:
             return np.asarray(model.predict_on_batch(faces), np.float64)
-        found: Floats = predict(model, faces, np.arange(len(faces)), "none")
-        return found
+        return predict(model, faces, np.arange(len(faces)), "none")
 
     return run
 
@@ -108,69 +118,74 @@ def export(
 ) -> Iterator[Measured]:
     """Write a format's float model and, where there are faces to calibrate on, its int8 model.
 
-    Nothing is left under the final name of a model that can't be run or, in float, is not equal to Keras's.
-
-    Args:
-        classifier: what is exported.
-        name: of the format.
-        out: folder.
-        faces: to run it on.
-        keras: Keras's probabilities for them.
-        calibrate: training faces as the model takes them, for int8; None: float alone.
+    Nothing stands under the final name of a model that can't be run or, in float, is not equal to Keras's,
+    whose probabilities for the faces are `keras`.
     """
     form = FORMATS[name]
-    kinds: list[tuple[str, str, tuple[Any, ...]]] = [("float32", "", ())]
-    if calibrate is not None:
-        kinds.append(("int8", ".int8", (calibrate,)))
-    for precision, mark, more in kinds:
-        path = out / f"{classifier.path.stem}{mark}{form.suffix}"
-        work = form.write_int8 if more else form.write
+    for precision in ("float32",) if calibrate is None else ("float32", "int8"):
+        int8 = precision == "int8"
+        mark, work = (".int8", form.write_int8) if int8 else ("", form.write)
+        path = out / f"{classifier.path.stem}{mark}{form.SUFFIX}"
         about = describe(classifier, precision)
         with writing(path) as aside:
-            attempt(f"{path}: can't be exported", work, classifier.model, aside, *more)
+            attempt(
+                f"{path}: can't be exported", work, classifier.model, aside, *([calibrate] if int8 else [])
+            )
             attempt(f"{path}: can't be annotated", form.annotate, aside, {"candid.json": json.dumps(about)})
             run = attempt(f"{path}: can't be run", form.load, aside)
             size, row = aside.stat().st_size, f"{name} {precision}"
-            found = attempt(f"{path}: can't be run", measure, row, path, size, run, faces, keras)
-            if precision == "float32":
-                refuse_unequal(found)
-        write_json(path.with_name(f"{path.name}.json"), export_facts(found, about))
-        yield found
+            result = attempt(f"{path}: can't be run", measure, row, path, size, run, faces, keras)
+            if precision == "float32" and result.difference > FLOAT_TOLERANCE:
+                raise CandidError(
+                    f"{path}: a probability differs from Keras's by {result.difference:.2g}; "
+                    f"expected at most {FLOAT_TOLERANCE:g}: not kept"
+                )
+        about |= {"bytes": size, "accuracy": result.accuracy, "difference": result.difference}
+        write_json(path.with_name(f"{path.name}.json"), about | {"accuracy_change": result.change._asdict()})
+        yield result
 
 
 def describe(classifier: Classifier, precision: str) -> dict[str, Any]:
     """What stands in an export's metadata: all that somebody needs to feed it and to read its answer."""
     card, shape = classifier.card, classifier.model.input_shape
+    cropped = f", cut to {shape[1]} at the centre" if shape[1] != card.image_size else ""
     return {
         "classes": card.classes,
         "input": {"dtype": "uint8", "shape": [None, *shape[1:]], "color": card.color},
         "output": "probabilities in the order of classes",
-        "faces": f"{card.image_size} x {card.image_size} pixels"
-        + (f", cut to {shape[1]} at the centre" if shape[1] != card.image_size else ""),
+        "faces": f"{card.image_size} x {card.image_size} pixels{cropped}",
         "precision": precision,
         "model": {"file": classifier.path.name, "md5": md5(classifier.path)},
     }
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Read, export, compare, print."""
-    options = read_options(arguments)
-    for name in options.to:
-        need(name)
-    classifier = load(options.model)
-    shape = classifier.model.input_shape
-    parts = read_parts(options.data)
-    faces = known_faces(parts.test, classifier.card.classes, shape, parts.source)
-    few = parts.train.some(options.calibrate, seed=0)
-    calibrate = as_taken(np.asarray(few.images[few.ids]), shape) if options.int8 else None
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what C++ and Python write to stdout and stderr, warnings and log lines to ourselves."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with hushed(1, 2), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
-    keras = keras_runner(classifier.model)
-    given = keras(faces.images)
-    measured = [measure("Keras", options.model, options.model.stat().st_size, keras, faces)]
-    for name in options.to:
-        measured += export(classifier, name, options.out, faces, given, calibrate)
-    rows = table_rows(measured, latencies([each.run for each in measured], faces.images[:1]))
-    lines = table_notes(faces, parts.source, 0 if calibrate is None else len(calibrate))
-    lines += other_faces(options.model, parts)
-    title = f"Exports of {classifier.describe()}"
-    print(title, *text.table(HEAD, rows), *lines, *(each.path for each in measured[1:]), sep="\n")
+
+def need(name: str) -> None:
+    """Stop where a package that the format needs is not installed."""
+    for package in FORMATS[name].PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise CandidError(f"--to {name}: the package {package} is not here: pip install -r {EXTRA}")
+
+
+def attempt(what: str, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Do a converter's work in silence; CandidError with what it says where it fails."""
+    try:
+        with quiet():
+            return work(*arguments)
+    except (CandidError, MemoryError):
+        raise
+    except Exception as error:  # converters raise whatever they stumble over
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CandidError(f"{what}: {reason}") from None

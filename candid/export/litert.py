@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
+
+SUFFIX, PACKAGES = ".tflite", ("ai_edge_litert",)
 
 
 def write(model: Any, path: Path, **options: Any) -> None:
@@ -28,17 +30,12 @@ def write_int8(model: Any, path: Path, faces: Images) -> None:
     """
     import tensorflow as tf
 
-    def one_by_one() -> Iterator[list[Images]]:
-        for face in faces:
-            yield [face[None]]
-
-    write(
-        model,
-        path,
-        optimizations=[tf.lite.Optimize.DEFAULT],
-        representative_dataset=one_by_one,
-        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
-    )
+    options = {
+        "optimizations": [tf.lite.Optimize.DEFAULT],
+        "representative_dataset": lambda: ([face[None]] for face in faces),
+        "target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+    }
+    write(model, path, **options)
 
 
 def annotate(path: Path, about: dict[str, str]) -> None:
@@ -54,14 +51,14 @@ def load(path: Path) -> Callable[[Images], Floats]:
 
     interpreter = Interpreter(model_path=str(path), num_threads=1)
     interpreter.allocate_tensors()
-    given, taken = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
     def run(faces: Images) -> Floats:
-        found = []
+        outputs = []
         for face in faces:
-            interpreter.set_tensor(given, face[None])
+            interpreter.set_tensor(source, face[None])
             interpreter.invoke()
-            found.append(interpreter.get_tensor(taken)[0])
-        return np.array(found, np.float64)
+            outputs.append(interpreter.get_tensor(target)[0])
+        return np.array(outputs, np.float64)
 
     return run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ import numpy as np
 from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
 
+SUFFIX, PACKAGES = ".onnx", ("tf2onnx", "onnx", "onnxruntime")
 AT_ONCE = 64
-LEFT_IN_FLOAT = ("Softmax",)
-"""Eight bits for a probability would be steps of 1/256, and the layer costs nothing."""
 
 
 def write(model: Any, path: Path) -> None:
@@ -37,7 +36,8 @@ def write_int8(model: Any, path: Path, faces: Images) -> None:
         write(model, plain)
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)  # folds batch norm into convolutions
         graph = onnx.load(prepared).graph
-        kinds = sorted({node.op_type for node in graph.node} - set(LEFT_IN_FLOAT))
+        # eight bits for a probability would be steps of 1/256, and the layer costs nothing
+        kinds = sorted({node.op_type for node in graph.node} - {"Softmax"})
         quantization.quantize_static(
             prepared,
             path,
@@ -84,11 +84,10 @@ def _reader(name: str, faces: Images) -> Any:
     class Reader(CalibrationDataReader):
         """Gives the faces in batches, once."""
 
-        def __init__(self) -> None:
-            self.batches: Iterator[Images] = iter(np.array_split(faces, -(-len(faces) // AT_ONCE)))
+        batches = iter(np.array_split(faces, -(-len(faces) // AT_ONCE)))
 
         def get_next(self) -> dict[str, Images] | None:
-            """The next batch; None behind the last one."""
+            """The next batch; None behind the last."""
             batch = next(self.batches, None)
             return None if batch is None else {name: batch}
 

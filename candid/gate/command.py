@@ -5,7 +5,6 @@ Exit status: 0 no regression, 1 regression, 2 the two can't be compared (one lin
 
 from __future__ import annotations
 
-import argparse
 import json
 import textwrap
 from pathlib import Path
@@ -29,12 +28,7 @@ ERROR_NOTE = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the verdict and return the exit status."""
-    assert __doc__
-    parser = Parser(
-        prog="candid gate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="candid gate", description=__doc__)
     parser.add_argument("files", nargs="*", type=Path, metavar="CSV", help="predictions before, and after")
     parser.add_argument("--baseline", metavar="REV", help="branch, tag, commit or DVC experiment")
     parser.add_argument("--fresh", action="store_true", help="only check that dvc.lock matches this tree")
@@ -46,11 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     settings.add_argument("--class-margin", type=float, metavar="SHARE", help="of the F1 of a class; 0.05")
     settings.add_argument("--min-common", type=float, metavar="SHARE", help="of faces in both files; 1")
     options = parser.parse_args(arguments)
-    margins = {
-        name: value
-        for name in ("margin", "class_margin", "min_common")
-        if (value := getattr(options, name)) is not None
-    }
+    values = {name: getattr(options, name) for name in ("margin", "class_margin", "min_common")}
+    margins = {name: value for name, value in values.items() if value is not None}
     if [bool(options.files), options.baseline is not None, options.fresh].count(True) != 1:
         parser.error("expected two CSV files, --baseline REV or --fresh")
     if options.files and len(options.files) != 2:
@@ -167,12 +158,10 @@ def below(verdict: Verdict) -> list[str]:
     """What stands below the tables, one paragraph each."""
     comparison = verdict.comparison
     test = comparison.mcnemar
-    seen = (
-        f"{100 * check.detectable:.1f} points ({check.name})"
-        if check.detectable is not None
-        else f"no drop ({check.name})"
-        for check in comparison.headline
-    )
+    seen = []
+    for check in comparison.headline:
+        drop = "no drop" if check.detectable is None else f"{100 * check.detectable:.1f} points"
+        seen.append(f"{drop} ({check.name})")
     floors = (
         f"Floor: {floor.name} is {floor.value:g}, its floor {floor.floor:g}{': broken' * floor.broken}."
         for floor in verdict.floors

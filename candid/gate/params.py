@@ -36,8 +36,6 @@ class GateSettings(Section):
     def _known(cls, floors: dict[str, float]) -> dict[str, float]:
         for name in floors:
             if not HIGHER_IS_BETTER.fullmatch(name):
-                raise ValueError(
-                    f"{name!r} has no floor; expected a score where more is better, by its name in "
-                    "metrics/report.json or metrics/metrics.json: accuracy, macro.f1, per_class.happy.recall"
-                )
+                examples = "accuracy, macro.f1, per_class.happy.recall (metrics/report.json, metrics.json)"
+                raise ValueError(f"{name!r} has no floor; expected a score where more is better: {examples}")
         return floors

@@ -78,22 +78,14 @@ class Revision:
         return content
 
     def yaml(self, path: str) -> dict[str, Any]:
-        """Read a YAML 1.2 file.
-
-        Raises:
-            CandidError: it is missing, or no YAML of keys and values.
-        """
+        """Read a YAML 1.2 file; CandidError where it is missing, or no YAML of keys and values."""
         value = parse_yaml(self.need(path).decode("utf-8", "replace"), f"{self.name}: {path}")
         if not isinstance(value, dict):
             raise CandidError(f"{self.name}: {path}: no sections; expected keys and values")
         return value
 
     def json(self, path: str) -> dict[str, Any]:
-        """Read a JSON object.
-
-        Raises:
-            CandidError: it is missing, no JSON object, or holds NaN or infinity.
-        """
+        """Read a JSON object; CandidError where it is missing, no object, or holds NaN or infinity."""
         try:
             value = json.loads(self.need(path).decode("utf-8"))
         except (UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -118,40 +110,31 @@ def resolve(root: Path, revision: str) -> Revision:
         return Revision(root, revision, sha.decode().strip())
     except CandidError:
         pass
-    listing = git(root, "for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).decode(
-        "utf-8", "replace"
-    )
-    refs = [line.split(" ", 1) for line in listing.splitlines()]
+    listing = git(root, "for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS)
+    refs = [line.split(" ", 1) for line in listing.decode("utf-8", "replace").splitlines()]
     named = {sha for sha, ref in refs if ref.rsplit("/", 1)[1] == revision and not ref.startswith(NOT_NAMES)}
     if len(named) > 1:
         raise CandidError(f"{revision}: {len(named)} experiments have this name; name the commit instead")
     if not named:
-        raise CandidError(
-            f"{revision}: no branch, tag, commit or experiment of this name here; "
-            "if it is on a remote, `git fetch` it"
-        )
+        missing = f"{revision}: no branch, tag, commit or experiment of this name here"
+        raise CandidError(f"{missing}; if it is on a remote, `git fetch` it")
     return Revision(root, revision, named.pop())
 
 
 def git(root: Path, *arguments: str) -> bytes:
     """Standard output of a git command run in `root`; CandidError with git's last line if it fails."""
+    command, environment = ["git", "-C", str(root), *arguments], {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            env={**os.environ, "LC_ALL": "C"},
-            capture_output=True,
-            check=False,
-        )
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
     except FileNotFoundError:
         raise CandidError("git: no such command; expected git on the path") from None
     if done.returncode == 0:
         return done.stdout
     text, folder = done.stderr.decode("utf-8", "replace").strip(), root.resolve()
     if "dubious ownership" in text:
-        raise CandidError(
-            f"{folder}: git refuses this clone, which belongs to another user (dubious ownership); "
-            f"if you trust it: git config --global --add safe.directory {folder}"
-        )
+        trust = f"if you trust it: git config --global --add safe.directory {folder}"
+        owned = "git refuses this clone, which belongs to another user (dubious ownership)"
+        raise CandidError(f"{folder}: {owned}; {trust}")
     if "not a git repository" in text:
         raise CandidError(f"{folder}: not in a git repository; expected the project's clone")
     raise CandidError(f"git {arguments[0]}: {text.splitlines()[-1] if text else f'status {done.returncode}'}")
@@ -204,10 +187,8 @@ def read_results(revision: Revision) -> Results:
             if stated is MISSING or key.endswith(("_low", "_high")):  # bounds depend on the resamples
                 continue
             if not isinstance(stated, int | float) or abs(stated - value) > TOLERANCE:
-                raise CandidError(
-                    f"{revision.name}: {path}: {key} is {stated!r}, {PREDICTIONS} gives {value}: "
-                    "not of one run; expected both as one `dvc repro` wrote them"
-                )
+                line = f"{revision.name}: {path}: {key} is {stated!r}, {PREDICTIONS} gives {value}"
+                raise CandidError(f"{line}: not of one run; expected both as one `dvc repro` wrote them")
     return replace(results, report=report, scores={**recomputed[METRICS], **scores})
 
 
@@ -223,12 +204,9 @@ def parse_table(content: bytes, at: str) -> pd.DataFrame:
 
 
 def as_results(table: pd.DataFrame, name: str, at: str) -> Results:
-    """Check a table of predictions.
+    """Check a table of predictions: N rows of text, with actual, predicted, and what identifies a face.
 
-    Args:
-        table: N rows of text: actual, predicted, and what identifies a face; see `pair`.
-        name: of the revision or file.
-        at: where the table is, for messages.
+    `name` is that of the revision or file, `at` says where the table is, for messages.
 
     Raises:
         CandidError: no row, no column of labels, a label that is no class, or a prediction that is not the
@@ -252,10 +230,9 @@ def as_results(table: pd.DataFrame, name: str, at: str) -> Results:
         wrong = ~(values[np.arange(len(values)), predicted] >= values.max(axis=1))  # so is NaN
         if wrong.any():
             row = int(wrong.argmax())
-            raise CandidError(
-                f"{at}, row {row}: predicted is {table['predicted'].iloc[row]!r} with the probabilities "
-                f"{', '.join(map(str, values[row]))}; expected the class of the largest"
-            )
+            name, shares = table["predicted"].iloc[row], ", ".join(map(str, values[row]))
+            line = f"predicted is {name!r} with the probabilities {shares}; expected the class of the largest"
+            raise CandidError(f"{at}, row {row}: {line}")
     return Results(name, classes, table, actual, predicted)
 
 
@@ -273,12 +250,8 @@ def pair(baseline: Results, candidate: Results, min_common: float = 1.0) -> tupl
 
     A face is identified by the pixel digest and the source file where both tables have these columns, else by
     `id`; of several equal ones the first is matched with the first. Faces that either table puts in one
-    `group` are not independent; without the column each face is alone.
-
-    Args:
-        baseline: results compared with.
-        candidate: results that may be worse.
-        min_common: least share of the faces of both test sets that must be in both.
+    `group` are not independent; without the column each face is alone. At least `min_common` of the faces of
+    both test sets must be in both.
 
     Raises:
         CandidError: other classes, another dataset, another kind of split, other labels, or other faces.
@@ -292,13 +265,10 @@ def pair(baseline: Results, candidate: Results, min_common: float = 1.0) -> tupl
         _same("datasets", baseline, candidate, *(sorted(table["dataset"].unique()) for table in tables))
     keys = next((keys for keys in KEYS if all(key in table for key in keys for table in tables)), None)
     if keys is None:
-        raise CandidError(
-            f"{baseline.name}, {candidate.name}: no columns in both that identify a face; "
-            "expected digest and source, or id"
-        )
-    joined = _keyed(tables[0], keys).merge(
-        _keyed(tables[1], keys), on=[*keys, "copy"], suffixes=("_before", "_after"), sort=False
-    )
+        missing = "no columns in both that identify a face; expected digest and source, or id"
+        raise CandidError(f"{baseline.name}, {candidate.name}: {missing}")
+    first, second = (_keyed(table, keys) for table in tables)
+    joined = first.merge(second, on=[*keys, "copy"], suffixes=("_before", "_after"), sort=False)
     sizes = [len(table) for table in tables]
     common = len(joined) / (sum(sizes) - len(joined))
     if joined.empty or common < min_common:
@@ -313,9 +283,8 @@ def pair(baseline: Results, candidate: Results, min_common: float = 1.0) -> tupl
     if common < 1:
         notes.append(f"only {common:.1%} of the test faces are in both; these alone are compared")
     if candidate.report.get("leaky"):
-        notes.append(
-            "both splits are leaky: images related to test faces were trained on, so both scores flatter"
-        )
+        related = "images related to test faces were trained on, so both scores flatter"
+        notes.append(f"both splits are leaky: {related}")
     if (joined.groupby("group_after")["group_before"].nunique() > 1).any():
         before, after = (joined[f"group_{when}"].nunique() for when in ("before", "after"))
         notes.append(

@@ -17,7 +17,7 @@ themselves, at a cost that does not grow with the faces.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -157,12 +157,8 @@ def compare_pairs(
 ) -> Comparison:
     """Compare two models on the same faces; the same seed gives the same answer.
 
-    Args:
-        pairs: predictions of both.
-        margin: non-inferiority margin of accuracy and macro F1, a fraction.
-        class_margin: that of the F1 of each class.
-        resamples: of the bootstrap and of the permutation test.
-        seed: of both.
+    `margin` is the non-inferiority margin of accuracy and macro F1, a fraction; `resamples` and `seed` are of
+    the bootstrap and of the permutation test.
 
     Raises:
         CandidError: so few independent groups that no check could fail.
@@ -179,34 +175,18 @@ def compare_pairs(
     resampled = bootstrap(kinds, resamples, generator)
     permuted = permutations(kinds, resamples, generator)
     present = np.flatnonzero(scores.support(kinds.total[0]))
-    headline = _max_t_checks(
-        ["accuracy", "macro F1"], [0, 1], kinds, resampled, permuted, margin, HEADLINE_ALPHA
-    )
-    each = _max_t_checks(
-        [f"F1 of {pairs.classes[label]}" for label in present],
-        [2 + int(label) for label in present],
-        kinds,
-        resampled,
-        permuted,
-        class_margin,
-        CLASS_ALPHA,
-    )
+    draws = kinds, resampled, permuted
+    headline = _max_t_checks({"accuracy": 0, "macro F1": 1}, *draws, margin, HEADLINE_ALPHA)
+    columns = {f"F1 of {pairs.classes[label]}": 2 + int(label) for label in present}
+    each = _max_t_checks(columns, *draws, class_margin, CLASS_ALPHA)
     right_before, right_after = pairs.before == pairs.actual, pairs.after == pairs.actual
     lost, gained = right_before & ~right_after, right_after & ~right_before
     classes = []
     for label, check in zip(present, each, strict=True):
         own = pairs.actual == label
-        classes.append(
-            ClassChange(
-                pairs.classes[label],
-                int(own.sum()),
-                int(lost[own].sum()),
-                int(gained[own].sum()),
-                float(right_before[own].mean()),
-                float(right_after[own].mean()),
-                check,
-            )
-        )
+        support, worse, better = (int(faces.sum()) for faces in (own, own & lost, own & gained))
+        before, after = (float(right[own].mean()) for right in (right_before, right_after))
+        classes.append(ClassChange(pairs.classes[label], support, worse, better, before, after, check))
     test = mcnemar(int(lost.sum()), int(gained.sum()))
     return Comparison(len(pairs.actual), groups, pairs.common, tuple(headline), tuple(classes), test)
 
@@ -338,15 +318,13 @@ def _resampled(counts: Integers, resamples: int, draw: Callable[[int], Integers]
 
 
 def _max_t_checks(
-    names: Sequence[str],
-    columns: list[int],
-    kinds: Kinds,
-    resampled: Floats,
-    permuted: Floats,
-    margin: float,
-    alpha: float,
+    family: dict[str, int], kinds: Kinds, resampled: Floats, permuted: Floats, margin: float, alpha: float
 ) -> list[Check]:
-    """Simultaneous bounds and p-values of a family, from the largest of its standardised deviations."""
+    """Simultaneous bounds and p-values of a family, from the largest of its standardised deviations.
+
+    `family`: name of a score -> its column in `changes`; `alpha`: share of the error that it may spend.
+    """
+    columns = list(family.values())
     before, after = _all_scores(kinds.total)[:, columns]
     mean, spread = resampled[:, columns].mean(axis=0), resampled[:, columns].std(axis=0)
     deviation = _over(resampled[:, columns] - mean, spread)
@@ -359,26 +337,13 @@ def _max_t_checks(
     p_values = (1 + (worst[:, None] <= observed + 1e-9).sum(axis=0)) / (1 + len(worst))
     needed = math.ceil(-math.log2(alpha))  # groups that must all change for the worse
     checks = []
-    for i, (name, column) in enumerate(zip(names, columns, strict=True)):
+    bounds = mean + together * spread
+    for i, (name, column) in enumerate(family.items()):
         groups = kinds.groups_of(column)
-        drop = max(
-            margin + (together + float(ndtri(POWER))) * float(spread[i]),
-            _drop(kinds.total[0], column, needed),
-        )
-        checks.append(
-            Check(
-                name,
-                float(before[i]),
-                float(after[i]),
-                float(upper95[i]),
-                float(mean[i] + together * spread[i]),
-                float(p_values[i]),
-                margin,
-                alpha,
-                2.0**-groups,
-                drop if groups >= needed else None,
-            )
-        )
+        by_bound = margin + (together + float(ndtri(POWER))) * float(spread[i])
+        drop = max(by_bound, _drop(kinds.total[0], column, needed)) if groups >= needed else None
+        old, new, upper, bound, p_value = (float(of[i]) for of in (before, after, upper95, bounds, p_values))
+        checks.append(Check(name, old, new, upper, bound, p_value, margin, alpha, 2.0**-groups, drop))
     return checks
 
 

@@ -70,17 +70,12 @@ class Verdict:
     @property
     def reasons(self) -> list[str]:
         """Why it is a regression, one phrase each; empty for a pass."""
-        fell = (
-            f"{check.name} fell by {-100 * check.change:.1f} points, "
-            f"surely by more than the {100 * check.margin:g} allowed"
-            for check in self.comparison.failed
-        )
-        broken = (
-            f"{floor.name} is {floor.value:g}, its floor {floor.floor:g}"
-            for floor in self.floors
-            if floor.broken
-        )
-        return [*fell, *broken]
+        reasons = []
+        for failed in self.comparison.failed:
+            fell = f"{failed.name} fell by {-100 * failed.change:.1f} points"
+            reasons.append(f"{fell}, surely by more than the {100 * failed.margin:g} allowed")
+        broken = (floor for floor in self.floors if floor.broken)
+        return reasons + [f"{floor.name} is {floor.value:g}, its floor {floor.floor:g}" for floor in broken]
 
 
 def compare(
@@ -214,11 +209,8 @@ def _weakened(tree: Revision) -> Iterator[str]:
             yield f"stage {name} runs another command than python -m stages.{name}"
         outs = [path for key in ("outs", "metrics", "plots") for path in stage.get(key) or []]
         params = list((entry.get("params") or {}).get("params.yaml", {}))
-        for declared, recorded in (
-            (stage.get("deps"), entry.get("deps")),
-            (outs, entry.get("outs")),
-            (stage.get("params"), params),
-        ):
+        for key, declared in (("deps", stage.get("deps")), ("outs", outs), ("params", stage.get("params"))):
+            recorded = params if key == "params" else entry.get(key)
             known, lost = _names(declared), _names(recorded) - _names(declared)
             if len(lost) > sum("${" in path for path in known):  # what stands for ${...} is not known here
                 yield f"stage {name} no longer lists {sorted(lost)[0]}"
@@ -226,22 +218,23 @@ def _weakened(tree: Revision) -> Iterator[str]:
             if path.endswith(".py") and tree.read(path) is None:
                 yield f"{path} is gone"
     made = _names(locked.get("evaluate", {}).get("outs"))
-    yield from (
-        f"{path} is no output of evaluate" for path in (PREDICTIONS, REPORT, METRICS) if path not in made
-    )
+    for path in (PREDICTIONS, REPORT, METRICS):
+        if path not in made:
+            yield f"{path} is no output of evaluate"
 
 
 def _names(entries: list[Any] | None) -> set[str]:
     """Paths or keys as dvc.yaml (`path`, `path: options`) and dvc.lock (`path: it`) list them."""
-    named = (one.get("path", next(iter(one))) if isinstance(one, dict) else one for one in entries or [])
-    return {str(name) for name in named}
+    named = (
+        entry.get("path", next(iter(entry))) if isinstance(entry, dict) else entry for entry in entries or []
+    )
+    return set(map(str, named))
 
 
 def _changed(root: Path) -> list[str]:
     command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]
-    done = subprocess.run(
-        command, cwd=root, capture_output=True, encoding="utf-8", errors="replace", check=False
-    )
+    text: Any = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
+    done = subprocess.run(command, cwd=root, check=False, **text)
     stages = re.findall(r"^Running stage '(.+)':$", done.stdout, re.M)
     stages += re.findall(r"failed to reproduce '(.+?)'", done.stderr)
     if done.returncode and not stages:

@@ -37,10 +37,8 @@ class Classifier(NamedTuple):
 
     def describe(self) -> str:
         """Which model this is, in one line."""
-        card = self.card
-        return (
-            f"{self.path} ({self.model.name}, {len(card.classes)} classes, {card.image_size} px {card.color})"
-        )
+        faces = f"{self.card.image_size} px {self.card.color}"
+        return f"{self.path} ({self.model.name}, {len(self.card.classes)} classes, {faces})"
 
     def probabilities(self, faces: Images) -> Floats:
         """N faces of the card's size and colour in, N x K out, by the function that evaluate uses."""
@@ -48,30 +46,19 @@ class Classifier(NamedTuple):
             return predict(self.model, faces, np.arange(len(faces)), "none")
 
 
-def load_classifier(path: Path, classes: list[str] | None = None) -> Classifier:
+def load_classifier(path: Path) -> Classifier:
     """Load a model by evaluate's rules: plain layers only, with a card; no code of the file's is run.
 
-    Args:
-        path: a .keras file that train wrote.
-        classes: what the model is expected to tell apart, in any order; None takes any.
-
     Raises:
-        CandidError: no model, not one of ours, or of other classes.
+        CandidError: no model, or not one of ours.
     """
-    card = read_card(path)
-    if classes is not None and sorted(classes) != sorted(card.classes):
-        raise CandidError(
-            f"{path}: a model of the classes {', '.join(card.classes)}; "
-            f"expected {', '.join(classes)}, as --classes asks"
-        )
+    read_card(path)  # before the backend takes its seconds
     use_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
     model, card = load_model_file(path)
     shape = (1, card.image_size, card.image_size, 3)[: 4 if card.color == "rgb" else 3]
     try:
         check_input(model, card, np.zeros(shape, np.uint8), "none", path)
     except CandidError:
-        raise CandidError(
-            f"{path}: takes {model.input_shape}; its card says {card.image_size} px {card.color}: "
-            "expected both the same"
-        ) from None
+        stated = f"its card says {card.image_size} px {card.color}: expected both the same"
+        raise CandidError(f"{path}: takes {model.input_shape}; {stated}") from None
     return Classifier(Path(path), card, model)

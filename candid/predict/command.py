@@ -1,7 +1,8 @@
-"""Find and label the faces in pictures, folders and videos: candid predict PATH...
+"""Find the faces in pictures, videos, folders and archives, and label them: candid predict PATH...
 
-Fills predictions/: a copy of each picture with its faces boxed and labelled, predictions.csv (or .jsonl) with
-one row a face, and skipped.csv where something could not be used.
+Fills predictions/: a copy of each picture with its faces boxed and labelled, predictions.csv with one row a
+face, and skipped.csv where something could not be used. A label says which word annotators gave to pictures
+like this one, not what a person feels: docs/responsible-use.md.
 """
 
 from __future__ import annotations
@@ -15,102 +16,13 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from candid.cli import Parser
 from candid.errors import CandidError, cannot_write
-from candid.predict import classifier, detectors
-from candid.predict.classifier import Classifier, load_classifier
-from candid.predict.detectors import Detector, make_detector
+from candid.predict.classifier import Classifier, default_model, load_classifier
+from candid.predict.detectors import DEFAULT, DETECTORS, Detector, make_detector
 from candid.predict.faces import Labelled, find_faces, label, whole_picture
-from candid.predict.outputs import Folder, Row, as_csv, as_json_lines, drawn, skipped_csv
+from candid.predict.outputs import Folder, Row, as_csv, drawn, skipped_csv
 from candid.predict.sources import Picture, Skipped, pictures
-
-
-class Options(NamedTuple):
-    """What the user asked for."""
-
-    paths: list[Path]
-    model: Path
-    classes: list[str] | None
-    detector: str
-    margin: float | None
-    already_cropped: bool
-    every: float
-    limit: int | None
-    table: str
-    out: Path
-
-
-def read_options(arguments: list[str] | None = None) -> Options:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        prog="candid predict",
-        description="Find the faces in pictures and videos, and label each with the class a model gives it.",
-        epilog="A label says which word annotators gave to pictures like this one, not what a person feels: "
-        "docs/responsible-use.md.",
-    )
-    parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="pictures, videos, folders, zip or tar archives"
-    )
-    parser.add_argument(
-        "--model",
-        type=Path,
-        default=classifier.default_model(),
-        help="a .keras file of train; default: the one that ships, fer2013.keras",
-    )
-    parser.add_argument(
-        "--classes",
-        type=lambda text: text.split(","),
-        metavar="A,B,...",
-        help="stop unless the model has these",
-    )
-    parser.add_argument(
-        "--detector",
-        choices=sorted(detectors.DETECTORS),
-        default=detectors.DEFAULT,
-        help=f"default: {detectors.DEFAULT}",
-    )
-    parser.add_argument(
-        "--margin",
-        type=float,
-        help="added to the detector's box on each side, as a share of it; default: the detector's own",
-    )
-    parser.add_argument(
-        "--already-cropped", action="store_true", help="each picture is one face: nothing is searched"
-    )
-    parser.add_argument(
-        "--every", type=float, default=1.0, metavar="SECONDS", help="between a video's frames; default: 1"
-    )
-    parser.add_argument("--limit", type=int, help="stop after this many pictures and frames")
-    parser.add_argument("--table", choices=("csv", "jsonl"), default="csv", help="default: csv")
-    parser.add_argument("--out", type=Path, default=Path("predictions"), help="folder; default: predictions")
-    given = parser.parse_args(arguments)
-    if given.limit is not None and given.limit < 1:
-        parser.error("--limit: expected 1 or more")
-    if given.margin is not None and not -0.4 <= given.margin <= 4:
-        parser.error("--margin: expected -0.4 to 4")
-    if not 0 <= given.every < float("inf"):
-        parser.error("--every: expected 0 (all frames) or more seconds")
-    return Options(**vars(given))
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Open, find, label, write, tell."""
-    options = read_options(arguments)
-    found = pictures(options.paths, options.out, options.every)
-    classifier = load_classifier(options.model, options.classes)
-    detector = None if options.already_cropped else make_detector(options.detector)
-    folder = Folder(options.out)
-    results = label_pictures(found, classifier, detector, options.margin, folder, options.limit)
-    if not results.rows:
-        raise CandidError(no_face_reason(results))
-    csv = options.table == "csv"
-    text = as_csv(results.rows, classifier.card.classes) if csv else as_json_lines(results.rows)
-    table = folder.write_text(f"predictions.{options.table}", text)
-    if results.skipped:
-        folder.write_text("skipped.csv", skipped_csv(results.skipped))
-    print(*summary(results), sep="\n")
-    print(f"model: {classifier.describe()}")
-    print(f"{len(results.rows)} faces in {results.pictures} pictures: {table}")
-
 
 TOGETHER = 16  # small pictures whose faces the model sees at once
 LARGE = 2**22  # pixels: one such picture is a batch of its own, so that memory holds one
@@ -118,8 +30,40 @@ NO_FACE = "no face found"
 NO_COPY = "labelled, but no copy of it could be written"
 
 
+def main(arguments: list[str] | None = None) -> None:
+    """Open, detect, label, write, print."""
+    options = _parse(arguments)
+    sources = pictures(options.paths, options.out, options.every)
+    classifier = load_classifier(options.model)
+    detector = None if options.already_cropped else make_detector(options.detector)
+    folder = Folder(options.out)
+    results = label_pictures(sources, classifier, detector, folder)
+    if not results.rows:
+        raise CandidError(no_face_reason(results))
+    table = folder.write_text("predictions.csv", as_csv(results.rows, classifier.card.classes))
+    if results.skipped:
+        folder.write_text("skipped.csv", skipped_csv(results.skipped))
+    print(*summary(results), f"model: {classifier.describe()}", sep="\n")
+    print(f"{len(results.rows)} faces in {results.pictures} pictures: {table}")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = Parser(prog="candid predict", description=__doc__)
+    add = parser.add_argument
+    add("paths", nargs="+", type=Path, metavar="PATH", help="pictures, videos, folders, zip or tar archives")
+    add("--model", type=Path, default=default_model(), help="a .keras file; default: the one that ships")
+    add("--detector", choices=sorted(DETECTORS), default=DEFAULT, help=f"default: {DEFAULT}")
+    add("--already-cropped", action="store_true", help="each picture is one face: nothing is searched")
+    add("--every", type=float, default=1.0, metavar="SECONDS", help="between a video's frames; default: 1")
+    add("--out", type=Path, default=Path("predictions"), help="folder; default: predictions")
+    options = parser.parse_args(arguments)
+    if not 0 <= options.every < float("inf"):
+        parser.error("--every: expected 0 (all frames) or more seconds")
+    return options
+
+
 class Results(NamedTuple):
-    """What a run found."""
+    """What a run gave."""
 
     rows: list[Row]
     skipped: list[Skipped]
@@ -128,35 +72,24 @@ class Results(NamedTuple):
 
 
 def label_pictures(
-    pictures: Iterable[Picture | Skipped],
-    classifier: Classifier,
-    detector: Detector | None,
-    margin: float | None,
-    folder: Folder,
-    limit: int | None = None,
+    sources: Iterable[Picture | Skipped], classifier: Classifier, detector: Detector | None, folder: Folder
 ) -> Results:
-    """Label the faces of all pictures, and write a copy of each that shows one.
-
-    Args:
-        detector: None where each picture is one face.
-        limit: pictures and frames that are opened at most.
-    """
+    """Label the faces of all pictures, write a copy of each that shows one; no detector: each is a face."""
     rows: list[Row] = []
     skipped: list[Skipped] = []
     empty: dict[str, bool] = {}  # file -> no face in it, so far
-    opened = 0
-    bar = tqdm(desc="predict", unit=" pictures", disable=None, leave=False)
-    with bar:
-        for batch in _batches(pictures, limit, skipped):
+    opened, card = 0, classifier.card
+    with tqdm(desc="predict", unit=" pictures", disable=None, leave=False) as bar:
+        for batch in _batches(sources, skipped):
             if detector is None:
-                found = [[whole_picture(picture.image, classifier.card)] for picture in batch]
+                faces = [[whole_picture(picture.image, card)] for picture in batch]
             else:
-                found = [find_faces(picture.image, detector, classifier.card, margin) for picture in batch]
-            labelled = iter(label([face for faces in found for face in faces], classifier))
-            for picture, faces in zip(batch, found, strict=True):
-                here = list(islice(labelled, len(faces)))
+                faces = [find_faces(picture.image, detector, card) for picture in batch]
+            labelled = iter(label([face for each in faces for face in each], classifier))
+            for picture, each in zip(batch, faces, strict=True):
+                here = list(islice(labelled, len(each)))
                 skipped += _write(picture, here, folder)
-                rows += [(picture.file, picture.seconds, each) for each in here]
+                rows += [(picture.file, picture.seconds, face) for face in here]
                 empty[picture.file] = empty.get(picture.file, True) and not here
             opened += len(batch)
             bar.update(len(batch))
@@ -164,23 +97,17 @@ def label_pictures(
     return Results(rows, skipped, opened)
 
 
-def _batches(
-    pictures: Iterable[Picture | Skipped], limit: int | None, skipped: list[Skipped]
-) -> Iterator[list[Picture]]:
+def _batches(sources: Iterable[Picture | Skipped], skipped: list[Skipped]) -> Iterator[list[Picture]]:
     """Pictures, a few at once; what could not be opened goes to `skipped`."""
     batch: list[Picture] = []
-    opened = 0
-    for one in pictures:
-        if isinstance(one, Skipped):
-            skipped.append(one)
+    for source in sources:
+        if isinstance(source, Skipped):
+            skipped.append(source)
             continue
-        batch.append(one)
-        opened += 1
-        if len(batch) == TOGETHER or one.image.width * one.image.height > LARGE:
+        batch.append(source)
+        if len(batch) == TOGETHER or source.image.width * source.image.height > LARGE:
             yield batch
             batch = []
-        if opened == limit:
-            break
     if batch:
         yield batch
 
@@ -197,24 +124,32 @@ def _write(picture: Picture, faces: list[Labelled], folder: Folder) -> Iterator[
 
 
 def summary(results: Results, most: int = 20) -> list[str]:
-    """What was found, a line a picture where they are few, else a line a class; and what was skipped."""
-    by_picture: dict[tuple[str, float | None], list[Labelled]] = {}
-    for file, seconds, labelled in results.rows:
-        by_picture.setdefault((file, seconds), []).append(labelled)
+    """The labels, a line a picture where they are few, else a line a class; and what was skipped."""
+    by_picture: dict[str, list[Labelled]] = {}
+    for file, seconds, face in results.rows:
+        name = file if seconds is None else f"{file} at {seconds:g} s"
+        by_picture.setdefault(name, []).append(face)
     if len(by_picture) <= most:
-        lines = [f"{_name(*where)}: {_faces(faces)}" for where, faces in by_picture.items()]
+        lines = [f"{name}: {_faces(faces)}" for name, faces in by_picture.items()]
     else:
-        counts = Counter(labelled.predicted for _, _, labelled in results.rows)
+        counts = Counter(face.predicted for _, _, face in results.rows)
         lines = [f"{count:6} {name}" for name, count in counts.most_common()]
-    reasons = [f"{file}: {reason}" for file, reason in results.skipped[:most]]
-    if len(results.skipped) > most:
-        reasons.append(f"and {len(results.skipped) - most} more that were skipped")
-    return lines + reasons
+    lines += [f"{file}: {reason}" for file, reason in results.skipped[:most]]
+    more = len(results.skipped) - most
+    return [*lines, f"and {more} more that were skipped"] if more > 0 else lines
+
+
+def _faces(faces: list[Labelled], most: int = 6) -> str:
+    words = [face.described for face in faces]
+    if len(faces) > most:
+        counts = Counter(face.predicted for face in faces)
+        words = [f"{count} {name}" for name, count in counts.most_common()]
+    return f"{len(faces)} face{'s' * (len(faces) > 1)}: {', '.join(words)}"
 
 
 def no_face_reason(results: Results) -> str:
     """Why a run predicted nothing, in one line."""
-    unreadable = [one for one in results.skipped if one.reason != NO_FACE]
+    unreadable = [each for each in results.skipped if each.reason != NO_FACE]
     if results.pictures:
         more = f", {len(unreadable)} more can't be read" if unreadable else ""
         return (
@@ -225,16 +160,3 @@ def no_face_reason(results: Results) -> str:
         more = f", and {len(unreadable) - 1} more like it" if len(unreadable) > 1 else ""
         return f"{unreadable[0].file}: {unreadable[0].reason}{more}; expected a picture or a video"
     return "no picture among these files; expected pictures, videos or folders of them"
-
-
-def _name(file: str, seconds: float | None) -> str:
-    return file if seconds is None else f"{file} at {seconds:g} s"
-
-
-def _faces(faces: list[Labelled], most: int = 6) -> str:
-    if len(faces) > most:
-        counts = Counter(each.predicted for each in faces).most_common()
-        words = [f"{count} {name}" for name, count in counts]
-    else:
-        words = [f"{each.predicted} {100 * each.probabilities[each.predicted]:.0f} %" for each in faces]
-    return f"{len(faces)} face{'s' * (len(faces) > 1)}: {', '.join(words)}"

@@ -42,7 +42,7 @@ class Box(NamedTuple):
         return Box(left, top, max(min(right, width) - left, 1), max(min(bottom, height) - top, 1))
 
 
-class Found(NamedTuple):
+class Detection(NamedTuple):
     """A face, where the detector saw it."""
 
     box: Box
@@ -56,7 +56,7 @@ class Detector(Protocol):
     margin: float
     """What turns its boxes into crops like FER2013's: see candid.predict.faces.square."""
 
-    def __call__(self, picture: Pixels) -> list[Found]:
+    def __call__(self, picture: Pixels) -> list[Detection]:
         """Boxes in pixels of this picture."""
 
 
@@ -72,14 +72,13 @@ class Cascade:
 
         path = Path(cv2.data.haarcascades, "haarcascade_frontalface_alt2.xml")
         if not path.is_file():
-            raise CandidError(
-                f"{path}: no such file: OpenCV {cv2.__version__} does not carry it; "
-                "expected opencv-python-headless 4 (pip install -r requirements.txt)"
-            )
+            expected = "expected opencv-python-headless 4 (pip install -r requirements.txt)"
+            missing = f"OpenCV {cv2.__version__} does not carry it"
+            raise CandidError(f"{path}: no such file: {missing}; {expected}")
         self._cv2 = cv2
         self._cascade = cv2.CascadeClassifier(str(path))
 
-    def __call__(self, picture: Pixels) -> list[Found]:
+    def __call__(self, picture: Pixels) -> list[Detection]:
         """Search all scales, 10 % apart; four overlapping windows make a face."""
         grey = self._cv2.cvtColor(picture, self._cv2.COLOR_RGB2GRAY)
         boxes, _, weights = self._cascade.detectMultiScale3(
@@ -90,7 +89,7 @@ class Cascade:
             outputRejectLevels=True,
         )
         pairs = zip(boxes, weights, strict=True)
-        return distinct([Found(Box(*map(float, box)), float(weight)) for box, weight in pairs])
+        return distinct([Detection(Box(*map(float, box)), float(weight)) for box, weight in pairs])
 
 
 class Mtcnn:
@@ -103,9 +102,8 @@ class Mtcnn:
     def __init__(self) -> None:
         backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
         if backend != "tensorflow":
-            raise CandidError(
-                f"detector 'mtcnn' needs TensorFlow, but KERAS_BACKEND={backend}: expected --detector cascade"
-            )
+            needs = f"detector 'mtcnn' needs TensorFlow, but KERAS_BACKEND={backend}"
+            raise CandidError(f"{needs}: expected --detector cascade")
         use_backend(backend)
         import mtcnn
         from mtcnn.stages import StageONet, StagePNet, StageRNet
@@ -113,11 +111,10 @@ class Mtcnn:
         # By a bare name it would take a file of the present folder instead, and the weights are pickles.
         folder = Path(mtcnn.__file__).resolve().parent / "assets" / "weights"
         stages = {"pnet": StagePNet, "rnet": StageRNet, "onet": StageONet}
-        self._net = mtcnn.MTCNN(
-            [stage(weights=str(folder / f"{name}.lz4")) for name, stage in stages.items()]
-        )
+        nets = [stage(weights=str(folder / f"{name}.lz4")) for name, stage in stages.items()]
+        self._net = mtcnn.MTCNN(nets)
 
-    def __call__(self, picture: Pixels) -> list[Found]:
+    def __call__(self, picture: Pixels) -> list[Detection]:
         """Search from `smallest` pixels upwards."""
         if min(picture.shape[:2]) < self.smallest:
             return []
@@ -129,15 +126,17 @@ class Mtcnn:
             if not re.search(r"empty output.*shape: \(0,", str(error), re.DOTALL):
                 raise
             return []
-        return distinct([Found(Box(*map(float, one["box"])), float(one["confidence"])) for one in seen])
+        return distinct(
+            [Detection(Box(*map(float, face["box"])), float(face["confidence"])) for face in seen]
+        )
 
 
-def distinct(found: list[Found]) -> list[Found]:
+def distinct(detections: list[Detection]) -> list[Detection]:
     """One box a face, the surest of those that overlap, surest first."""
-    kept: list[Found] = []
-    for one in sorted(found, key=lambda one: (-one.score, one.box)):
-        if not any(_same(one.box, other.box) for other in kept):
-            kept.append(one)
+    kept: list[Detection] = []
+    for detection in sorted(detections, key=lambda each: (-each.score, each.box)):
+        if not any(_same(detection.box, other.box) for other in kept):
+            kept.append(detection)
     return kept
 
 
@@ -146,8 +145,8 @@ def _same(a: Box, b: Box) -> bool:
     height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
     if width <= 0 or height <= 0:
         return False
-    shared, one, other = width * height, a.width * a.height, b.width * b.height
-    return shared > SAME_FACE * (one + other - shared) or shared > SAME_PART * min(one, other)
+    shared, first, second = width * height, a.width * a.height, b.width * b.height
+    return shared > SAME_FACE * (first + second - shared) or shared > SAME_PART * min(first, second)
 
 
 DETECTORS: dict[str, Callable[[], Any]] = {"cascade": Cascade, "mtcnn": Mtcnn}
@@ -155,18 +154,12 @@ DEFAULT = "mtcnn"
 
 
 def make_detector(name: str) -> Detector:
-    """Make one of DETECTORS.
-
-    Raises:
-        CandidError: unknown, its package is not installed, or carries no cascade.
-    """
+    """Make one of DETECTORS; CandidError: unknown, its package is not installed, or carries no cascade."""
     if name not in DETECTORS:
         raise CandidError(f"detector {name!r}; expected one of {', '.join(sorted(DETECTORS))}")
     try:
         made: Detector = DETECTORS[name]()
     except ModuleNotFoundError as error:
-        raise CandidError(
-            f"detector {name!r}: the package {error.name} is not installed; "
-            "expected what requirements.txt names"
-        ) from None
+        missing = f"the package {error.name} is not installed; expected what requirements.txt names"
+        raise CandidError(f"detector {name!r}: {missing}") from None
     return made

@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +41,10 @@ def reduced(image: Image.Image, longest: int, shortest: int = 0) -> Image.Image:
 
     The original is not copied at full size on the way.
     """
-    side = max(image.size)
-    wanted = min(max(side, shortest), longest)
-    if wanted == side:
-        return image.convert("RGB") if image.mode != "RGB" else image.copy()
-    size = (max(1, round(image.width * wanted / side)), max(1, round(image.height * wanted / side)))
+    factor = min(max(max(image.size), shortest), longest) / max(image.size)
+    if factor == 1:
+        return image.convert("RGB")
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0).convert("RGB")
 
 
@@ -72,19 +71,12 @@ def square(box: Box, margin: float) -> Square:
 
 def cut(image: Image.Image, place: Square) -> Image.Image:
     """Cut a square out; beyond the border the outermost pixels are repeated, as training fills them."""
-    left, top = min(max(place.left, 0), image.width - 1), min(max(place.top, 0), image.height - 1)
-    right = max(min(place.left + place.side, image.width), left + 1)
-    bottom = max(min(place.top + place.side, image.height), top + 1)
-    part = image.crop((left, top, right, bottom))
-    before_x, before_y = max(left - place.left, 0), max(top - place.top, 0)
-    after_x = max(place.side - before_x - part.width, 0)
-    after_y = max(place.side - before_y - part.height, 0)
-    if not (before_x or before_y or after_x or after_y):
-        return part
-    pixels = np.asarray(part)
-    borders = ((before_y, after_y), (before_x, after_x), (0, 0))[: pixels.ndim]
-    padded = np.pad(pixels, borders, mode="edge")
-    return Image.fromarray(padded[: place.side, : place.side])
+    rows, columns = (
+        np.clip(np.arange(first, first + place.side), 0, size - 1)
+        for first, size in ((place.top, image.height), (place.left, image.width))
+    )
+    part = np.asarray(image.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)))
+    return Image.fromarray(part[rows - rows[0]][:, columns - columns[0]])
 
 
 def as_trained(crop: Image.Image, size: int, color: Color) -> NDArray[np.uint8]:
@@ -108,7 +100,9 @@ class Face(NamedTuple):
 class Labelled(NamedTuple):
     """A face with what the model says."""
 
-    face: Face
+    box: Box
+    score: float | None
+    """Both as of its Face."""
     probabilities: dict[str, float]
     """Of each class, in the order of the model's outputs."""
 
@@ -117,22 +111,24 @@ class Labelled(NamedTuple):
         """The likeliest class."""
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
+    @property
+    def described(self) -> str:
+        """`happy 87 %`."""
+        return f"{self.predicted} {100 * self.probabilities[self.predicted]:.0f} %"
 
-def find_faces(image: Image.Image, detector: Detector, card: Card, margin: float | None = None) -> list[Face]:
-    """Search a copy of LONGEST pixels a side at most, cut each face from the original; left to right.
+    def as_dict(self) -> dict[str, Any]:
+        """Return box (x, y, width, height), score, predicted and probabilities, as JSON takes them."""
+        return {**self._asdict(), "box": [int(value) for value in self.box], "predicted": self.predicted}
 
-    Args:
-        image: mode L or RGB, any size.
-        margin: share of the box's longer side that is added on each side; None for the detector's own.
-    """
+
+def find_faces(image: Image.Image, detector: Detector, card: Card) -> list[Face]:
+    """Search a copy of LONGEST pixels a side at most, cut each face from the original; left to right."""
     factor = max(1.0, max(image.size) / LONGEST)
-    share = detector.margin if margin is None else margin
     faces = []
-    for found in detector(np.asarray(reduced(image, LONGEST))):
-        box = found.box.scaled(factor)
-        crop = cut(image, square(box, share))
-        pixels = as_trained(crop, card.image_size, card.color)
-        faces.append(Face(box.clipped(*image.size), found.score, pixels))
+    for box, score in detector(np.asarray(reduced(image, LONGEST))):
+        box = box.scaled(factor)
+        pixels = as_trained(cut(image, square(box, detector.margin)), card.image_size, card.color)
+        faces.append(Face(box.clipped(*image.size), score, pixels))
     return sorted(faces, key=lambda face: face.box)
 
 
@@ -146,11 +142,10 @@ def label(faces: Sequence[Face], classifier: Classifier) -> list[Labelled]:
     """Predict all faces at once."""
     if not faces:
         return []
-    given = classifier.probabilities(np.stack([face.pixels for face in faces]))
-    names = classifier.card.classes
+    rows = classifier.probabilities(np.stack([face.pixels for face in faces])).tolist()
     return [
-        Labelled(face, dict(zip(names, row.tolist(), strict=True)))
-        for face, row in zip(faces, given, strict=True)
+        Labelled(face.box, face.score, dict(zip(classifier.card.classes, row, strict=True)))
+        for face, row in zip(faces, rows, strict=True)
     ]
 
 

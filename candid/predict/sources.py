@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -73,47 +72,39 @@ def _all(paths: Sequence[Path], leave_out: Path, every: float) -> Iterator[Pictu
 
 def _file(path: Path, name: str, inside: str, every: float) -> Iterator[Picture | Skipped]:
     try:
-        if is_video(path):
-            for frame in frames(path, every):
-                yield Picture(name, inside, frame.seconds, frame.image)
+        if is_video(path.name):
+            for seconds, image in frames(path, every):
+                yield Picture(name, inside, seconds, image)
         elif path.stat().st_size > MAX_FILE_BYTES:
             yield Skipped(name, f"{path.stat().st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
         else:
             yield Picture(name, inside, None, open_picture(path.read_bytes()))
-    except UnreadableError as error:
-        yield Skipped(name, str(error))
-    except OSError as error:
-        yield Skipped(name, error.strerror or type(error).__name__)
+    except (UnreadableError, OSError) as error:
+        yield Skipped(name, getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
 def _inside(path: Path, leave_out: Path, every: float) -> Iterator[Picture | Skipped]:
     """Pictures and videos of a folder; in an archive a video is passed over. Other files don't count."""
     with open_files(path, leave_out) as source:
         where = one_line(str(path))
-        budget = (
-            None if path.is_dir() else PixelBudget(path.stat().st_size)
-        )  # a folder's files have their bounds
-        videos = [name for name in source.names if is_video(Path(name))]
-        others = (name for name in source.names if not is_video(Path(name)) and not is_not_picture(name))
+        # a folder's files have bounds of their own
+        budget = None if path.is_dir() else PixelBudget(path.stat().st_size)
+        videos = [name for name in source.names if is_video(name)]
+        others = (name for name in source.names if not is_video(name) and not is_not_picture(name))
         for name, data in source.read_all(others):  # at once: else a compressed tar is unpacked anew for each
-            yield from _one(f"{where}/{name}", name, data, budget)
+            shown = f"{where}/{name}"
+            try:
+                if isinstance(data, UnreadableError):
+                    raise data
+                yield Picture(shown, name, None, open_picture(data, budget))
+            except UnreadableError as error:
+                if PICTURE_NAMES.search(shown) or "known format" not in str(error):
+                    yield Skipped(shown, str(error))
         for name in videos:
             if (file := source.location(name)) is not None:
                 yield from _file(file, f"{where}/{name}", name, every)
             else:
                 yield Skipped(f"{where}/{name}", "a video in an archive; expected it in a folder")
-
-
-def _one(
-    shown: str, name: str, data: bytes | UnreadableError, budget: PixelBudget | None
-) -> Iterator[Picture | Skipped]:
-    try:
-        if isinstance(data, UnreadableError):
-            raise data
-        yield Picture(shown, name, None, open_picture(data, budget))
-    except UnreadableError as error:
-        if PICTURE_NAMES.search(shown) or "known format" not in str(error):
-            yield Skipped(shown, str(error))
 
 
 STARTS = (
@@ -128,78 +119,48 @@ STARTS = (
 BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MP4, QuickTime: bytes 4 to 8
 
 
-class Frame(NamedTuple):
-    """One picture of a video."""
-
-    seconds: float
-    """From the beginning."""
-    image: Image.Image
-    """Upright, RGB."""
-
-
-def is_video(path: Path) -> bool:
+def is_video(name: str) -> bool:
     """Does the name say that this is a video?"""
-    return VIDEOS.search(path.name) is not None
+    return VIDEOS.search(name) is not None
 
 
-def frames(path: Path, every: float) -> Iterator[Frame]:
-    """Give the first frame, and then one each `every` seconds.
+def frames(path: Path, every: float) -> Iterator[tuple[float, Image.Image]]:
+    """Give the first frame and then one each `every` seconds: seconds from the beginning, and an RGB picture.
 
     Args:
-        path: its first bytes are looked at before FFmpeg is: that one also reads lists that name other files.
+        path: its first bytes are read before FFmpeg is called, which also reads lists that name other files.
         every: seconds between frames, 0 for all of them.
 
     Raises:
         UnreadableError: no video in a known container, or nothing in it that can be decoded.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise UnreadableError(error.strerror or type(error).__name__) from None
-    if not (
-        head.startswith(STARTS)
-        or head[4:8] in BOXES
-        or head[4:5] == b"G"
-        or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
-    ):
+    with path.open("rb") as file:
+        head = file.read(16)
+    known = head[4:8] in BOXES or head[4:5] == b"G" or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
+    if not known and not head.startswith(STARTS):
         raise UnreadableError("no video in a known format")
-    cv2 = _opencv()
+    import cv2
+
     capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
     try:
         pixels = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         if pixels > MAX_PIXELS:  # a frame takes three bytes a pixel, and the decoder keeps several
             raise UnreadableError(f"frames of {pixels:,} pixels; at most {MAX_PIXELS:,} are read")
-        seen = False
-        for frame in _each(cv2, capture, every):
-            seen = True
-            yield frame
-        if not seen:
+        rate, number = capture.get(cv2.CAP_PROP_FPS), 0
+        due, last, decoded = 0.0, -1.0, False
+        while capture.isOpened() and capture.grab():
+            seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if number and seconds <= last:  # a container without time stamps
+                seconds = number / rate if rate > 0 else last + 1e-3
+            number, last = number + 1, seconds
+            if seconds + 1e-6 < due:
+                continue
+            due = max(due, seconds - every) + every
+            good, frame = capture.retrieve()
+            if good:
+                decoded = True
+                yield round(seconds, 3), Image.fromarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+        if not decoded:
             raise UnreadableError("no frame that can be decoded")
     finally:
         capture.release()
-
-
-def _each(cv2: Any, capture: Any, every: float) -> Iterator[Frame]:
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    due, last, number = 0.0, -1.0, 0
-    while capture.isOpened() and capture.grab():
-        seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        if number and seconds <= last:  # a container without time stamps
-            seconds = number / rate if rate > 0 else last + 1e-3
-        number, last = number + 1, seconds
-        if seconds + 1e-6 < due:
-            continue
-        due = max(due, seconds - every) + every
-        good, pixels = capture.retrieve()
-        if good:
-            yield Frame(round(seconds, 3), Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)))
-
-
-def _opencv() -> Any:
-    """OpenCV, without what it and FFmpeg print about damaged files."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    import cv2
-
-    return cv2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from candid.data.catalogue import Dataset, read_catalogue
 from candid.errors import CandidError
 from candid.html import render
@@ -9,6 +11,7 @@ from candid.report.run import Run, number, share
 from candid.text import markdown, markdown_table
 
 LICENCE = "apache-2.0"
+CLASS_SCORES = ("precision", "recall", "f1")
 SCORES = (
     ("accuracy", "Accuracy", "", "accuracy"),
     ("f1", "Macro F1", "macro", "f1"),
@@ -25,45 +28,39 @@ def card(run: Run) -> str:
     Raises:
         CandidError: a dataset that the catalogue does not have, so that it can't be cited.
     """
-    entry = find_dataset(run)
-    if entry is None:
-        raise CandidError("params.yaml: data.dataset is not in the catalogue; expected one that can be cited")
     from candid.report.command import class_counts
 
     scores = run.scores
-    per_class = scores.get("per_class") or {}
-    classes = [
-        [
-            markdown(name),
-            number(values.get("support", 0)),
-            *(share(values, key) for key in ("precision", "recall", "f1")),
-        ]
-        for name, values in per_class.items()
-    ]
     headline = [["accuracy", share(scores, "accuracy")], ["macro F1", share(scores["macro"], "f1")]]
-    headline += [
-        [name.replace("_", " "), share(scores, name)]
-        for name in ("balanced_accuracy", "ece")
-        if name in scores
-    ]
-    sets = (
-        [[markdown(cell) for cell in row] for row in class_counts(run)[:-1]] if "split" in run.counts else []
-    )
+    others = (name for name in ("balanced_accuracy", "ece") if name in scores)
+    headline += [[name.replace("_", " "), share(scores, name)] for name in others]
+    counts = class_counts(run)[:-1] if "split" in run.counts else []
+    sets = [[markdown(cell) for cell in row] for row in counts]
     return render(
         "card.md",
         run=run,
-        entry=entry,
-        front_matter=front_matter(run, entry),
+        **described(run),
         sets=markdown_table(("class", "train", "validation", "test"), sets) if sets else [],
         headline=markdown_table(("score", "value (95 % interval)"), headline),
-        classes=markdown_table(("class", "faces", "precision", "recall", "F1"), classes),
         made=run.counts.get("provenance") or {},
     )
 
 
-def find_dataset(run: Run) -> Dataset | None:
-    """The dataset's entry in the catalogue; None for one that it does not have."""
-    return read_catalogue().get(str(run.setting("data.dataset")))
+def described(run: Run) -> dict[str, Any]:
+    """What both cards have: `entry` (of the catalogue), `front_matter`, and `classes`, a table of scores.
+
+    Raises:
+        CandidError: a dataset that the catalogue does not have, so that it can't be cited.
+    """
+    entry = read_catalogue().get(str(run.setting("data.dataset")))
+    if entry is None:
+        raise CandidError("params.yaml: data.dataset is not in the catalogue; expected one that can be cited")
+    rows = [
+        (markdown(name), number(values.get("support", 0)), *(share(values, key) for key in CLASS_SCORES))
+        for name, values in (run.scores.get("per_class") or {}).items()
+    ]
+    classes = markdown_table(("class", "faces", "precision", "recall", "F1"), rows)
+    return {"entry": entry, "front_matter": front_matter(run, entry), "classes": classes}
 
 
 def front_matter(run: Run, entry: Dataset) -> str:
@@ -71,25 +68,17 @@ def front_matter(run: Run, entry: Dataset) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     name = str(run.setting("data.dataset"))
+    task: Any = {"task_type": "image-classification", "task_name": "Facial-expression recognition"}
+    dataset: Any = {"dataset_type": name, "dataset_name": entry.title, "dataset_split": "test"}
+    dataset["dataset_config"] = f"{run.protocol}; {run.clean}"
     results = []
     for kind, title, section, key in SCORES:
         values = run.scores.get(section, {}) if section else run.scores
         low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
         bounds = "" if low is None or high is None else f" (95 % interval {low:.4f} to {high:.4f})"
         if key in values:
-            results.append(
-                EvalResult(
-                    task_type="image-classification",
-                    task_name="Facial-expression recognition",
-                    dataset_type=name,
-                    dataset_name=entry.title,
-                    dataset_config=f"{run.protocol}; {run.clean}",
-                    dataset_split="test",
-                    metric_type=kind,
-                    metric_value=values[key],
-                    metric_name=title + bounds,
-                )
-            )
+            metric: Any = {"metric_type": kind, "metric_value": values[key], "metric_name": title + bounds}
+            results.append(EvalResult(**task, **dataset, **metric))
     data = ModelCardData(
         model_name=f"Candid {run.title}",
         license=LICENCE,

@@ -5,15 +5,15 @@ With --card it writes the model card instead, with --comment what CI says on a p
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from candid import html, text
 from candid.cli import Parser
 from candid.errors import CandidError
-from candid.evaluation import scores
 from candid.files import write_text
 from candid.gate.command import HEADLINE, below, row
 from candid.gate.results import PREDICTIONS, Revision, flat, git, pair, resolve
@@ -28,9 +28,7 @@ HINT = "all numbers: metrics/report.json; interactive plots: dvc plots show; a p
 
 def main(arguments: list[str] | None = None) -> None:
     """Read, write one file, print its path."""
-    parser = Parser(
-        prog="candid report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="candid report", description=__doc__)
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="or branch, tag, commit")
     parser.add_argument("--baseline", metavar="REV", help="compared with; default: the results before these")
     parser.add_argument("--no-faces", action="store_true", help="leave the sheet of mistakes out")
@@ -39,9 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
     kind.add_argument("--numbers", action="store_true", help="print the metrics and the paths of the plots")
     kind.add_argument("--comment", action="store_true", help="write CI's comment; needs --baseline")
     parser.add_argument("--link", metavar="URL", help="of the CI run, for the comment")
-    parser.add_argument(
-        "--out", type=Path, help="default: report/index.html, docs/model-card.md, report/comment.md"
-    )
+    default = "default: report/index.html, docs/model-card.md, report/comment.md"
+    parser.add_argument("--out", type=Path, help=default)
     options = parser.parse_args(arguments)
     here = Revision(Path())
     if options.experiments and (options.card or options.comment):
@@ -70,14 +67,7 @@ def numbers(here: Revision) -> list[str]:
 
 
 def page(runs: Sequence[Run], here: Revision, baseline: str | None, show_faces: bool = True) -> str:
-    """HTML of a run, and of others beside it.
-
-    Args:
-        runs: the present run first; at least one.
-        here: the working tree.
-        baseline: revision that the present run is compared with; None for the results before it.
-        show_faces: include the sheet of mistakes.
-    """
+    """HTML of the present run, the first, and of others beside it; baseline None: the results before it."""
     first = runs[0]
     verdict, reason = None, "No earlier results in git to compare with; name a revision: --baseline main"
     baseline = baseline or previous(here.root)
@@ -122,12 +112,10 @@ def previous(root: Path) -> str | None:
 def _trivial(run: Run) -> str:
     """What needs no model."""
     results = run.results
-    support = scores.support(scores.confusion_matrix(results.actual, results.predicted, len(results.classes)))
-    most = int(support.argmax())
-    return (
-        f"Without seeing a face: always answering {results.classes[most]} is right on "
-        f"{text.percent(support[most] / support.sum())}, guessing evenly on {text.percent(1 / len(support))}."
-    )
+    support = np.bincount(results.actual, minlength=len(results.classes))
+    most, evenly = int(support.argmax()), text.percent(1 / len(support))
+    constant = f"{results.classes[most]} is right on {text.percent(support[most] / support.sum())}"
+    return f"Without seeing a face: always answering {constant}, guessing evenly on {evenly}."
 
 
 def _side_by_side(first: Run, run: Run) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import Any
 
 from candid.errors import CandidError
 from candid.gate.command import as_markdown, cannot_compare
@@ -19,12 +19,7 @@ def comment(baseline: str, here: Revision, link: str | None = None) -> str:
     """Markdown of the comment; what can't be read is said in its stead.
 
     The tables are those of `dvc metrics diff` and `dvc params diff`, with every name and value escaped: a
-    pull request fills them.
-
-    Args:
-        baseline: branch, tag, commit or experiment.
-        here: the working tree.
-        link: of the CI run.
+    pull request fills them. `link`: of the CI run.
     """
     commit = None
     try:
@@ -59,18 +54,16 @@ def _rows(before: dict[str, Any], after: dict[str, Any], changed: bool) -> list[
     rows = []
     for key in keys[:MAX_ROWS]:
         old, new = before.get(key), after.get(key)
-        difference = f"{new - old:+.4g}" if _is_number(old) and _is_number(new) else ""
+        difference = ""
+        if isinstance(old, int | float) and isinstance(new, int | float):
+            difference = f"{new - old:+.4g}"
         cells = (_text(values, key) for values in (before, after))
         rows.append([markdown(key[:MAX_LENGTH]), *cells, difference])
     header = ["", "baseline", "this change", "difference"]
-    if changed:
+    if changed:  # settings have no difference
         header, rows = header[:-1], [row[:-1] for row in rows]
     more = [f"\nand {len(keys) - MAX_ROWS} more"] if len(keys) > MAX_ROWS else []
     return [*markdown_table(header, rows), *more]
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _text(values: dict[str, Any], key: str) -> str:

@@ -82,8 +82,7 @@ class Run:
     def net(self) -> str:
         """The net and where its weights come from."""
         weights = self.setting("model.weights")
-        origin = "from scratch" if weights is None else f"from {weights} weights"
-        return f"{self.setting('model.arch')}, {origin}"
+        return f"{self.setting('model.arch')}, from {'scratch' if weights is None else f'{weights} weights'}"
 
     @property
     def dataset(self) -> str:
@@ -104,11 +103,10 @@ class Run:
         elif kind == "folds":
             words = f"fold {split.get('fold')} of {split.get('folds')}, repeat {split.get('repeat')}"
         else:
-            other = {
-                ours: theirs for ours, theirs in (split.get("official") or {}).items() if theirs != [ours]
-            }
-            listed = (f"{ours} from {' and '.join(theirs) or 'nothing'}" for ours, theirs in other.items())
-            words = f"{kind} sets" + (f" ({', '.join(listed)})" if other else "")
+            official = (split.get("official") or {}).items()
+            other = [f"{ours} from {' and '.join(theirs) or 'nothing'}" for ours, theirs in official
+                     if theirs != [ours]]  # fmt: skip
+            words = f"{kind} sets" + (f" ({', '.join(other)})" if other else "")
         groups = split.get("groups") or []
         together = f"{', '.join(groups)} kept together" if groups else "images one by one"
         return f"{words}; {together}; near-duplicates {self.duplicates}"
@@ -117,12 +115,8 @@ class Run:
     def duplicates(self) -> str:
         """What was done to near-duplicates."""
         policy = self.counts.get("dedup", {}).get("policy", self.setting("dedup.policy"))
-        done = {
-            "remove": "removed",
-            "decontaminate": "removed where a protected set has one",
-            "group": "kept together",
-            "off": "left as they are",
-        }
+        done = {"remove": "removed", "decontaminate": "removed where a protected set has one"}
+        done |= {"group": "kept together", "off": "left as they are"}
         return done.get(str(policy), str(policy))
 
     @property
@@ -145,12 +139,12 @@ class Run:
         """Optimiser, rate, batches and epochs."""
         train = self.params.get("train") or {}
         stop = look_up(train, "early_stopping.patience")
+        patience = f", stopping after {stop} without progress" if isinstance(stop, int) else ""
         return (
             f"{choice(train.get('optimizer'))}, learning rate {train.get('learning_rate')} "
             f"({choice(train.get('schedule'))}), batches of {train.get('batch_size')}, "
-            f"at most {train.get('epochs')} epochs"
-            + (f", stopping after {stop} without progress" if isinstance(stop, int) else "")
-            + f"; saved by {train.get('monitor')}; {train.get('backend')}, {train.get('precision')}"
+            f"at most {train.get('epochs')} epochs{patience}; saved by {train.get('monitor')}; "
+            f"{train.get('backend')}, {train.get('precision')}"
         )
 
     @property
@@ -180,11 +174,8 @@ def read_run(revision: Revision) -> Run:
     Raises:
         CandidError: the revision has no results, or ones that can't be read.
     """
-    counts = {
-        name: revision.json(path)
-        for name in COUNTS
-        if revision.read(path := f"metrics/{name}.json") is not None
-    }
+    paths = {name: f"metrics/{name}.json" for name in COUNTS}
+    counts = {name: revision.json(path) for name, path in paths.items() if revision.read(path) is not None}
     pictures = {name: revision.read(f"plots/{name}.png") for name in PICTURES}
     history = revision.read(HISTORY)
     return Run(
@@ -218,21 +209,17 @@ def setting_text(value: Any) -> str:
 
 def share(values: Any, name: str, interval: bool = True) -> str:
     """`68.2 % (66.7 to 69.7)` from the entries name, name_low and name_high; a dash where there is none."""
-    value, low, high = (
-        values.get(name + end) if isinstance(values, dict) else None for end in ("", "_low", "_high")
-    )
+    known = values if isinstance(values, dict) else {}
+    value, low, high = (known.get(name + end) for end in ("", "_low", "_high"))
     if not isinstance(value, int | float):
         return "–"
-    bounds = (
-        text.interval(low, high) if interval and isinstance(low, float) and isinstance(high, float) else ""
-    )
-    return text.percent(value).replace(" ", "\u00a0") + bounds
+    bounded = interval and isinstance(low, float) and isinstance(high, float)
+    return text.percent(value).replace(" ", "\u00a0") + (text.interval(low, high) if bounded else "")
 
 
 def different_settings(runs: Sequence[Run]) -> list[list[str]]:
     """Dotted key, and its value in each run, where they are not all equal."""
-    tables = [run.settings() for run in runs]
-    rows = [
-        [key, *(each.get(key, "–") for each in tables)] for key in dict.fromkeys(k for t in tables for k in t)
-    ]
+    columns = [run.settings() for run in runs]
+    keys = dict.fromkeys(key for column in columns for key in column)
+    rows = [[key, *(column.get(key, "–") for column in columns)] for key in keys]
     return [row for row in rows if len(set(row[1:])) > 1]

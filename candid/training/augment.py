@@ -37,6 +37,10 @@ class Draws:
         """Return B numbers between low and high."""
         return low + self.numbers[:, NAMES.index(name)] * (high - low)
 
+    def within(self, name: str, change: Range) -> Tensor:
+        """Return B numbers in the range of a change."""
+        return self.uniform(name, change.low, change.high)
+
     def log_uniform(self, name: str, most: float) -> Tensor:
         """Return B numbers, log-uniform between 1/most and most."""
         return ops.exp(self.uniform(name, -1, 1) * math.log(most))
@@ -90,7 +94,7 @@ def _geometry(draws: Draws, settings: Augment, height: int, width: int) -> tuple
     reach = draws.choose("shift", shift.probability, shift.fraction, 0.0)
     move_x = reach * draws.uniform("shift_x", -1, 1) * width
     move_y = reach * draws.uniform("shift_y", -1, 1) * height
-    shrink = 1.0 / draws.choose("zoom", zoom.probability, _factor(draws, "zoom_factor", zoom), 1.0)
+    shrink = 1.0 / draws.choose("zoom", zoom.probability, draws.within("zoom_factor", zoom), 1.0)
     wide, high, at_x, at_y = _window(draws, settings)
     crop_x, crop_y, crop_mirror = _crop(draws, settings.crop, height, width)
 
@@ -105,14 +109,10 @@ def _geometry(draws: Draws, settings: Augment, height: int, width: int) -> tuple
     return matrix * flipped, offset
 
 
-def _factor(draws: Draws, name: str, change: Range) -> Tensor:
-    return draws.uniform(name, change.low, change.high)
-
-
 def _window(draws: Draws, settings: Augment) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Width and height of the resized crop's window and its middle, as shares of the face (middle: 0)."""
     window = settings.resized_crop
-    area, aspect = _factor(draws, "window_area", window), draws.log_uniform("window_aspect", window.aspect)
+    area, aspect = draws.within("window_area", window), draws.log_uniform("window_aspect", window.aspect)
     wide, high = ops.sqrt(area * aspect), ops.sqrt(area / aspect)
     at_x = (draws.uniform("window_x") - 0.5) * (1.0 - wide)
     at_y = (draws.uniform("window_y") - 0.5) * (1.0 - high)
@@ -169,7 +169,7 @@ def _grey(values: Tensor) -> Tensor:
 def _erase(draws: Draws, settings: Augment, values: Tensor) -> Tensor:
     erasing = settings.erasing
     _, height, width, _ = values.shape
-    area = _factor(draws, "erasing_area", erasing)
+    area = draws.within("erasing_area", erasing)
     aspect = draws.log_uniform("erasing_aspect", erasing.aspect)
     high = ops.clip(ops.round(ops.sqrt(area * aspect) * height), 1.0, float(height))
     wide = ops.clip(ops.round(ops.sqrt(area / aspect) * width), 1.0, float(width))

@@ -14,7 +14,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,12 +91,9 @@ class Checkpoints:
 
 
 def fingerprint(settings: dict[str, Any], files: list[Path], versions: dict[str, str]) -> str:
-    """Name a run by what its result depends on: 128 bits, hexadecimal.
+    """Name a run by all that its result depends on: 128 bits, hexadecimal.
 
-    Args:
-        settings: all settings that are read.
-        files: every file that is read, and the code; their bytes count and their order, not their names.
-        versions: package -> version, and the devices.
+    Of the files, data and code, the bytes count and their order, not their names.
     """
     digests = []
     for path in files:
@@ -133,8 +130,7 @@ def run_folder(name: str) -> Iterator[Path]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        waiting = "candid train: the same run is under way elsewhere; waiting for it"
-        print(waiting, file=sys.stderr, flush=True)
+        print("candid train: the same run is at work elsewhere; waiting for it", file=sys.stderr, flush=True)
         lock.acquire()
     try:
         folder.mkdir(exist_ok=True)
@@ -146,22 +142,15 @@ def run_folder(name: str) -> Iterator[Path]:
 
 
 def _prune(root: Path) -> None:
-    """Remove what was left behind KEPT_DAYS ago or earlier: runs that nobody resumed."""
+    """Remove what is KEPT_DAYS old: runs that nobody resumed."""
     oldest = time.time() - KEPT_DAYS * 24 * 3600
     for path in root.glob("*.lock"):
         folder = path.with_suffix("")
         state = folder / "state.npz"
-        try:
-            touched = (state if state.exists() else path).stat().st_mtime
-        except FileNotFoundError:  # another run has just ended
-            continue
-        if touched < oldest:
-            lock = FileLock(path, blocking=False)
-            try:
-                with lock:
+        with suppress(FileNotFoundError, Timeout):  # another run has just ended, or is at work
+            if (state if state.exists() else path).stat().st_mtime < oldest:
+                with FileLock(path, blocking=False) as lock:
                     _remove(folder, lock)
-            except Timeout:
-                continue
 
 
 def _remove(folder: Path, lock: FileLock) -> None:

@@ -108,13 +108,11 @@ def _weights(classes: list[str], weights: Any) -> NDArray[np.float32]:
     if not isinstance(weights, dict):
         raise CandidError("data/class_weights.json: expected one weight a class")
     for name in classes:
+        value, where = weights.get(name), "data/class_weights.json"
         if name not in weights:
-            raise CandidError(
-                f"data/class_weights.json: no weight for class {name!r}; expected one for each class"
-            )
-        value = weights[name]
+            raise CandidError(f"{where}: no weight for class {name!r}; expected one for each class")
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise CandidError(f"data/class_weights.json: {name} = {value!r}: expected a number of at least 0")
+            raise CandidError(f"{where}: {name} = {value!r}: expected a number of at least 0")
     return np.array([weights[name] for name in classes], np.float32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,12 +42,10 @@ class Progress(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Epochs with one optimizer."""
+    """Epochs with one optimizer: finished ones at its start, and at its end if nothing stops it."""
 
     first: int
-    """Finished epochs at its start."""
     last: int
-    """Finished epochs at its end, if nothing stops it."""
     rate: float
     """Learning rate, where a schedule starts."""
     frozen: bool
@@ -91,9 +90,8 @@ def train(
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise CandidError(
-            f"out of memory with train.batch_size = {settings.batch_size}: try half of it, or a smaller net"
-        ) from None
+        size = f"train.batch_size = {settings.batch_size}"
+        raise CandidError(f"out of memory with {size}: try half of it, or a smaller net") from None
     finally:
         keras.config.set_dtype_policy("float32")
     return _in_float32(net, build, settings), training.history
@@ -143,11 +141,7 @@ def build_optimizer(settings: TrainSettings, phase: Phase, steps: int) -> Any:
 def validation_scores(probabilities: NDArray[np.float32], labels: NDArray[np.int32]) -> dict[str, float]:
     """Return val_loss (mean cross-entropy, nats; NaN where a probability is), val_accuracy and val_macro_f1.
 
-    Macro F1 is over the classes that occur among the labels or the predictions.
-
-    Args:
-        probabilities: N x classes.
-        labels: N, indices into the classes.
+    Of N x K probabilities for N labels. Macro F1 is over the classes that occur as label or prediction.
     """
     predicted = probabilities.argmax(axis=1)
     finite = bool(np.isfinite(probabilities).all())
@@ -159,33 +153,28 @@ def validation_scores(probabilities: NDArray[np.float32], labels: NDArray[np.int
     }
 
 
+@dataclass
 class Training:
-    """One run: its net, its history, and the checkpoints that follow it."""
+    """One run: its net, its history, and the checkpoints that follow it; `run` does the work."""
 
-    def __init__(
-        self,
-        net: Any,
-        data: TrainingSet,
-        settings: TrainSettings,
-        checkpoints: Checkpoints,
-        progress: Progress,
-        strategy: OneDevice,
-    ) -> None:
-        """Set up; `run` does the work."""
-        self.net, self.data, self.settings, self.checkpoints = net, data, settings, checkpoints
-        self.progress, self.strategy = progress, strategy
-        self.learner = Learner(net, data, settings, strategy)
+    net: Any
+    data: TrainingSet
+    settings: TrainSettings
+    checkpoints: Checkpoints
+    progress: Progress
+    strategy: OneDevice
+
+    def __post_init__(self) -> None:
+        self.learner = Learner(self.net, self.data, self.settings, self.strategy)
         self.recompute: Recompute | None = None
-        self.watchers: list[Any] = []
+        self.callbacks: list[Any] = []
         self.history: History = []
         self.best: Arrays = []
-        self.batch_size = min(settings.batch_size, data.train)
-        if self.batch_size % strategy.devices:
-            raise CandidError(
-                f"params.yaml: train.batch_size: {self.batch_size} faces a step for {strategy.devices} "
-                "devices: expected a multiple"
-            )
-        self.steps = -(-data.train // self.batch_size)
+        self.batch_size = min(self.settings.batch_size, self.data.train)
+        if self.batch_size % self.strategy.devices:
+            faces = f"{self.batch_size} faces a step for {self.strategy.devices} devices"
+            raise CandidError(f"params.yaml: train.batch_size: {faces}: expected a multiple")
+        self.steps = -(-self.data.train // self.batch_size)
 
     def run(self) -> None:
         """Train to the end, from the last checkpoint where there is one; then the net is the best epoch's."""
@@ -212,33 +201,33 @@ class Training:
         settings = self.settings
         for layer in body_layers(self.net):
             layer.trainable = not phase.frozen
-        wanted = min(settings.steps_per_execution, self.steps) if self.strategy.devices == 1 else 1
+        together = min(settings.steps_per_execution, self.steps) if self.strategy.devices == 1 else 1
         self.learner.compile(
             optimizer=build_optimizer(settings, phase, self.steps),
-            steps_per_execution=steps_per_call(wanted),
+            steps_per_execution=steps_per_call(together),
             jit_compile=worth_compiling() and self.strategy.compiles,
         )
         self.learner.optimizer.build(self.learner.trainable_variables)
         if settings.batch_norm == "recomputed":
             self.recompute = Recompute(self.learner)
-        self.watchers = []
+        kinds: list[tuple[Any, dict[str, Any]]] = []
         if isinstance(settings.schedule, Plateau):
-            options = settings.schedule.model_dump(exclude={"name"})
-            self._watch(keras.callbacks.ReduceLROnPlateau, **options)
+            kinds.append((keras.callbacks.ReduceLROnPlateau, settings.schedule.model_dump(exclude={"name"})))
         if settings.early_stopping and not phase.frozen:
-            self._watch(keras.callbacks.EarlyStopping, **settings.early_stopping.model_dump())
+            kinds.append((keras.callbacks.EarlyStopping, settings.early_stopping.model_dump()))
+        modes = ("min" if options["monitor"] == "val_loss" else "max" for _, options in kinds)
+        self.callbacks = [
+            kind(mode=mode, **options) for (kind, options), mode in zip(kinds, modes, strict=True)
+        ]
+        for callback in self.callbacks:
+            callback.set_model(self.learner)
+            callback.on_train_begin()
         for row in self.history[phase.first :]:
-            self._tell_watchers(row)
+            self._notify(row)
 
-    def _watch(self, kind: Any, **options: Any) -> None:
-        watcher = kind(mode="min" if options["monitor"] == "val_loss" else "max", **options)
-        watcher.set_model(self.learner)
-        watcher.on_train_begin()
-        self.watchers.append(watcher)
-
-    def _tell_watchers(self, row: dict[str, float]) -> None:
-        for watcher in self.watchers:
-            watcher.on_epoch_end(int(row["epoch"]), dict(row))
+    def _notify(self, row: dict[str, float]) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_end(int(row["epoch"]), dict(row))
 
     def _epoch(self) -> None:
         settings, started, epoch = self.settings, time.perf_counter(), len(self.history) + 1
@@ -250,10 +239,9 @@ class Training:
         own = self._prepare_validation(epoch)
         scores = validation_scores(self._predict(), self.data.validation_labels)
         if not math.isfinite(trained["loss"]) or not math.isfinite(scores["val_loss"]):
-            raise CandidError(
-                f"epoch {epoch}: the loss is not a number: train.learning_rate = {rate:g} is probably too "
-                "high; try a tenth of it, or set train.clip_norm"
-            )
+            high = f"train.learning_rate = {rate:g} is probably too high"
+            tip = "try a tenth of it, or set train.clip_norm"
+            raise CandidError(f"epoch {epoch}: the loss is not a number: {high}; {tip}")
         row = {"epoch": epoch, **trained, **scores, "learning_rate": rate}
         self.history.append(row)
         is_best = best_epoch(self.history, settings.monitor) == epoch
@@ -261,7 +249,7 @@ class Training:
             self.best = self.net.get_weights()
         if own is not None:
             self.net.set_weights(own)
-        self._tell_watchers(row)  # the optimizer then has the next epoch's rate
+        self._notify(row)  # the optimizer then has the next epoch's rate
         self.checkpoints.write(
             lambda: Checkpoint(self.history, self.net.get_weights(), _values(optimizer.variables), self.best)
         )
@@ -278,22 +266,13 @@ class Training:
         """Fit one epoch; return its loss and accuracy."""
         seed, bar = self.settings.seed, self.progress.bar
         seed_epoch(self.learner, seed, epoch - 1)
+        shown = {"epochs": self.settings.epochs, "steps": self.steps, "verbose": int(bar)}
         callbacks = keras.callbacks.CallbackList(
-            add_history=True,
-            add_progbar=bar,
-            model=self.learner,
-            epochs=self.settings.epochs,
-            steps=self.steps,
-            verbose=int(bar),
+            add_history=True, add_progbar=bar, model=self.learner, **shown
         )
-        fitted = self.learner.fit(
-            **feed(epoch_order(self.data.train, self.batch_size, seed, epoch - 1), self.batch_size),
-            shuffle=False,
-            initial_epoch=epoch - 1,
-            epochs=epoch,
-            callbacks=callbacks,
-            verbose=int(bar),
-        )
+        rows = feed(epoch_order(self.data.train, self.batch_size, seed, epoch - 1), self.batch_size)
+        epochs = {"initial_epoch": epoch - 1, "epochs": epoch}
+        fitted = self.learner.fit(**rows, **epochs, shuffle=False, callbacks=callbacks, verbose=int(bar))
         return {name: float(fitted.history[name][-1]) for name in ("loss", "accuracy")}
 
     def _prepare_validation(self, epoch: int) -> Arrays | None:

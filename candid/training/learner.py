@@ -30,11 +30,8 @@ class Learner(keras.Model):
     ) -> None:
         """Put the faces on the device, or on each.
 
-        Args:
-            net: takes uint8 faces, B x S x S x C, gives B x classes probabilities.
-            data: the faces; S is the size of settings.augment.crop or their side.
-            settings: section `train`.
-            strategy: how batches are divided among devices; None: there is one.
+        The net takes uint8 faces, B x S x S x C, where S is the size of settings.augment.crop or their side,
+        and gives B x classes probabilities.
         """
         super().__init__(name="learner", dtype="float32")
         self.settings = settings
@@ -72,12 +69,12 @@ class Learner(keras.Model):
 
     def compute_loss(
         self,
-        x: Tensor = None,
-        y: Tensor = None,
-        y_pred: Tensor = None,
-        sample_weight: Tensor = None,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
         training: bool = True,
-    ) -> Tensor:
+    ) -> Any:
         """Return the weighted cross-entropy, averaged over the batch, plus the net's own penalties."""
         del x, y, sample_weight, training
         crossed = -ops.sum(y_pred["targets"] * ops.log_softmax(y_pred["logits"]), axis=-1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from candid.data.faces import digest
@@ -30,14 +31,10 @@ def digests(images: NDArray[np.uint8]) -> Digests:
 def lineage(
     about: dict[str, Any], images: NDArray[np.uint8], start: str | Path | None
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return candid.json and the further entries of a model's file.
+    """Return candid.json and the further entries of the file of a model trained on N x H x W (x C) images.
 
-    A model that started from one with images of another size or colour says so: their digests match nothing.
-
-    Args:
-        about: candid.json so far.
-        images: the training and validation set, N x H x W (x C).
-        start: file of the model that it starts from; None: from scratch or a preset.
+    A model that started from a file (`start`) with images of another size or colour says so: their digests
+    match nothing.
     """
     entries = {TRAINED_ON: _packed(digests(images))}
     if start is None:
@@ -52,8 +49,8 @@ def lineage(
 
 def read_about(path: str | Path) -> dict[str, Any]:
     """Return candid.json of a .keras file; KeyError where it has none."""
-    with zipfile.ZipFile(path) as source:
-        about: dict[str, Any] = json.loads(read_member(source, source.getinfo(ABOUT)))
+    with zipfile.ZipFile(path) as archive:
+        about: dict[str, Any] = json.loads(read_member(archive, archive.getinfo(ABOUT)))
     return about
 
 
@@ -79,11 +76,17 @@ def _read(path: str | Path, name: str) -> Digests | None:
     with zipfile.ZipFile(path) as archive:
         if name not in archive.namelist():
             return None
-        content = read_member(archive, archive.getinfo(name))
+        return parse_digests(read_member(archive, archive.getinfo(name)), f"{path}: {name}")
+
+
+def parse_digests(content: bytes, where: str) -> Digests:
+    """Turn an entry into digests; no memory is taken on the word of its header. CandidError: no list."""
+    stream = io.BytesIO(content)
     try:
-        values = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise CandidError(f"{path}: {name} is no array: {error}; expected a model of train") from None
-    if not isinstance(values, np.ndarray) or values.dtype != np.uint64 or values.ndim != 1:
-        raise CandidError(f"{path}: {name} is no list of digests; expected a model of train")
-    return values
+        npy.read_magic(stream)
+        shape, _, dtype = npy.read_array_header_1_0(stream)
+    except Exception as error:  # NumPy has Python's own tokenizer and literals read the header
+        raise CandidError(f"{where} is no array: {error}; expected a model of train") from None
+    if dtype != np.uint64 or len(shape) != 1 or stream.tell() + 8 * shape[0] != len(content):
+        raise CandidError(f"{where} is no list of digests; expected a model of train")
+    return np.frombuffer(content, "<u8", offset=stream.tell()).astype(np.uint64)

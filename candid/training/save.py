@@ -14,8 +14,6 @@ from candid.evaluation.model_file import load_model_file
 from candid.files import writing
 from candid.training.lineage import ABOUT
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip entry can carry
-
 
 def write_model(
     path: str | Path, net: Any, about: dict[str, Any], entries: Mapping[str, bytes] | None = None
@@ -33,19 +31,15 @@ def write_model(
             for name in sorted(source.namelist()):
                 content = source.read(name)
                 if name == "metadata.json":
-                    content = _json(
-                        {key: value for key, value in json.loads(content).items() if key != "date_saved"}
-                    )
+                    metadata = json.loads(content)
+                    del metadata["date_saved"]
+                    content = json.dumps(metadata).encode()
                 elif name == "config.json":
-                    content = _json(_renumber(json.loads(content), {}))
-                target.writestr(_entry(name), content)
-            target.writestr(_entry(ABOUT), json.dumps(about, indent=2, ensure_ascii=False).encode())
+                    content = json.dumps(_renumber(json.loads(content), {})).encode()
+                target.writestr(zip_entry(name), content)
+            target.writestr(zip_entry(ABOUT), json.dumps(about, indent=2, ensure_ascii=False).encode())
             for name, content in (entries or {}).items():
-                target.writestr(_entry(name), content)
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value).encode()
+                target.writestr(zip_entry(name), content)
 
 
 def _renumber(value: Any, numbers: dict[int, int]) -> Any:
@@ -62,8 +56,9 @@ def _renumber(value: Any, numbers: dict[int, int]) -> Any:
     }
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, EPOCH)
+def zip_entry(name: str) -> zipfile.ZipInfo:
+    """An entry that is the same on every machine and day: the earliest time that a zip can carry."""
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     entry.external_attr = 0o644 << 16
     entry.create_system = 3  # as on Unix, whatever this machine is
     return entry
@@ -89,40 +84,26 @@ def initial_weights(weights: str | None) -> InitialWeights:
         return InitialWeights(weights, None, sorted(file for file in path.rglob("*") if file.is_file()))
     if path.is_file():
         return InitialWeights(None, path, [path])
-    raise CandidError(
-        f"params.yaml: model.weights = {weights!r}: no such file; expected null, imagenet, a .keras file "
-        "or a folder with a keras-hub preset"
-    )
+    expected = "expected null, imagenet, a .keras file or a folder with a keras-hub preset"
+    raise CandidError(f"params.yaml: model.weights = {weights!r}: no such file; {expected}")
 
 
 def start_from(net: Any, path: str | Path, classes: list[str]) -> None:
-    """Copy the weights of a .keras file into `net`; with other classes, all but those of the last layer.
-
-    Args:
-        net: freshly built.
-        path: a file written by train, of the same net and settings.
-        classes: the outputs of `net`, in order.
+    """Copy the weights of a .keras file into a fresh net; with other classes, all but the last layer's.
 
     Raises:
-        CandidError: the file is no model of train's, or a weight has another shape.
+        CandidError: the file is no model of train's, of another net, or a weight has another shape.
     """
     earlier, card = load_model_file(path)
-    head = [id(weight) for weight in _last_layer(net).weights] if card.classes != classes else []
+    last = next(layer for layer in reversed(net.layers) if layer.weights)
+    head = [id(weight) for weight in last.weights] if card.classes != classes else []
     if len(earlier.weights) != len(net.weights):
-        raise CandidError(
-            f"{path}: {len(earlier.weights)} weights, but the net has {len(net.weights)}: "
-            "expected a model of the same model.arch"
-        )
+        counts = f"{len(earlier.weights)} weights, but the net has {len(net.weights)}"
+        raise CandidError(f"{path}: {counts}: expected a model of the same model.arch")
     for old, new in zip(earlier.weights, net.weights, strict=True):
         if id(new) in head:
             continue
         if tuple(old.shape) != tuple(new.shape):
-            raise CandidError(
-                f"{path}: {old.path} has shape {tuple(old.shape)}, the net's is {tuple(new.shape)}: "
-                "expected a model of the same model.arch and data.image_size"
-            )
+            shapes = f"{old.path} has shape {tuple(old.shape)}, the net's is {tuple(new.shape)}"
+            raise CandidError(f"{path}: {shapes}: expected the same model.arch and data.image_size")
         new.assign(old)
-
-
-def _last_layer(net: Any) -> Any:
-    return next(layer for layer in reversed(net.layers) if layer.weights)

@@ -1,8 +1,9 @@
-"""python -m stages.evaluate, whole: outputs, equal bytes, test-time augmentation, and what it refuses."""
+"""python -m stages.evaluate, whole: outputs, equal bytes, views, provenance, and what it refuses."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,10 @@ import pytest
 from candid.data.faces import load_images
 from candid.errors import CandidError
 from candid.evaluation.predictions import read_predictions
+from candid.evaluation.provenance import revision
 from candid.evaluation.report import evaluate, headline
 from candid.training.lineage import ANCESTORS, TRAINED_ON, lineage
 from stages.evaluate import main
-
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 PICTURES = ("classes", "confusion", "confusion_precision", "curves", "mistakes", "reliability", "roc")
 METRICS = ("metrics/report.json", "metrics/metrics.json", "metrics/provenance.json")
@@ -36,9 +36,8 @@ def contents() -> dict[str, bytes]:
     return {name: Path(name).read_bytes() for name in OUTPUTS}
 
 
-def summary() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(Path("metrics/report.json").read_text())
-    return found
+def summary(name: str = "report") -> Any:
+    return json.loads(Path(f"metrics/{name}.json").read_text())
 
 
 def test_the_command_writes_its_outputs_and_nothing_else_twice_the_same(make_project, run_stage):
@@ -56,43 +55,24 @@ def test_every_number_comes_from_the_table(make_project, no_pictures):
     make_project()
     main()
     table = read_predictions()
-    assert list(table.columns) == [
-        *(
-            "group",
-            "leaked",
-            "copied",
-            "validated",
-            "actual",
-            "predicted",
-            "id",
-            "source",
-            "digest",
-            "dataset",
-        ),
-        *("p_angry", "p_happy", "p_sad"),
-    ]
+    first = "group,leaked,copied,validated,actual,predicted,id,source,digest,dataset"
+    assert ",".join(map(str, table)) == f"{first},p_angry,p_happy,p_sad"
     assert table["id"].tolist() == [str(number) for number in range(30, 75)]
     assert table["source"][0] == "a/30.png"
     assert evaluate(table, 200, 0) == summary()
-    assert headline(summary()) == json.loads(Path("metrics/metrics.json").read_text())
+    assert headline(summary()) == summary("metrics")
 
 
-def test_faces_that_an_earlier_model_was_trained_on_are_leaks(make_project, no_pictures, add_card, capsys):
-    folder = make_project()
-    model = folder / "models/model.keras"
+def test_faces_that_an_earlier_model_was_trained_on_are_leaks(make_project, no_pictures, capsys):
     start = {"file": "old.keras", "md5": "0" * 32, "faces": "unknown"}
-    with zipfile.ZipFile(model) as archive:
-        kept = {name: archive.read(name) for name in archive.namelist() if name != "candid.json"}
+    folder = make_project(started_from=start)
     _, entries = lineage({}, load_images(folder / "data/faces.npy")[30:40], None)
-    with zipfile.ZipFile(model, "w") as archive:
-        for name, content in (kept | {ANCESTORS: entries[TRAINED_ON]}).items():
-            archive.writestr(name, content)
-    add_card(model, started_from=start)
+    with zipfile.ZipFile(folder / "models/model.keras", "a") as archive:
+        archive.writestr(ANCESTORS, entries[TRAINED_ON])
     main()
-    found = summary()
-    assert found["leaky"] is True
-    assert found["copied_test_faces"] >= 10
-    assert json.loads(Path("metrics/provenance.json").read_text())["started_from"] == start
+    assert summary()["leaky"] is True
+    assert summary()["copied_test_faces"] >= 10
+    assert summary("provenance")["started_from"] == start
     assert "old.keras, which doesn't say what faces it was trained on" in capsys.readouterr().err
 
 
@@ -115,7 +95,7 @@ def test_views_are_averaged(make_project, no_pictures):
 
 
 def test_a_net_of_crops(make_project, no_pictures):
-    make_project(tta="ten_crop", size=20, card={"image_size": 24})
+    make_project(tta="ten_crop", size=20, image_size=24)
     main()
     assert summary()["faces"] == 45
 
@@ -123,7 +103,7 @@ def test_a_net_of_crops(make_project, no_pictures):
 def test_provenance_says_what_made_it(make_project, no_pictures):
     make_project()
     main()
-    made = json.loads(Path("metrics/provenance.json").read_text())
+    made = summary("provenance")
     assert made["best_epoch"] == 2, "as the model's file has it"
     assert made["seeds"] == {"split": 3, "train": 7, "evaluate": 0}
     assert made["backend"] == "tensorflow"
@@ -131,12 +111,6 @@ def test_provenance_says_what_made_it(make_project, no_pictures):
     assert set(made["md5"]) >= {"data/faces.npy", "data/splits.csv", "models/model.keras"}
     assert made["device"]["devices"]
     assert "revision" not in made, "there is no git here"
-
-
-def spoil(path: str, old: str, new: str) -> None:
-    text = Path(path).read_text()
-    assert old in text
-    Path(path).write_text(text.replace(old, new))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +133,9 @@ def test_bad_inputs_end_in_one_line_and_leave_earlier_results(make_project, path
     make_project()
     Path("metrics").mkdir()
     Path("metrics/report.json").write_text("earlier")
-    spoil(path, old, new)
+    text = Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new))
     with pytest.raises(CandidError) as caught:
         main()
     assert words in str(caught.value)
@@ -169,10 +145,49 @@ def test_bad_inputs_end_in_one_line_and_leave_earlier_results(make_project, path
 
 def test_an_error_is_all_that_a_person_reads(make_project, run_stage):
     """Even where the fault shows only after Keras is there, whose libraries like to talk."""
-    make_project(size=32, card={"image_size": 32})
+    make_project(size=32)
     done = run_stage("stages.evaluate")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith(
-        "candid evaluate: models/model.keras: takes 32 x 32 px; data/faces.npy holds 24 x 24 px"
-    )
+    sizes = "takes 32 x 32 px; data/faces.npy holds 24 x 24 px"
+    assert line.startswith(f"candid evaluate: models/model.keras: {sizes}")
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init")
+    for name in ("params.yaml", "dvc.lock", "metrics/report.json", "plots/roc.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("first")
+    git("add", ".")
+    git("commit", "-m", "first")
+    return tmp_path, git
+
+
+def test_a_clean_tree_and_outputs_that_changed(repository):
+    folder, git = repository
+    expected = {"revision": git("rev-parse", "HEAD"), "dirty": False}
+    assert revision(folder) == expected
+    for name in ("dvc.lock", "metrics/report.json", "metrics/new.json", "plots/roc.png"):
+        (folder / name).write_text("second")
+    assert revision(folder) == expected, "the run's own results are not a change of what made them"
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "stages.py"])
+def test_a_changed_or_new_file_makes_the_tree_dirty(repository, name):
+    folder, _ = repository
+    (folder / name).write_text("second")
+    assert revision(folder)["dirty"] is True
+
+
+def test_without_git_nothing_is_claimed(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert revision(tmp_path) == {}
+    monkeypatch.setenv("PATH", "")
+    assert revision(tmp_path) == {}

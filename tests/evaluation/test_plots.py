@@ -32,9 +32,8 @@ HISTORY = HISTORY.assign(val_accuracy=[0.4, np.nan], val_macro_f1=[0.3, 0.4])
 def predictions(classes: list[str], faces: int, seed: int = 0, **columns: Any) -> pd.DataFrame:
     generator = np.random.default_rng(seed)
     actual = generator.integers(0, len(classes), faces)
-    weights = generator.random((faces, len(classes))) + 2 * np.eye(len(classes))[actual] * generator.random(
-        (faces, 1)
-    )
+    right = 2 * np.eye(len(classes))[actual]
+    weights = generator.random((faces, len(classes))) + right * generator.random((faces, 1))
     test = pd.DataFrame({"id": np.arange(faces), "actual": np.array(classes, object)[actual]})
     return with_predictions(test.assign(**columns), classes, weights / weights.sum(axis=1, keepdims=True))
 
@@ -107,19 +106,19 @@ def test_a_leak_stands_in_the_picture_with_its_price():
 
 
 def test_curves_are_those_of_scikit_learn_and_their_mean():
-    found = as_predictions(predictions(["a", "b", "c"], 80))
-    curves = roc_curves(found)
+    table = as_predictions(predictions(["a", "b", "c"], 80))
+    curves = roc_curves(table)
     assert list(curves) == ["p_a", "p_b", "p_c", "macro", "micro"]
     areas = {name: sk.auc(*curve) for name, curve in curves.items()}
-    assert areas["p_b"] == pytest.approx(sk.roc_auc_score(found.actual == 1, found.probabilities[:, 1]))
+    assert areas["p_b"] == pytest.approx(sk.roc_auc_score(table.actual == 1, table.probabilities[:, 1]))
     assert areas["macro"] == pytest.approx(np.mean([areas[f"p_{name}"] for name in "abc"]), abs=0.003)
-    table = roc_table(found)
-    assert list(table) == ["false_positive_rate", *curves]
-    assert table["false_positive_rate"].tolist() == [step / 100 for step in range(101)]
-    bins = calibration_table(found)
+    columns = roc_table(table)
+    assert list(columns) == ["false_positive_rate", *curves]
+    assert columns["false_positive_rate"].tolist() == [step / 100 for step in range(101)]
+    bins = calibration_table(table)
     assert bins["faces"].sum() == 80
     right = (bins["accuracy"] * bins["faces"]).sum()
-    assert right == pytest.approx((found.predicted == found.actual).sum(), abs=1e-3)
+    assert right == pytest.approx((table.predicted == table.actual).sum(), abs=1e-3)
 
 
 def test_history_with_gaps(tmp_path):

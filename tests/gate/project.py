@@ -28,14 +28,8 @@ PARAMS: dict[str, Any] = {
     "evaluate": {"bootstrap": 200, "seed": 0},
     "gate": {"margin": 0.005},
 }
-GIT = {
-    "GIT_AUTHOR_NAME": "Test",
-    "GIT_AUTHOR_EMAIL": "test@example.org",
-    "GIT_COMMITTER_NAME": "Test",
-    "GIT_COMMITTER_EMAIL": "test@example.org",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-}
+GIT = {f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+GIT |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
 def faces(n: int = 400, seed: int = 0, right: float = 0.75, group: int = 1) -> pd.DataFrame:
@@ -72,13 +66,10 @@ def worse(table: pd.DataFrame, lost: int, only: str | None = None) -> pd.DataFra
 
 def pipeline() -> dict[str, Any]:
     """A pipeline of the seven stages; a stage is a file that says it ran."""
-    stages: dict[str, Any] = {}
-    for name in STAGES:
-        stages[name] = {
-            "cmd": f"python -m stages.{name}",
-            "deps": [f"stages/{name}.py"],
-            "outs": [f"data/{name}"],
-        }
+    stages: dict[str, Any] = {
+        name: {"cmd": f"python -m stages.{name}", "deps": [f"stages/{name}.py"], "outs": [f"data/{name}"]}
+        for name in STAGES
+    }
     stages["train"] |= {"params": ["model"], "deps": ["stages/train.py", "data/split"]}
     outputs = ("metrics/report.json", "metrics/metrics.json", "plots/predictions.csv")
     stages["evaluate"] |= {
@@ -97,27 +88,19 @@ class Project:
     params: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(PARAMS))
 
     def git(self, *arguments: str) -> str:
-        """Run git and give what it prints."""
         return self.run("git", *arguments).stdout.strip()
 
     def dvc(self, *arguments: str) -> None:
-        """Run DVC."""
         self.run(sys.executable, "-m", "dvc", *arguments)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project; it must succeed."""
         path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": "."}
+        environment = {**os.environ, **GIT, **path}
         return subprocess.run(
-            command,
-            cwd=self.root,
-            env={**os.environ, **GIT, **path},
-            check=True,
-            capture_output=True,
-            text=True,
+            command, cwd=self.root, env=environment, check=True, capture_output=True, text=True
         )
 
     def start(self) -> Project:
-        """Make the repository with its code and its pipeline."""
         self.git("init", "-q", "-b", "main")
         self.write(".dvc/config", "[core]\n    analytics = false\n")
         self.write(".dvc/.gitignore", "/tmp\n/cache\n")
@@ -131,13 +114,11 @@ class Project:
         return self
 
     def write(self, path: str, text: str) -> None:
-        """Write a file of the project."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8", newline="\n")
 
     def write_yaml(self, path: str, value: Any) -> None:
-        """Write a YAML file of the project."""
         with (self.root / path).open("w", encoding="utf-8") as file:
             YAML().dump(value, file)
 
@@ -147,18 +128,14 @@ class Project:
         assert old in text
         self.write(path, text.replace(old, new, 1))
 
-    def results(
-        self, table: pd.DataFrame, classes: tuple[str, ...] = CLASSES, leaky: bool = False
-    ) -> Project:
-        """Write settings, predictions and scores."""
+    def results(self, table: pd.DataFrame, *rest: Any, **options: Any) -> Project:
         self.write_yaml("params.yaml", self.params)
-        self.predictions(table, classes, leaky)
+        self.predictions(table, *rest, **options)
         return self
 
     def predictions(
         self, table: pd.DataFrame, classes: tuple[str, ...] = CLASSES, leaky: bool = False
     ) -> None:
-        """Write predictions and scores, as evaluate does."""
         numbers = {name: number for number, name in enumerate(classes)}
         predicted = table["predicted"].map(numbers).to_numpy()
         likely = np.where(np.arange(len(classes)) == predicted[:, None], 0.7, 0.3 / (len(classes) - 1))
@@ -171,7 +148,6 @@ class Project:
         self.write("metrics/metrics.json", json.dumps(headline(report)))
 
     def commit(self, message: str = "results") -> str:
-        """Commit everything and give the commit."""
         self.git("add", "-A")
         self.git("commit", "-q", "-m", message)
         return self.git("rev-parse", "HEAD")

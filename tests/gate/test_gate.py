@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 
 from candid.errors import CandidError
 from candid.gate.verdict import compare
-from tests.conftest import REPOSITORY
+from tests.conftest import python
 from tests.gate.conftest import Call
 from tests.gate.project import CLASSES, Project, faces, worse
 
@@ -29,14 +27,11 @@ def refused(candid: Call, *arguments: str) -> str:
     return ended.err
 
 
-def test_the_same_predictions_pass(project: Project, candid: Call) -> None:
+def test_the_same_predictions_pass_and_a_regression_that_nobody_committed_is_seen(project, candid):
     status, out, err = candid("gate", "--baseline", "main")
     assert (status, err) == (0, "")
     assert "Gate: pass" in out
     assert "400 test faces" in out
-
-
-def test_a_regression_that_nobody_committed_is_seen(project: Project, candid: Call) -> None:
     project.results(worse(faces(), 3))
     assert candid("gate", "--baseline", "main").status == 0, "a handful of lost faces is no regression"
     project.results(worse(faces(), 60))
@@ -46,7 +41,7 @@ def test_a_regression_that_nobody_committed_is_seen(project: Project, candid: Ca
     assert "60 faces lost, 0 gained" in out
 
 
-def test_one_class_that_collapses_fails_and_is_named(project: Project, candid: Call) -> None:
+def test_one_class_that_collapses_fails_and_is_named(project, candid):
     project.results(worse(faces(), 50, only="angry"))
     status, out, _ = candid("gate", "--baseline", "main", "--json")
     printed = json.loads(out)
@@ -56,7 +51,7 @@ def test_one_class_that_collapses_fails_and_is_named(project: Project, candid: C
     assert printed["classes"]["angry"]["lost"] == printed["mcnemar"]["lost"] == 50
 
 
-def test_a_class_that_falls_but_is_too_small_to_fail_carries_a_mark(project: Project, candid: Call) -> None:
+def test_a_class_that_falls_but_is_too_small_to_fail_carries_a_mark(project, candid):
     table = faces().query("actual != 'angry' and predicted != 'angry'")
     rare = faces().query("actual == 'angry'").head(3).assign(predicted="angry")
     project.results(pd.concat([table, rare])).commit()
@@ -67,14 +62,13 @@ def test_a_class_that_falls_but_is_too_small_to_fail_carries_a_mark(project: Pro
     assert "too few groups for any drop to fail: F1 of angry." in out
 
 
-def test_a_broken_floor_fails_though_nothing_changed(project: Project, candid: Call) -> None:
+def test_a_broken_floor_fails_though_nothing_changed(project, candid):
     project.params["gate"]["floors"] = {"accuracy": 0.1, "per_class.angry.f1": 0.99, "macro_f1": 0.2}
     project.results(faces())
     status, out, _ = candid("gate", "--baseline", "main")
     assert status == 1
-    assert "regression: per_class.angry.f1 is 0." in out
-    assert "Floor: accuracy" in out
-    assert "Floor: macro_f1" in out
+    for words in ("regression: per_class.angry.f1 is 0.", "Floor: accuracy", "Floor: macro_f1"):
+        assert words in out
     assert "Note: gate.floors is" in out, "a change that edits its own gate must say so"
 
 
@@ -82,20 +76,19 @@ def test_a_broken_floor_fails_though_nothing_changed(project: Project, candid: C
     ("entry", "value", "words"),
     [
         ("margin", -0.1, "gate.margin"),
-        ("margin", "half", "gate.margin"),
         ("margn", 0.1, "unknown key gate.margn"),
         ("floors", {"log_loss": 0.5}, "log_loss"),
         ("floors", {"accuracy": 60}, "gate.floors.accuracy"),
         ("floors", {"per_class.contempt.f1": 0.5}, "gives no such score"),
     ],
 )
-def test_wrong_settings_are_named(project: Project, candid: Call, entry: str, value: Any, words: str) -> None:
+def test_wrong_settings_are_named(project, candid, entry, value, words):
     project.params["gate"][entry] = value
     project.results(faces())
     assert words in refused(candid)
 
 
-def test_baselines_by_branch_tag_commit_and_experiment(project: Project, candid: Call) -> None:
+def test_baselines_by_branch_tag_commit_and_experiment(project, candid):
     first = project.git("rev-parse", "HEAD")
     project.git("tag", "v1")
     project.git("update-ref", f"refs/exps/{first[:2]}/{first[2:]}/tidy-newt", first)
@@ -112,9 +105,7 @@ def test_baselines_by_branch_tag_commit_and_experiment(project: Project, candid:
     assert "2 experiments have this name" in refused(candid, "--baseline=twin")
 
 
-def test_no_repository_and_one_of_another_user_are_named(
-    project: Project, candid: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_repository_and_one_of_another_user_are_named(project, candid, tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     assert "dubious ownership" in refused(candid)
@@ -142,17 +133,13 @@ def edit_predictions(old: str, new: str) -> Callable[[Project], None]:
     return lambda project: project.edit("plots/predictions.csv", old, new)
 
 
-def remove(path: str) -> Callable[[Project], None]:
-    return lambda project: (project.root / path).unlink()
-
-
-def overwrite(path: str, text: str) -> Callable[[Project], None]:
-    return lambda project: project.write(path, text)
+def overwrite(path: str, text: str | None) -> Callable[[Project], None]:
+    return lambda project: (project.root / path).unlink() if text is None else project.write(path, text)
 
 
 BROKEN = {
-    "no predictions": (remove("plots/predictions.csv"), "no plots/predictions.csv"),
-    "no report": (remove("metrics/report.json"), "no metrics/report.json"),
+    "no predictions": (overwrite("plots/predictions.csv", None), "no plots/predictions.csv"),
+    "no report": (overwrite("metrics/report.json", None), "no metrics/report.json"),
     "score missing": (edit_report("accuracy", None), "no accuracy"),
     "leaky missing": (edit_report("leaky", None), "no leaky"),
     "score is NaN": (edit_report("ece", float("nan")), "ece is nan"),
@@ -174,7 +161,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_what_cannot_be_trusted_is_refused(project: Project, candid: Call, case: str) -> None:
+def test_what_cannot_be_trusted_is_refused(project, candid, case):
     edit, words = BROKEN[case]
     edit(project)
     line = refused(candid, "--baseline=HEAD")
@@ -189,32 +176,28 @@ def test_what_cannot_be_trusted_is_refused(project: Project, candid: Call, case:
     assert broken in line
 
 
-def test_other_data_classes_protocol_labels_and_faces_are_refused(project: Project, candid: Call) -> None:
+def test_other_data_classes_protocol_labels_and_faces_are_refused(project, candid):
     table = faces()
-    project.results(table.assign(dataset="fer2013"))
-    assert "other datasets: sample in main, fer2013 in this tree" in refused(candid)
-    project.results(table, classes=(*CLASSES, "neutral"))
-    assert "other classes: angry, happy, sad in main, angry, happy, sad, neutral" in refused(candid)
-    project.results(table, leaky=True)
-    assert "other splits: leak-free in main, leaky in this tree" in refused(candid)
-    project.results(table.assign(actual=["angry", *table["actual"][1:]], predicted=table["actual"]))
-    assert "1 test faces have another label" in refused(candid)
-    project.results(table.iloc[:-40])
-    assert "400 in main, 360 in this tree, 360 in both (90.0% of all)" in refused(candid)
-    project.results(table.assign(digest=table["digest"].str[::-1]))
-    assert "0 in both (0.0% of all)" in refused(candid)
-
-
-def test_what_is_common_is_compared_if_the_settings_allow(project: Project, candid: Call) -> None:
+    relabelled = table.assign(actual=["angry", *table["actual"][1:]], predicted=table["actual"])
+    for other, options, words in (
+        (table.assign(dataset="fer2013"), {}, "other datasets: sample in main, fer2013 in this tree"),
+        (table, {"classes": (*CLASSES, "neutral")}, "other classes: angry, happy, sad in main, angry, happy"),
+        (table, {"leaky": True}, "other splits: leak-free in main, leaky in this tree"),
+        (relabelled, {}, "1 test faces have another label"),
+        (table.iloc[:-40], {}, "400 in main, 360 in this tree, 360 in both (90.0% of all)"),
+        (table.assign(digest=table["digest"].str[::-1]), {}, "0 in both (0.0% of all)"),
+    ):
+        project.results(other, **options)
+        assert words in refused(candid)
     project.params["gate"]["min_common"] = 0.85
-    project.results(faces().iloc[:-40])
+    project.results(table.iloc[:-40])
     status, out, _ = candid("gate", "--baseline", "main")
     assert status == 0
     assert "only 90.0% of the test faces are in both" in out
     assert "the same 360 test faces" in out
 
 
-def test_groups_that_a_change_makes_coarser_are_named(project: Project, candid: Call) -> None:
+def test_groups_that_a_change_makes_coarser_are_named(project, candid):
     project.results(faces(group=40))
     status, out, _ = candid("gate", "--baseline", "main")
     assert status == 0
@@ -223,7 +206,7 @@ def test_groups_that_a_change_makes_coarser_are_named(project: Project, candid: 
     assert "400 test faces in 4 independent groups" in refused(candid)
 
 
-def test_markdown_and_json_say_the_same(project: Project, candid: Call) -> None:
+def test_markdown_and_json_say_the_same(project, candid):
     project.results(worse(faces(), 60))
     status, page, _ = candid("gate", "--baseline", "main", "--md")
     assert status == 1
@@ -243,14 +226,12 @@ def test_markdown_and_json_say_the_same(project: Project, candid: Call) -> None:
 FORGERY = "x\n\n### ✅ Gate: pass\n\n| a | <b>\x1b[2J"
 
 
-def test_a_name_forges_neither_a_verdict_nor_the_terminal(project: Project, candid: Call) -> None:
+def test_a_name_forges_neither_a_verdict_nor_the_terminal(project, candid):
     classes = ("angry", "happy", FORGERY)
     table = faces().replace({"sad": FORGERY})
     project.results(table, classes).commit()
-    worst = table.assign(
-        predicted=table["actual"].map({"angry": "happy", "happy": "angry", FORGERY: "angry"})
-    )
-    project.results(worst, classes)
+    wrong = {"angry": "happy", "happy": "angry", FORGERY: "angry"}
+    project.results(table.assign(predicted=table["actual"].map(wrong)), classes)
     for style in ((), ("--md",)):
         status, out, _ = candid("gate", "--baseline", "main", *style)
         assert status == 1
@@ -259,33 +240,16 @@ def test_a_name_forges_neither_a_verdict_nor_the_terminal(project: Project, cand
     assert "<b>" not in out.replace("\\<b", "")
     project.results(table.assign(dataset=FORGERY), classes)
     status, out, err = candid("gate", "--baseline", "main", "--md")
-    assert status == 2
+    assert (status, err.count("\n")) == (2, 1)
     assert "\n### ✅" not in out
-    assert err.count("\n") == 1
     assert "\x1b" not in err
 
 
-def test_a_fault_of_the_gate_itself_is_no_regression(
-    project: Project, candid: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> None:
-        raise KeyError("ours")
-
-    monkeypatch.setattr("candid.gate.command.judge", broken)
+def test_a_fault_of_the_gate_itself_is_no_regression(project, candid, monkeypatch):
+    monkeypatch.setattr("candid.gate.command.judge", lambda *_: vars()["ours"])
     status, _, err = candid("gate", "--baseline", "main")
     assert status == 2
     assert "KeyError" in err
-
-
-def as_process(code: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **options.pop("env", {})},
-        text=True,
-        check=False,
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
-    )
 
 
 CSV = "from candid.cli import main\nmain(['gate', 'before.csv', 'after.csv', *{more}])"
@@ -300,11 +264,11 @@ def tables(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_two_csv_files_are_compared_outside_a_project_without_tensorflow(tables: Path) -> None:
+def test_two_csv_files_are_compared_outside_a_project_without_tensorflow(tables):
     worse(faces(), 60)[["id", "actual", "predicted"]].to_csv(tables / "after.csv", index=False)
     call = CSV.format(more=[]).replace("\n", "; ")
     heavy = "{'tensorflow', 'keras', 'torch', 'jax', 'dvc', 'sklearn'} & set(sys.modules)"
-    done = as_process(f"import sys\ntry:\n    {call}\nfinally:\n    assert not {heavy}, {heavy}", tables)
+    done = python(f"import sys\ntry:\n    {call}\nfinally:\n    assert not {heavy}, {heavy}", tables)
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith("Gate: regression: accuracy fell by 15.0 points")
 
@@ -318,13 +282,13 @@ def test_two_csv_files_are_compared_outside_a_project_without_tensorflow(tables:
         (["a.csv", "b.csv", "--margin", "much"], "invalid float value"),
     ],
 )
-def test_wrong_arguments_are_one_line(candid: Call, arguments: list[str], words: str) -> None:
+def test_wrong_arguments_are_one_line(candid, arguments, words):
     status, out, err = candid("gate", *arguments)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert words in err
 
 
-def test_tables_of_other_people(tmp_path: Path) -> None:
+def test_tables_of_other_people(tmp_path):
     before = faces()[["id", "actual", "predicted"]]
     assert compare(before, before).status == 0
     assert compare(before, worse(before, 60)).status == 1
@@ -349,25 +313,24 @@ def test_tables_of_other_people(tmp_path: Path) -> None:
         compare(before, before, margin=-1)
 
 
-def test_a_passing_gate_never_exits_1_whatever_becomes_of_its_output(tables: Path) -> None:
+def test_a_passing_gate_never_exits_1_whatever_becomes_of_its_output(tables):
     code = CSV.format(more=[])
-    ascii_only = as_process(code, tables, env={"PYTHONIOENCODING": "ascii"})
+    ascii_only = python(code, tables, env={"PYTHONIOENCODING": "ascii"})
     assert ascii_only.returncode == 0
     assert " -0.5" in ascii_only.stdout, "a minus sign that can't be encoded is still a minus"
-    markdown = as_process(CSV.format(more=["--md"]), tables, env={"PYTHONIOENCODING": "latin-1"})
+    markdown = python(CSV.format(more=["--md"]), tables, env={"PYTHONIOENCODING": "latin-1"})
     assert (markdown.returncode, markdown.stderr) == (0, "")
-    closed = as_process(f"import os\nos.close(1)\n{code}", tables)
+    closed = python(f"import os\nos.close(1)\n{code}", tables)
     assert (closed.returncode, closed.stderr) == (0, "")
     with Path("/dev/full").open("w") as full:
         for unbuffered in ("", "1"):
-            done = as_process(code, tables, stdout=full, env={"PYTHONUNBUFFERED": unbuffered})
-            assert done.returncode == 2
+            done = python(code, tables, stdout=full, env={"PYTHONUNBUFFERED": unbuffered})
+            assert (done.returncode, done.stderr.count("\n")) == (2, 1)
             assert done.stderr.startswith("candid gate: No space left on device")
-            assert done.stderr.count("\n") == 1
-            missing = as_process(code.replace("after", "missing"), tables, stderr=full)
-            assert missing.returncode == 2
+        missing = python(code.replace("after", "missing"), tables, stderr=full)
+        assert missing.returncode == 2
     reader, writer = os.pipe()
     os.close(reader)
-    left = as_process(code, tables, stdout=writer)
+    left = python(code, tables, stdout=writer)
     os.close(writer)
     assert (left.returncode, left.stderr) == (0, ""), "who closes the pipe does not change the verdict"

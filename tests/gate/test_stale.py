@@ -10,7 +10,6 @@ import pytest
 from candid.errors import CandidError
 from candid.gate.results import Revision, resolve
 from candid.gate.verdict import STAGES, refuse_stale
-from tests.gate.conftest import Call
 from tests.gate.project import Project, faces, worse
 
 
@@ -36,7 +35,15 @@ def stale(project: Project) -> str:
     return str(caught.value)
 
 
-def test_a_fresh_clone_without_data_is_current_until_something_changes(clone: Project) -> None:
+@pytest.fixture
+def copy(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of it with its data and DVC's cache, entered."""
+    shutil.copytree(made.root, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return Project(tmp_path / "copy")
+
+
+def test_a_fresh_clone_without_data_is_current_until_something_changes(clone):
     assert not (clone.root / "data/train").exists()
     refuse_stale(Revision(clone.root))
     clone.write("README.md", "words")
@@ -49,7 +56,7 @@ def test_a_fresh_clone_without_data_is_current_until_something_changes(clone: Pr
 
 
 @pytest.mark.parametrize("path", ["stages/split.py", "plots/predictions.csv", "metrics/report.json"])
-def test_a_changed_file_makes_it_stale(clone: Project, path: str) -> None:
+def test_a_changed_file_makes_it_stale(clone, path):
     clone.write(path, (clone.root / path).read_text() + "\n")
     assert "has changed" in stale(clone)
 
@@ -69,12 +76,12 @@ PREDICTIONS = "    - plots/predictions.csv:\n        cache: false\n        persi
         ("  dedup:\n", "  other:\n", "dvc.yaml has no stage dedup"),
     ],
 )
-def test_what_dvc_believes_is_refused(clone: Project, old: str, new: str, words: str) -> None:
+def test_what_dvc_believes_is_refused(clone, old, new, words):
     clone.edit("dvc.yaml", old, new)
     assert words in stale(clone)
 
 
-def test_an_output_that_is_taken_off_yaml_and_lock_and_a_file_that_is_gone(clone: Project) -> None:
+def test_an_output_that_is_taken_off_yaml_and_lock_and_a_file_that_is_gone(clone):
     (clone.root / "stages/split.py").unlink()
     assert "stages/split.py is gone" in stale(clone)
     clone.git("checkout", "-q", ".")
@@ -94,7 +101,7 @@ def test_an_output_that_is_taken_off_yaml_and_lock_and_a_file_that_is_gone(clone
         ("dvc.yaml", "stages: []\n", "dvc.yaml' validation failed"),
     ],
 )
-def test_what_is_no_pipeline_is_one_line(clone: Project, path: str, text: str, words: str) -> None:
+def test_what_is_no_pipeline_is_one_line(clone, path, text, words):
     clone.write(path, text)
     with pytest.raises(CandidError, match=words):
         refuse_stale(Revision(clone.root))
@@ -103,13 +110,9 @@ def test_what_is_no_pipeline_is_one_line(clone: Project, path: str, text: str, w
 HONEST = "import shutil\nshutil.copytree('honest', '.', dirs_exist_ok=True)\n"
 
 
-def test_results_that_are_better_than_the_code_gives_pass_until_they_are_made_anew(
-    made: Project, tmp_path: Path, candid: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_results_that_are_better_than_the_code_gives_pass_until_they_are_made_anew(copy, candid):
     """What CI does: the forged files and their hashes agree, and only an evaluation shows it."""
-    shutil.copytree(made.root, tmp_path / "copy")
-    project = Project(tmp_path / "copy")
-    monkeypatch.chdir(project.root)
+    project = copy
     Project(project.root / "honest").predictions(worse(faces(), 60))
     project.write("stages/evaluate.py", HONEST)
     project.dvc("repro", "-q")
@@ -124,12 +127,8 @@ def test_results_that_are_better_than_the_code_gives_pass_until_they_are_made_an
     assert "accuracy fell by 15.0 points" in out
 
 
-def test_the_command_says_it_and_an_experiment_is_read_by_its_name(
-    made: Project, tmp_path: Path, candid: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(made.root, tmp_path / "copy")
-    project = Project(tmp_path / "copy")
-    monkeypatch.chdir(project.root)
+def test_the_command_says_it_and_an_experiment_is_read_by_its_name(copy, candid):
+    project = copy
     assert candid("gate", "--fresh") == (0, "", "")
     project.dvc("exp", "run", "-q", "-n", "tidy-newt", "-S", "model.arch=vgg16")
     experiment = resolve(project.root, "tidy-newt")

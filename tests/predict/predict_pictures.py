@@ -1,12 +1,8 @@
-"""A real face and tiny models, for the tests of predict and demo."""
+"""A real face, for the tests of predict and demo."""
 
 from __future__ import annotations
 
 import io
-import json
-import warnings
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +11,6 @@ from PIL import Image
 
 from candid.predict.detectors import Box
 
-CLASSES = ("angry", "happy", "sad")
 FACE = Box(180, 72, 93, 105)
 """Of the astronaut, brow to chin and cheek to cheek, in pixels of 512 x 512."""
 
@@ -41,26 +36,6 @@ def on_face(box: Any, factor: float = 1.0) -> bool:
     return bool(max(abs(x), abs(y)) < face.height / 3 and face.height / 2 < max(box[2:]) < 2 * face.height)
 
 
-def make_model(
-    path: Path, size: int = 48, channels: tuple[int, ...] = (), card: dict[str, Any] | None = None
-) -> Path:
-    """Write a tiny .keras model with card, by a fixed seed: size x size faces in, three classes out."""
-    import keras
-
-    keras.utils.set_random_seed(3)
-    given = keras.Input((size, size, *channels), dtype="uint8")
-    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(given))
-    model = keras.Model(given, keras.layers.Dense(len(CLASSES), "softmax")(x), name="tiny")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():  # TensorFlow's tensors under NumPy 2
-        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-        model.save(path)
-    about = {"classes": list(CLASSES), "image_size": size, "color": "rgb" if channels == (3,) else "grey"}
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("candid.json", json.dumps(about | (card or {})))
-    return path
-
-
 def exif(orientation: int) -> Image.Exif:
     """EXIF data that names how the camera was held."""
     data = Image.Exif()
@@ -71,3 +46,11 @@ def exif(orientation: int) -> Image.Exif:
 def noise(width: int, height: int) -> Image.Image:
     """No face."""
     return Image.fromarray(np.random.default_rng(0).integers(90, 160, (height, width, 3)).astype(np.uint8))
+
+
+def pair() -> Image.Image:
+    """The astronaut's head twice, side by side."""
+    both, head = Image.new("RGB", (520, 260)), astronaut().crop((100, 0, 360, 260))
+    both.paste(head, (0, 0))
+    both.paste(head, (260, 0))
+    return both

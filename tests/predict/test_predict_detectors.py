@@ -13,9 +13,9 @@ from PIL import Image, ImageEnhance
 from candid.errors import CandidError
 from candid.evaluation.model_file import Card
 from candid.predict import detectors
-from candid.predict.detectors import DETECTORS, Box, Found, distinct, make_detector
+from candid.predict.detectors import DETECTORS, Box, Detection, distinct, make_detector
 from candid.predict.faces import find_faces
-from tests.predict.predict_pictures import FACE, astronaut, encoded, exif, noise, on_face
+from tests.predict.predict_pictures import FACE, astronaut, encoded, exif, noise, on_face, pair
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CARD = Card(classes=["a", "b"], image_size=48, color="grey")
@@ -26,11 +26,11 @@ def detector(request):
     return make_detector(request.param)
 
 
-def boxes(image, detector, margin=None):
-    return [face.box for face in find_faces(image, detector, CARD, margin)]
+def boxes(image, detector):
+    return [face.box for face in find_faces(image, detector, CARD)]
 
 
-def test_the_face_is_found_once_and_framed(detector):
+def test_the_face_is_framed_once(detector):
     (face,) = find_faces(astronaut(), detector, CARD)
     assert on_face(face.box)
     assert face.score is not None
@@ -43,42 +43,26 @@ def test_boxes_are_in_pixels_of_the_original_whatever_its_size(detector, side):
     assert on_face(box, side / 512)
 
 
-def test_grey_and_dark_pictures_work(detector):
-    (grey,) = boxes(astronaut().convert("L"), detector)
-    (dark,) = boxes(ImageEnhance.Brightness(astronaut()).enhance(0.3), detector)
-    assert on_face(grey)
-    assert on_face(dark)
+def test_grey_and_dark_pictures_work_and_no_face_is_no_face(detector):
+    for picture in (astronaut().convert("L"), ImageEnhance.Brightness(astronaut()).enhance(0.3)):
+        (box,) = boxes(picture, detector)
+        assert on_face(box)
+    for picture in (noise(640, 480), Image.new("L", (1, 1)), Image.new("RGB", (2000, 3))):
+        assert boxes(picture, detector) == []
 
 
-def test_no_face_is_no_face(detector):
-    assert boxes(noise(640, 480), detector) == []
-    assert boxes(Image.new("L", (1, 1)), detector) == []
-    assert boxes(Image.new("RGB", (2000, 3)), detector) == []
-
-
-def test_several_faces_come_from_left_to_right(detector):
-    head = astronaut().crop((100, 0, 360, 260))
+def test_several_faces_come_from_left_to_right_and_stay_within_the_picture(detector):
     row = Image.new("RGB", (4 * 260, 260))
-    for number in range(4):
-        row.paste(head, (260 * number, 0))
-    found = boxes(row, detector)
-    assert len(found) == 4
-    for number, box in enumerate(found):
+    for number in (0, 2):
+        row.paste(pair(), (260 * number, 0))
+    four = boxes(row, detector)
+    assert len(four) == 4
+    for number, box in enumerate(four):
         assert on_face((box.left - 260 * number + 100, *box[1:]))
-
-
-def test_a_face_cut_by_the_border_stays_within_the_picture(detector):
     cut = astronaut().crop((round(FACE.left + FACE.width * 0.2), 0, 512, 512))
     for box in boxes(cut, detector):
         assert box.left >= 0
         assert box.left + box.width <= cut.width
-
-
-def test_the_margin_widens_the_crop(detector):
-    (narrow,) = find_faces(astronaut(), detector, CARD, -0.1)
-    (wide,) = find_faces(astronaut(), detector, CARD, 1.0)
-    assert narrow.box == wide.box
-    assert not np.array_equal(narrow.pixels, wide.pixels)
 
 
 def test_the_cascade_scores_the_boxes_that_opencv_gives():
@@ -89,32 +73,30 @@ def test_the_cascade_scores_the_boxes_that_opencv_gives():
     grey = cv2.equalizeHist(cv2.cvtColor(np.asarray(astronaut()), cv2.COLOR_RGB2GRAY))
     path = cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml"
     plain = cv2.CascadeClassifier(path).detectMultiScale(grey, 1.1, 4, minSize=(24, 24))
-    assert [list(map(int, one.box)) for one in cascade(np.asarray(astronaut()))] == np.asarray(plain).tolist()
+    assert [list(map(int, each.box)) for each in cascade(np.asarray(astronaut()))] == np.asarray(
+        plain
+    ).tolist()
 
 
 def test_of_overlapping_boxes_the_surest_is_kept():
     sure, less, part = Box(0, 0, 100, 100), Box(10, 10, 100, 100), Box(60, 60, 30, 30)
     beside = Box(200, 0, 100, 100)
-    found = [Found(less, 0.8), Found(sure, 0.9), Found(part, 0.6), Found(beside, 0.7)]
-    assert [one.box for one in distinct(found)] == [sure, beside]
+    boxes = {less: 0.8, sure: 0.9, part: 0.6, beside: 0.7}
+    assert [each.box for each in distinct([Detection(*each) for each in boxes.items()])] == [sure, beside]
 
 
-def test_an_unknown_detector_and_a_missing_package_are_one_line(monkeypatch):
+def test_an_unknown_detector_and_what_is_not_installed_are_one_line(monkeypatch, tmp_path):
+    import cv2.data
+
     with pytest.raises(CandidError, match="expected one of cascade, mtcnn"):
         make_detector("retina")
+    monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
+    with pytest.raises(CandidError, match="does not carry it; expected opencv-python-headless 4"):
+        make_detector("cascade")
     for module, name in (("mtcnn", "mtcnn"), ("cv2", "cascade")):
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(CandidError, match=f"{module} is not installed"):
             make_detector(name)
-
-
-def test_an_opencv_without_cascades_is_named(monkeypatch, tmp_path):
-    import cv2
-    import cv2.data
-
-    monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
-    with pytest.raises(CandidError, match="does not carry it; expected opencv-python-headless 4"):
-        make_detector("cascade")
 
 
 LARGE = """

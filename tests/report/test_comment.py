@@ -11,7 +11,7 @@ from candid.errors import CandidError
 from candid.gate.results import Revision
 from candid.report.command import main
 from candid.report.comment import MAX_CHARACTERS, comment
-from tests.gate.project import Project, faces, worse
+from tests.gate.project import faces, worse
 
 HERE = Revision(Path())
 
@@ -22,7 +22,7 @@ def tables(text: str) -> dict[str, list[str]]:
     return {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
 
 
-def test_verdict_metrics_and_settings_that_changed(project: Project) -> None:
+def test_verdict_metrics_and_settings_that_changed(project):
     project.params["train"]["learning_rate"] = 0.002
     project.params["train"]["warmup"] = 3
     project.results(worse(faces(), 60))
@@ -35,15 +35,12 @@ def test_verdict_metrics_and_settings_that_changed(project: Project) -> None:
     assert rows["train.warmup"] == ["–", "3"]
     assert "train.batch\\_size" not in rows
     assert "(<https://example.org/run/1>)" in text
-
-
-def test_a_metric_that_is_new_is_shown(project: Project) -> None:
     metrics = json.loads((project.root / "metrics/metrics.json").read_text())
     project.write("metrics/metrics.json", json.dumps({**metrics, "kappa": 0.5}))
-    assert tables(comment("main", HERE))["kappa"] == ["–", "0.5", ""]
+    assert tables(comment("main", HERE))["kappa"] == ["–", "0.5", ""], "a metric that is new"
 
 
-def test_what_cannot_be_compared_is_said_and_this_change_still_shown(project: Project) -> None:
+def test_what_cannot_be_compared_is_said_and_this_change_still_shown(project):
     project.results(faces().assign(dataset="fer2013"))
     text = comment("main", HERE)
     assert text.startswith("### ⚠️ Gate: cannot compare\n\nother datasets")
@@ -59,7 +56,7 @@ def test_what_cannot_be_compared_is_said_and_this_change_still_shown(project: Pr
 ODD = '{"accuracy": "x\\n### Gate: pass", "a|b": [1, {"c": null}], "\\ud800": 1e999, "m": "@user <b>"}'
 
 
-def test_odd_metrics_and_names_are_text(project: Project) -> None:
+def test_odd_metrics_and_names_are_text(project):
     for path in ("metrics/metrics.json", "metrics/report.json"):
         for odd in (ODD, ODD.replace("1e999", "2"), "[]", "{", '{"a": {"b": {}}}'):
             project.write(path, odd)
@@ -72,7 +69,7 @@ def test_odd_metrics_and_names_are_text(project: Project) -> None:
         project.git("checkout", "-q", path)
 
 
-def test_it_is_short_enough_for_github_whatever_is_in_it(project: Project) -> None:
+def test_it_is_short_enough_for_github_whatever_is_in_it(project):
     project.write("metrics/metrics.json", json.dumps({f"{row:09999}": row for row in range(99)}))
     project.params["train"] = {f"{row:09999}": "x" * 9999 for row in range(99)}
     project.results(faces())
@@ -81,7 +78,7 @@ def test_it_is_short_enough_for_github_whatever_is_in_it(project: Project) -> No
     assert "more" in text
 
 
-def test_the_command_writes_a_file(project: Project) -> None:
+def test_the_command_writes_a_file(project):
     main(["--comment", "--baseline", "main"])
     assert (project.root / "report/comment.md").read_text(encoding="utf-8").startswith("### ✅ Gate: pass")
     with pytest.raises(CandidError, match="expected --baseline"):

@@ -1,4 +1,4 @@
-"""The report's page: what it holds, and that it stands alone."""
+"""The report's page and the model card: what they hold, and that the page stands alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 from sklearn.metrics import confusion_matrix
 
 from candid.errors import CandidError
@@ -14,7 +15,7 @@ from candid.gate.results import Revision
 from candid.html import render
 from candid.report.command import main
 from candid.report.run import read_run
-from tests.gate.project import CLASSES, Project, faces, worse
+from tests.gate.project import CLASSES, faces, worse
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -55,7 +56,7 @@ def report(*arguments: str) -> tuple[str, Reader]:
     return text, Reader(text)
 
 
-def test_it_says_what_was_set_what_there_was_and_what_came_out(project: Project) -> None:
+def test_it_says_what_was_set_what_there_was_and_what_came_out(project):
     _, reader = report()
     for expected in (
         "random 80/10/10; subject kept together; near-duplicates removed",
@@ -77,7 +78,7 @@ def test_it_says_what_was_set_what_there_was_and_what_came_out(project: Project)
     assert "archs.basic_cnn.dropout: 0.3" in reader.text
 
 
-def test_its_numbers_are_those_of_the_predictions(project: Project) -> None:
+def test_its_numbers_are_those_of_the_predictions(project):
     run = read_run(Revision(Path()))
     table = faces()
     counts = confusion_matrix(table["actual"], table["predicted"], labels=list(CLASSES))
@@ -91,9 +92,7 @@ def test_its_numbers_are_those_of_the_predictions(project: Project) -> None:
         assert bounds is not None
         assert bounds[0] < f1 < bounds[1]
         assert f"{100 * f1:.1f} % ({100 * bounds[0]:.1f} to {100 * bounds[1]:.1f})" in reader.text
-
-
-def test_intervals_where_groups_are_few_and_no_resample_has_a_mistake(project: Project) -> None:
+    # groups are few and no resample has a mistake
     table = faces(60, right=0.8, group=10)
     table.loc[table["actual"] == "angry", "predicted"] = "angry"
     table.loc[(table["actual"] != "angry") & (table["predicted"] == "angry"), "predicted"] = "sad"
@@ -104,7 +103,7 @@ def test_intervals_where_groups_are_few_and_no_resample_has_a_mistake(project: P
     assert bounds[1] == 1
 
 
-def test_it_stands_alone_and_can_be_read_without_seeing_it(project: Project) -> None:
+def test_it_stands_alone_and_can_be_read_without_seeing_it(project):
     text, reader = report()
     assert not reader.all("script")
     assert "default-src 'none'" in text
@@ -112,8 +111,7 @@ def test_it_stands_alone_and_can_be_read_without_seeing_it(project: Project) -> 
     assert len(sources) == 7
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert all((tag["href"] or "").startswith("data:") for tag in reader.all("link"))
-    assert "url(" not in text
-    assert "@import" not in text
+    assert not re.search(r"url\(|@import", text)
     ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
     links = [tag["href"] or "" for tag in reader.all("a")]
     assert links
@@ -132,7 +130,7 @@ def _luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("theme", [0, 1])
-def test_contrast_is_that_of_wcag_aa_by_day_and_by_night(theme: int) -> None:
+def test_contrast_is_that_of_wcag_aa_by_day_and_by_night(theme):
     block = re.findall(r":root \{(.*?)\}", render("base.html", title="x"), re.S)[theme]
     colours = dict(re.findall(r"--(\w[\w-]*): #([0-9a-f]{6})", block))
     pairs = [("ink", "bg"), ("ink", "soft"), ("muted", "bg"), ("muted", "soft"), ("accent", "bg")]
@@ -141,7 +139,7 @@ def test_contrast_is_that_of_wcag_aa_by_day_and_by_night(theme: int) -> None:
         assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_it_is_compared_with_the_results_before(project: Project) -> None:
+def test_it_is_compared_with_the_results_before(project):
     assert "No earlier results in git" in report()[1].text
     project.results(worse(faces(), 60))
     text = report()[1].text
@@ -153,7 +151,7 @@ def test_it_is_compared_with_the_results_before(project: Project) -> None:
     assert "Not compared with HEAD: other datasets" in report()[1].text
 
 
-def test_experiments_stand_beside_it_each_with_its_protocol(project: Project) -> None:
+def test_experiments_stand_beside_it_each_with_its_protocol(project):
     first = project.git("rev-parse", "HEAD")
     project.git("update-ref", f"refs/exps/{first[:2]}/{first[2:]}/tidy-newt", first)
     project.params["split"]["seed"] = 4
@@ -173,7 +171,7 @@ def test_experiments_stand_beside_it_each_with_its_protocol(project: Project) ->
     assert "points, McNemar p = 0.12" in text
 
 
-def test_large_files_come_from_dvc_s_cache_or_are_said_to_be_away(project: Project) -> None:
+def test_large_files_come_from_dvc_s_cache_or_are_said_to_be_away(project):
     sheet = project.root / "plots/mistakes.png"
     project.dvc("add", "-q", "plots/mistakes.png")
     sheet.unlink()
@@ -186,16 +184,15 @@ def test_large_files_come_from_dvc_s_cache_or_are_said_to_be_away(project: Proje
     assert "Left out: this page was made without faces." in report("--no-faces")[1].text
 
 
-def test_what_a_run_did_not_keep_is_said(project: Project) -> None:
-    for name in ("ingest", "dedup", "split", "provenance"):
-        (project.root / f"metrics/{name}.json").unlink()
+def test_what_a_run_did_not_keep_is_said(project):
+    kept = [f"metrics/{name}.json" for name in ("ingest", "dedup", "split", "provenance")]
+    for path in kept:
+        (project.root / path).unlink()
     text = report()[1].text
     assert "keeps no counts of its data" in text
     assert "does not say what made it" in text
-    for name in ("ingest", "dedup", "split", "provenance"):
-        project.write(
-            f"metrics/{name}.json", '{"faces": "many", "versions": {}, "train": null, "groups": [1]}'
-        )
+    for path in kept:
+        project.write(path, '{"faces": "many", "versions": {}, "train": null, "groups": [1]}')
     assert "– faces read" in report()[1].text
     project.write("metrics/split.json", "{")
     with pytest.raises(CandidError, match=r"metrics/split\.json: not JSON"):
@@ -206,7 +203,7 @@ def test_what_a_run_did_not_keep_is_said(project: Project) -> None:
         main([])
 
 
-def test_a_name_is_text_and_nothing_else(project: Project) -> None:
+def test_a_name_is_text_and_nothing_else(project):
     forged = "<script>alert(1)</script>\u202e"
     project.params["class_weights"]["scheme"] = "\ud800"
     project.results(faces().replace({"sad": forged}), ("angry", "happy", forged))
@@ -214,3 +211,49 @@ def test_a_name_is_text_and_nothing_else(project: Project) -> None:
     assert not reader.all("script")
     assert "<script>alert(1)</script>\\u202e" in reader.text
     assert "\u202e" not in text
+
+
+CARD = Path("docs/model-card.md")
+
+
+def test_a_hub_reads_its_front_matter(project):
+    main(["--card"])
+    data = ModelCard.load(CARD).data
+    assert data.license == "apache-2.0"
+    assert data.library_name == "keras"
+    results = {result.metric_type: result for result in data.eval_results}
+    assert set(results) == {"accuracy", "f1", "precision", "recall", "roc_auc"}
+    accuracy = results["accuracy"]
+    assert (accuracy.dataset_type, accuracy.dataset_split) == ("sample", "test")
+    assert accuracy.task_type == "image-classification"
+    assert "near-duplicates removed; leak-free" in accuracy.dataset_config
+    assert accuracy.metric_name.startswith("Accuracy (95 % interval 0.")
+    assert 0.6 < accuracy.metric_value < 0.9
+
+
+def test_it_says_what_people_should_know(project):
+    main(["--card"])
+    text = CARD.read_text(encoding="utf-8")
+    for expected in (
+        "Not for judging people",
+        "48 x 48 pixels (grey, uint8)",
+        ", ".join(CLASSES),
+        "| happy | 100 | 100 | 100 |",
+        "adam, learning rate 0.001",
+        "Augmentation: flip 0.5.",
+        "Made at revision abc123",
+        "keras 3.15.1",
+        "400 test faces",
+        "Licence: Apache-2.0",
+    ):
+        assert expected in text
+    assert "\n\n\n" not in text
+
+
+def test_it_describes_one_run_and_only_a_dataset_that_can_be_cited(project):
+    with pytest.raises(CandidError, match="no experiment"):
+        main(["--card", "HEAD"])
+    project.params["data"]["dataset"] = "found somewhere"
+    project.write_yaml("params.yaml", project.params)
+    with pytest.raises(CandidError, match="not in the catalogue"):
+        main(["--card"])

@@ -15,7 +15,7 @@ import pytest
 from candid.backend import threads
 from candid.errors import CandidError
 from candid.training.distribution import DataParallel, Mirrored, OneDevice, strategy_of
-from candid.training.fit import Progress, train
+from candid.training.fit import train
 from tests.training import tiny_net
 
 ROOT = Path(__file__).parents[2]
@@ -91,30 +91,18 @@ def run(code: str, backend: str, **changes: Any) -> None:
     if not find_spec(backend):
         pytest.skip(f"{backend} is not installed: train.backend = {backend} is not tried here")
     section = {**tiny_net.TRAIN, "augment": AUGMENT, "backend": backend, **changes}
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(section)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", code, json.dumps(section)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_another_backend_trains_and_resumes(backend, precision):
-    run(
-        BACKENDS,
-        backend,
-        precision=precision,
-        epochs=8,
-        steps_per_execution=2,
-        mixup=0.1,
-        averaging=0.5,
-        freeze={"epochs": 1, "thaw_learning_rate": 0.03},
-        monitor="val_loss",
-    )
+    changes = {"epochs": 8, "steps_per_execution": 2, "mixup": 0.1, "averaging": 0.5, "monitor": "val_loss"}
+    freeze = {"epochs": 1, "thaw_learning_rate": 0.03}
+    run(BACKENDS, backend, precision=precision, freeze=freeze, **changes)
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
@@ -123,18 +111,9 @@ def test_two_devices_train_what_one_does(backend):
 
     Not by nadam, which divides by what is next to nothing, so that rounding shows.
     """
-    run(
-        DEVICES,
-        backend,
-        distribution="devices",
-        optimizer="sgd",
-        learning_rate=0.05,
-        freeze={"epochs": 1, "thaw_learning_rate": 0.02},
-        steps_per_execution=2,
-        label_smoothing=0.1,
-        weight_decay=0.01,
-        averaging=0.5,
-    )
+    changes = {"distribution": "devices", "optimizer": "sgd", "learning_rate": 0.05, "averaging": 0.5}
+    changes |= {"steps_per_execution": 2, "label_smoothing": 0.1, "weight_decay": 0.01}
+    run(DEVICES, backend, freeze={"epochs": 1, "thaw_learning_rate": 0.02}, **changes)
 
 
 def test_the_strategy_follows_the_backend_and_a_batch_must_divide(tmp_path):
@@ -145,14 +124,7 @@ def test_the_strategy_follows_the_backend_and_a_batch_must_divide(tmp_path):
     three.devices = 3
     checkpoints: Any = None
     with pytest.raises(CandidError, match=r"batch_size: 16 faces a step for 3 devices: expected a multiple"):
-        train(
-            tiny_net.build,
-            tiny_net.faces(),
-            tiny_net.settings(),
-            checkpoints,
-            progress=Progress(),
-            strategy=three,
-        )
+        train(tiny_net.build, tiny_net.faces(), tiny_net.settings(), checkpoints, strategy=three)
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [("3", 3), ("0", 5), ("many", 5), (None, 5)])

@@ -106,10 +106,5 @@ def faces(
         pixels[i, 4 * label : 4 * label + 3] = 250 - 60 * label
     if wrong:
         labels[::wrong] = (labels[::wrong] + 1) % classes
-    return TrainingSet(
-        faces=pixels,
-        labels=labels,
-        classes=["happy", "sad", "neutral"][:classes],
-        class_weights=np.ones(classes, np.float32),
-        train=train,
-    )
+    names, weights = ["happy", "sad", "neutral"][:classes], np.ones(classes, np.float32)
+    return TrainingSet(faces=pixels, labels=labels, classes=names, class_weights=weights, train=train)
