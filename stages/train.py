@@ -17,7 +17,7 @@ from candid.training.checkpoints import Checkpoints, History, fingerprint, run_f
 from candid.training.data import training_set
 from candid.training.distribution import strategy_of
 from candid.training.lineage import lineage
-from candid.training.settings import NETS, ModelSettings, TrainSettings
+from candid.training.settings import NETS, HogSettings, ModelSettings, TrainSettings
 
 INPUTS = ("data/faces.npy", "data/splits.csv", "data/class_weights.json")
 
@@ -28,7 +28,7 @@ def main() -> None:
     own = read_section(f"archs.{model.arch}", NETS[model.arch].settings)
     strategy = strategy_of(settings)
     use_backend(settings.backend, strategy.start)
-    from candid.training.fit import COLUMNS, Progress, best_epoch, train  # Keras from here on
+    from candid.training.fit import COLUMNS, Progress, best_epoch, train, train_svm  # Keras from here on
     from candid.training.nets import build_model
     from candid.training.save import initial_weights, write_model
 
@@ -52,7 +52,10 @@ def main() -> None:
     name = fingerprint(settings_read, [*map(Path, INPUTS), *start.files, *source_files()], versions())
     with run_folder(name) as folder:
         checkpoints, progress = Checkpoints(folder), Progress(say, record, sys.stdout.isatty())
-        net, history = train(build, data, settings, checkpoints, start.model, progress, strategy)
+        if isinstance(own, HogSettings):
+            net, history = train_svm(build, data, own.C, progress)
+        else:
+            net, history = train(build, data, settings, checkpoints, start.model, progress, strategy)
         about = {
             "classes": data.classes,
             "image_size": side,

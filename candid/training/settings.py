@@ -117,11 +117,24 @@ class EfficientNetSettings(NormedSettings):
     """Share of faces for which the last block is skipped in training; less for those before it."""
 
 
+class HogSettings(Section):
+    """`archs.hog_svm`: scikit-image's `hog`, scikit-learn's LinearSVC."""
+
+    orientations: int = Field(default=9, ge=2, le=36)
+    """Bins over 180 degrees."""
+    cell: int = Field(default=8, ge=2, le=64)
+    """Side in pixels."""
+    block: int = Field(default=2, ge=1, le=8)
+    """Side in cells."""
+    C: float = Field(default=1.0, gt=0, le=1e6)
+    """Weight of the SVM's squared hinge loss against its penalty."""
+
+
 @dataclass(frozen=True)
 class NetFacts:
     """What has to be known of a net before it is built."""
 
-    settings: type[NetSettings]
+    settings: type[Section]
     """Its section `archs.<name>`."""
     smallest: int = 8
     """Side of the smallest face in pixels that the poolings leave something of."""
@@ -141,6 +154,7 @@ NETS: dict[str, NetFacts] = {
     "vgg16": NetFacts(VGGSettings, smallest=32, preset="vgg_16_imagenet"),
     "vgg19": NetFacts(VGGSettings, smallest=32, preset="vgg_19_imagenet"),
     "efficientnet_b0": NetFacts(EfficientNetSettings, preset="efficientnet_b0_ra_imagenet"),
+    "hog_svm": NetFacts(HogSettings, smallest=16),
 }
 """The nets there are; candid/training/nets builds them."""
 
