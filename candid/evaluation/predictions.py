@@ -16,7 +16,7 @@ from candid.errors import CandidError
 from candid.evaluation.scores import Floats, Integers
 from candid.files import read_csv
 from candid.text import csv_cell
-from candid.training.lineage import ancestor_digests, digests
+from candid.training.lineage import ancestor_digests, digests, seen_digests
 
 Images = NDArray[np.uint8]
 DIGITS = 6
@@ -167,14 +167,17 @@ def with_predictions(test: pd.DataFrame, classes: Sequence[str], probabilities: 
     return test.drop(columns="actual").assign(actual=test["actual"], predicted=predicted, **columns)
 
 
-def seen_before(model: str, images: Images) -> NDArray[np.int64]:
+def seen_before(model: str | Path, images: Images, own: bool = False) -> NDArray[np.int64]:
     """Return ids of the faces that a model had seen in earlier trainings, from whose weights its own started.
 
     Args:
         model: file written by train.
         images: all faces by id.
+        own: those of its own training, too.
     """
     earlier = ancestor_digests(model)
+    if own and (known := seen_digests(model)) is not None:
+        earlier = known
     return np.flatnonzero(np.isin(digests(images), earlier)) if len(earlier) else np.zeros(0, np.int64)
 
 
