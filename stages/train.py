@@ -1,4 +1,7 @@
-"""Trains a net: models/model.keras and plots/history.csv. Run: python -m stages.train."""
+"""Trains a net: models/model.keras and plots/history.csv. Run: python -m stages.train.
+
+plots/augmented.png shows some training faces before and after the changes of train.augment.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 
 from candid.backend import use_backend, versions
 from candid.data.faces import load_images, read_splits
 from candid.errors import CandidError, run
-from candid.files import read_json, write_csv
+from candid.files import read_json, write_csv, writing
 from candid.settings import read_section
 from candid.training.checkpoints import Checkpoints, History, fingerprint, run_folder, source_files
 from candid.training.data import training_set
@@ -20,6 +25,8 @@ from candid.training.lineage import lineage
 from candid.training.settings import NETS, HogSettings, ModelSettings, TrainSettings
 
 INPUTS = ("data/faces.npy", "data/splits.csv", "data/class_weights.json")
+SHOWN, CHANGES = 6, 6
+"""Faces in plots/augmented.png, and changes of each."""
 
 
 def main() -> None:
@@ -28,13 +35,15 @@ def main() -> None:
     own = read_section(f"archs.{model.arch}", NETS[model.arch].settings)
     strategy = strategy_of(settings)
     use_backend(settings.backend, strategy.start)
-    from candid.training.fit import COLUMNS, Progress, best_epoch, train, train_svm  # Keras from here on
+    from candid.training.augment import sheet  # Keras from here on
+    from candid.training.fit import COLUMNS, Progress, best_epoch, train, train_svm
     from candid.training.nets import build_model
     from candid.training.save import initial_weights, write_model
 
     data = training_set(load_images(INPUTS[0]), read_splits(INPUTS[1]), read_json(INPUTS[2]))
     side, channels = data.faces.shape[2:]
-    crop = settings.augment.crop
+    one_step = isinstance(own, HogSettings)  # it sees each face once, as it is
+    crop = None if one_step else settings.augment.crop
     size = crop.size if crop else side
     if size > side:
         raise CandidError(
@@ -47,6 +56,10 @@ def main() -> None:
     def record(history: History) -> None:
         write_csv("plots/history.csv", pd.DataFrame(history, columns=list(COLUMNS)))
 
+    shown = data.faces[np.linspace(0, data.train - 1, SHOWN).astype(int)]
+    with writing("plots/augmented.png") as aside:
+        drawn = sheet(shown, settings.augment, settings.seed, 0 if one_step else CHANGES)
+        Image.fromarray(drawn).save(aside, optimize=True)
     settings_read = {section: values.model_dump() for section, values in
                      {"train": settings, "model": model, "arch": own}.items()}  # fmt: skip
     name = fingerprint(settings_read, [*map(Path, INPUTS), *start.files, *source_files()], versions())

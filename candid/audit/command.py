@@ -1,7 +1,7 @@
 """Audit a folder, zip or tar of images: candid audit PATH [--out audit].
 
 Prints a summary and fills a folder: index.html (everything, for the eye), duplicates.csv, groups.csv,
-conflicts.csv, low_contrast.csv, unreadable.csv and audit.json (the counts).
+conflicts.csv, low_contrast.csv, unreadable.csv, truth.csv (a 0/1 column a class) and audit.json (the counts).
 """
 
 from __future__ import annotations

@@ -48,12 +48,21 @@ class NormedSettings(NetSettings):
     some 500 steps, which is 38 epochs where an epoch is 13 steps; 0.9 takes 50."""
 
 
-class ResidualSettings(NormedSettings):
-    """`archs.residual_cnn` and `archs.basic_cnn`."""
+class BasicSettings(NormedSettings):
+    """`archs.basic_cnn`."""
 
     dropout: Dropout = 0.3
     last_dropout: Dropout = 0.4
     """In the last convolutional block: behind both of its poolings."""
+
+
+class ResidualSettings(BasicSettings):
+    """`archs.residual_cnn`."""
+
+    residual_after: list[Annotated[int, Field(ge=1, le=5)]] = [1, 3, 5]
+    """Pairs of convolutions with a pooling, counted from 1, that a residual block stands behind."""
+    skip: Literal["identity", "conv"] = "identity"
+    """conv: a 1x1 convolution with batch norm, which the paper tried and dropped."""
 
 
 class BaselineSettings(NormedSettings):
@@ -144,7 +153,7 @@ class NetFacts:
 
 NETS: dict[str, NetFacts] = {
     "residual_cnn": NetFacts(ResidualSettings, smallest=32),
-    "basic_cnn": NetFacts(ResidualSettings, smallest=32),
+    "basic_cnn": NetFacts(BasicSettings, smallest=32),
     "baseline_cnn": NetFacts(BaselineSettings, smallest=16),
     "plain_cnn": NetFacts(PlainSettings, smallest=16),
     "self_built": NetFacts(SelfBuiltSettings),

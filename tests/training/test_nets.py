@@ -225,6 +225,16 @@ def test_dropout_of_bah2022_is_higher_in_the_whole_last_block() -> None:
 
 
 @pytest.mark.parametrize(
+    ("after", "skip", "more"), [([], "conv", 0), ([2], "identity", 0), ([1, 4], "conv", 2)]
+)
+def test_residual_blocks_stand_where_they_are_set(after: list[int], skip: str, more: int) -> None:
+    model = build_model("residual_cnn", image_size=32, residual_after=after, skip=skip)
+    names = [layer.name for layer in model.layers]
+    assert [name for name in names if name.endswith("_add")] == [f"residual{number}_add" for number in after]
+    assert sum(name.endswith("_skip_conv") for name in names) == more
+
+
+@pytest.mark.parametrize(
     "name",
     ["residual_cnn", "baseline_cnn", "plain_cnn", "self_built", "resnet18", "vgg11", "efficientnet_b0"],
 )
