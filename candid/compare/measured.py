@@ -306,15 +306,9 @@ def score(counts: Integers, metric: str, classes: Sequence[str]) -> Floats | Non
         return scores.balanced_accuracy(counts)
     if metric == "accuracy" or (section == "micro" and name != "auc"):
         return scores.accuracy(counts)
-    functions = {
-        "precision": scores.precision,
-        "recall": scores.recall,
-        "f1": scores.f1,
-        "support": scores.support,
-    }
-    if name not in functions:
+    if name not in ("precision", "recall", "f1", "support"):
         return None
-    values = functions[name](counts)
+    values = getattr(scores, name)(counts)
     if section in ("macro", "weighted"):
         return getattr(scores, section)(values, counts)  # type: ignore[no-any-return]
     label = section.removeprefix("per_class.")

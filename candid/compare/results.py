@@ -15,7 +15,7 @@ import pandas as pd
 
 from candid.errors import CandidError
 from candid.files import read_json, write_json
-from candid.recipes.check import flat
+from candid.recipes.load import flat
 from candid.recipes.recipe import Overrides, Recipe
 from candid.settings import parse_yaml
 

@@ -104,16 +104,8 @@ def listing(recipes: Sequence[Recipe]) -> Iterator[str]:
             paper, leak_free = run.members(leak_free=False), run.members(leak_free=True)
             settings = next(iter(paper.values()))
             needs = settings["data.dataset"] + ", ImageNet weights" * (run.without_imagenet is not None)
-            rows.append(
-                [
-                    run.name,
-                    settings["model.arch"],
-                    needs,
-                    str(len(paper)),
-                    str(len(leak_free)),
-                    str(settings["train.epochs"]),
-                ]
-            )
+            counts = len(paper), len(leak_free), settings["train.epochs"]
+            rows.append([run.name, settings["model.arch"], needs, *map(str, counts)])
         header = ["run", "net", "needs", "experiments", "leak-free", "epochs of each"]
         yield from (f"  {line}" for line in table(header, rows, left=(0, 1, 2)))
         yield from (f"  {run.name} needs {run.data_from}" for run in recipe.runs if run.data_from)

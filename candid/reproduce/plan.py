@@ -15,7 +15,7 @@ from candid.compare.results import Experiment
 from candid.data.catalogue import OWN
 from candid.errors import CandidError
 from candid.recipes import Recipe, Run
-from candid.recipes.check import check_settings, flat
+from candid.recipes.load import check_settings, flat
 from candid.recipes.recipe import Overrides
 from candid.settings import parse_yaml
 
@@ -55,10 +55,7 @@ class Planned:
 
 
 def plan(
-    recipe: Recipe,
-    request: Request,
-    params: Mapping[str, Any],
-    experiments: Sequence[Experiment] = (),
+    recipe: Recipe, request: Request, params: Mapping[str, Any], experiments: Sequence[Experiment] = ()
 ) -> list[Planned]:
     """List the experiments, those of a run together, in the recipe's order.
 
