@@ -223,7 +223,9 @@ def render(comparison: Comparison, full: bool, as_markdown: bool = False) -> str
     for kind, content in _page(comparison, full, markdown if as_markdown else clean):
         start = starts.get(kind, "")
         if kind == "table":
-            lines += ["", *(markdown_table if as_markdown else table)(*content, _left(content[0])), ""]
+            header, rows = content
+            make: Callable[..., list[str]] = markdown_table if as_markdown else table
+            lines += ["", *make(header, rows, _left(header)), ""]
         elif kind == "item" and not as_markdown:
             lines += textwrap.wrap(start + content, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
         elif kind == "item":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -63,15 +64,10 @@ def load_recipe(key: str, folder: str | Path = FOLDER, params: str | Path = PARA
     for run in runs:
         for overrides in _variants(run):
             check_settings(base, overrides, f"{path}: run {run.name!r}")
-    names = [run.name for run in runs] + [
-        recipe.experiment(run, free, member)
-        for run in runs
-        for free in (False, True)
-        for member in run.members(free)
-    ]
-    for name in names:
-        if names.count(name) > 1:
-            raise CandidError(f"{path}: two runs or experiments of the name {name}; expected different names")
+    each = [(run, free, member) for run in runs for free in (False, True) for member in run.members(free)]
+    names = Counter([run.name for run in runs] + [recipe.experiment(*one) for one in each])
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise CandidError(f"{path}: two runs or experiments of the name {twice[0]}; expected different names")
     _check_origins(recipe, file, path)
     return recipe
 
@@ -170,16 +166,12 @@ def _check_origins(recipe: Recipe, file: RecipeFile, path: Path) -> None:
     known = dict.fromkeys(
         leaf
         for run in recipe.runs
-        for settings in (run.paper.settings, run.paper.over)
-        for key, value in settings.items()
+        for key, value in {**run.paper.settings, **run.paper.over}.items()
         for leaf in ([f"{key}.{part}" for part in value] if isinstance(value, dict) else [key])
     )
-    origins = [
-        (f"{name} {key}", key)
-        for name in ("given", "interpreted", "chosen")
-        for keys in getattr(file, name)
-        for key in split_keys(keys)
-    ]
+    kinds = ("given", "interpreted", "chosen")
+    origins = [(f"{kind} {key.strip()}", key.strip())
+               for kind in kinds for keys in getattr(file, kind) for key in keys.split(",")]  # fmt: skip
     for origin, key in origins:
         if not any(_covers(key, setting) for setting in known):
             raise CandidError(f"{path}: {origin} is set nowhere; expected a key of settings or of a run")
@@ -198,11 +190,6 @@ def _check_origins(recipe: Recipe, file: RecipeFile, path: Path) -> None:
 
 def _covers(key: str, setting: str) -> bool:
     return setting == key or setting.startswith(f"{key}.")
-
-
-def split_keys(keys: str) -> list[str]:
-    """Take apart keys that share an origin: "train.mixup, train.averaging"."""
-    return [key.strip() for key in keys.split(",")]
 
 
 def flat(values: Mapping[str, Any], where: str = "", above: str = "") -> Overrides:

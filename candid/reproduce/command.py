@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from candid.cli import Parser
 from candid.compare.results import read_experiments
@@ -114,28 +115,20 @@ def listing(recipes: Sequence[Recipe]) -> Iterator[str]:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(prog="candid reproduce", description=__doc__.splitlines()[0])
-    parser.add_argument("recipe", nargs="?", help="a file of recipes/ without .yaml")
-    parser.add_argument("--list", action="store_true", help="recipes, their runs and what these need")
-    parser.add_argument(
-        "--only", nargs="+", default=[], metavar="RUN", help="names, patterns, or parts of names"
-    )
-    parser.add_argument(
-        "--members", nargs="+", default=[], metavar="PATTERN", help="of several experiments, such as r0-*"
-    )
+    option = parser.add_argument
+    option("recipe", nargs="?", help="a file of recipes/ without .yaml")
+    option("--list", action="store_true", help="recipes, their runs and what these need")
+    many: dict[str, Any] = {"nargs": "+", "default": []}
+    option("--only", **many, metavar="RUN", help="names, patterns, or parts of names")
+    option("--members", **many, metavar="PATTERN", help="of several experiments, such as r0-*")
     protocol = parser.add_mutually_exclusive_group()
-    for option, value, text in (
-        ("--leak-free", (True,), "the leak-free counterparts"),
-        ("--both", (False, True), "the paper's and these"),
-    ):
-        protocol.add_argument(option, dest="protocols", action="store_const", const=value, help=text)
-    parser.add_argument("--epochs", type=int, metavar="N", help="cut short, under a name that says so")
-    parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change, likewise"
-    )
-    parser.add_argument(
-        "--scratch", action="store_true", help="without ImageNet weights, where no hub can be reached"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="print the commands only")
+    kind: dict[str, Any] = {"dest": "protocols", "action": "store_const"}
+    protocol.add_argument("--leak-free", **kind, const=(True,), help="the leak-free counterparts")
+    protocol.add_argument("--both", **kind, const=(False, True), help="the paper's and these")
+    option("--epochs", type=int, metavar="N", help="cut short, under a name that says so")
+    option("--set", **many, action="extend", metavar="KEY=VALUE", help="change, likewise")
+    option("--scratch", action="store_true", help="without ImageNet weights, where no hub can be reached")
+    option("--dry-run", action="store_true", help="print the commands only")
     parser.set_defaults(protocols=(False,))
     options = parser.parse_args(arguments)
     if options.list == (options.recipe is not None):
