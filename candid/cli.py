@@ -16,6 +16,7 @@ COMMANDS = {
     "gate": "fail on a regression against a revision, or a CSV file",
     "compare": "published, measured and leak-free accuracy of a paper",
     "reproduce": "run a paper's experiments",
+    "evaluate": "score a model on any labelled set",
     "predict": "find faces in pictures and videos and label them",
     "explain": "where the model looks",
     "export": "ONNX and LiteRT, checked against Keras",
@@ -29,6 +30,8 @@ EXAMPLES = """examples:
   candid COMMAND --help"""
 FAILURE = {"gate": 2, "audit": 2}
 """Status of a fault, where 1 has another meaning: a regression, or copies across sets."""
+PACKAGES = {"evaluate": "evaluation"}
+"""Where the command lies, if not in the package of its name (`candid.evaluate` is a function)."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -74,5 +77,5 @@ def _call(name: str, words: list[str]) -> int | None:
         top.parse_args(words[:1])
         top.print_help()
         return 2
-    status: int | None = importlib.import_module(f"candid.{name}.command").main(words[1:])
+    status: int | None = importlib.import_module(f"candid.{PACKAGES.get(name, name)}.command").main(words[1:])
     return status

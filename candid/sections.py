@@ -81,6 +81,8 @@ def _check_data(data: DataSettings, path: str | Path) -> None:
 def _check_training(model: ModelSettings, train: TrainSettings, path: str | Path) -> None:
     if model.weights == "imagenet" and not NETS[model.arch].preset:
         _refuse(path, "model.weights", "imagenet", f"{model.arch} has no ImageNet weights; expected null")
+    if model.weights is not None and model.arch == "hog_svm":
+        _refuse(path, "model.weights", model.weights, "hog_svm is fitted from its features; expected null")
     if train.freeze and model.weights is None:
         why = "a frozen body of random weights learns nothing; expected null with model.weights = null"
         _refuse(path, "train.freeze.epochs", train.freeze.epochs, why)

@@ -15,7 +15,7 @@ from candid.errors import run
 from candid.evaluation.model_file import check_classes, load_model_file, read_card
 from candid.evaluation.params import EvaluateSettings, Seen
 from candid.evaluation.plots import read_history, write_plots
-from candid.evaluation.predict import check_input, predict
+from candid.evaluation.predict import check_input, milliseconds, predict
 from candid.evaluation.predictions import seen_before, tabulate_test_set, with_predictions
 from candid.evaluation.provenance import provenance
 from candid.evaluation.report import evaluate, headline
@@ -47,6 +47,7 @@ def main() -> None:
 
     seeds = {"split": splitting.seed, "train": training.seed, "evaluate": settings.seed}
     made = provenance(training.backend, devices(), seeds, FINGERPRINTED)
+    made["milliseconds"] = round(milliseconds(model, images, settings.tta), 3)
     if card.best_epoch:
         made["best_epoch"] = card.best_epoch
     if card.started_from:

@@ -1,4 +1,7 @@
-"""Trains a net: models/model.keras and plots/history.csv. Run: python -m stages.train."""
+"""Trains a net: models/model.keras and plots/history.csv. Run: python -m stages.train.
+
+plots/augmented.png shows some training faces before and after the changes of train.augment.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from candid.backend import use_backend, versions
 from candid.data.faces import LABELS, load_images, read_splits
 from candid.errors import CandidError, run
-from candid.files import read_csv, read_json, write_csv
+from candid.files import read_csv, read_json, write_csv, writing
 from candid.settings import read_section
 from candid.training.checkpoints import Checkpoints, History, fingerprint, run_folder, source_files
 from candid.training.data import training_set
 from candid.training.distribution import strategy_of
 from candid.training.lineage import lineage
-from candid.training.settings import NETS, ModelSettings, TrainSettings
+from candid.training.settings import NETS, HogSettings, ModelSettings, TrainSettings
 
 INPUTS = ("data/faces.npy", "data/splits.csv", "data/class_weights.json", "data/votes.csv")
+SHOWN, CHANGES = 6, 6
+"""Faces in plots/augmented.png, and changes of each."""
 
 
 def main() -> None:
@@ -29,7 +35,8 @@ def main() -> None:
     own = read_section(f"archs.{model.arch}", NETS[model.arch].settings)
     strategy = strategy_of(settings)
     use_backend(settings.backend, strategy.start)
-    from candid.training.fit import COLUMNS, Progress, best_epoch, train  # Keras from here on
+    from candid.training.augment import sheet  # Keras from here on
+    from candid.training.fit import COLUMNS, Progress, best_epoch, train, train_svm
     from candid.training.nets import build_model
     from candid.training.save import initial_weights, write_model
 
@@ -38,7 +45,8 @@ def main() -> None:
         votes = read_csv(INPUTS[3], ("id", *LABELS), dict.fromkeys(("id", *LABELS), np.int64))
     data = training_set(load_images(INPUTS[0]), read_splits(INPUTS[1]), read_json(INPUTS[2]), votes)
     side, channels = data.faces.shape[2:]
-    crop = settings.augment.crop
+    one_step = isinstance(own, HogSettings)  # it sees each face once, as it is
+    crop = None if one_step else settings.augment.crop
     size = crop.size if crop else side
     if size > side:
         raise CandidError(
@@ -51,12 +59,19 @@ def main() -> None:
     def record(history: History) -> None:
         write_csv("plots/history.csv", pd.DataFrame(history, columns=list(COLUMNS)))
 
+    shown = data.faces[np.linspace(0, data.train - 1, SHOWN).astype(int)]
+    with writing("plots/augmented.png") as aside:
+        drawn = sheet(shown, settings.augment, settings.seed, 0 if one_step else CHANGES)
+        Image.fromarray(drawn).save(aside, optimize=True)
     settings_read = {section: values.model_dump() for section, values in
                      {"train": settings, "model": model, "arch": own}.items()}  # fmt: skip
     name = fingerprint(settings_read, [*map(Path, INPUTS), *start.files, *source_files()], versions())
     with run_folder(name) as folder:
         checkpoints, progress = Checkpoints(folder), Progress(say, record, sys.stdout.isatty())
-        net, history = train(build, data, settings, checkpoints, start.model, progress, strategy)
+        if isinstance(own, HogSettings):
+            net, history = train_svm(build, data, own.C, progress)
+        else:
+            net, history = train(build, data, settings, checkpoints, start.model, progress, strategy)
         about = {
             "classes": data.classes,
             "image_size": side,

@@ -1,7 +1,8 @@
 """Audit any set of images: candid audit PATH [--against OLD] [--out audit].
 
 Prints a summary and fills a folder: index.html (everything, for the eye), tables (duplicates.csv, groups.csv,
-conflicts.csv, issues.csv, ...), remove.txt, samples.json (FiftyOne's) and audit.json (the counts).
+conflicts.csv, issues.csv, truth.csv with a 0/1 column a class, ...), remove.txt, samples.json (FiftyOne's)
+and audit.json (the counts).
 Status 1 where --max-leak is exceeded, 2 for a fault. docs/audit.md says more.
 """
 

@@ -18,6 +18,7 @@ from candid.data.archives import Files
 from candid.data.copies import recognise
 from candid.data.fingerprints import ImageSet as KnownSet
 from candid.data.fingerprints import read_known
+from candid.data.ingest import truth_table
 from candid.duplicates.find import find_duplicates
 from candid.duplicates.groups import group_ids
 from candid.duplicates.policy import RANK
@@ -276,6 +277,8 @@ def tables(findings: Findings, removed: NDArray[np.bool_]) -> dict[str, pd.DataF
         "low_contrast.csv": images[images["flat"]][["file", "label", "part"]],
         "unreadable.csv": findings.skipped[["file", "reason"]],
     }
+    if (labelled := images[images["label"] != ""].rename(columns={"file": "source"})).size:
+        made["truth.csv"] = truth_table(labelled)
     names = ("file", "label", "file_a", "file_b", "label_a", "label_b")
     return {
         name: table.assign(**{column: table[column].map(csv_cell) for column in names if column in table})

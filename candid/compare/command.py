@@ -10,7 +10,7 @@ from pathlib import Path
 
 from candid.cli import Parser
 from candid.compare.results import export
-from candid.compare.table import as_markdown, as_text, build, choose
+from candid.compare.table import build, choose, render
 from candid.errors import CandidError
 from candid.recipes import load_recipe
 
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     full = options.full or options.export is not None
     comparison = build(Path(), recipe, runs, options.folder, full)
     if options.export is None:
-        sys.stdout.write((as_markdown if options.markdown else as_text)(comparison, options.full))
+        sys.stdout.write(render(comparison, options.full, options.markdown))
         return
     results = [one for pair in comparison.pairs for _, one in pair.results if not one.recorded]
     if not results:

@@ -53,17 +53,12 @@ def gather(
         base, _, variation = one.name.partition("+")
         if base in names:
             had, wanted = variations.setdefault(variation, {}), members[names[base]]
-            before = had.get(names[base])
-            if before is None or len(differences(one.settings, wanted)) < len(
-                differences(before.settings, wanted)
-            ):
-                had[names[base]] = one
-    results = [
-        _measure(
-            run, leak_free, variation, {name: had[name] for name in members if name in had}, metrics, classes
-        )
-        for variation, had in variations.items()
-    ]
+            both = [had[names[base]], one] if names[base] in had else [one]
+            had[names[base]] = min(both, key=lambda one: len(differences(one.settings, wanted)))
+    results = []
+    for variation, had in variations.items():
+        ordered = {name: had[name] for name in members if name in had}
+        results.append(_measure(run, leak_free, variation, ordered, metrics, classes))
     return sorted(results, key=distance)
 
 
@@ -306,15 +301,9 @@ def score(counts: Integers, metric: str, classes: Sequence[str]) -> Floats | Non
         return scores.balanced_accuracy(counts)
     if metric == "accuracy" or (section == "micro" and name != "auc"):
         return scores.accuracy(counts)
-    functions = {
-        "precision": scores.precision,
-        "recall": scores.recall,
-        "f1": scores.f1,
-        "support": scores.support,
-    }
-    if name not in functions:
+    if name not in ("precision", "recall", "f1", "support"):
         return None
-    values = functions[name](counts)
+    values: Floats = getattr(scores, name)(counts)
     if section in ("macro", "weighted"):
         return getattr(scores, section)(values, counts)  # type: ignore[no-any-return]
     label = section.removeprefix("per_class.")

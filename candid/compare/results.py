@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pandas as pd
 
 from candid.errors import CandidError
 from candid.files import read_json, write_json
-from candid.recipes.check import flat
+from candid.recipes.load import flat
 from candid.recipes.recipe import Overrides, Recipe
 from candid.settings import parse_yaml
 
@@ -22,6 +23,7 @@ FOLDER = Path("recipes/measured")
 REFS = "refs/exps/"
 REPORT, PARAMS = "metrics/report.json", "params.yaml"
 PREDICTIONS, HISTORY = "plots/predictions.csv", "plots/history.csv"
+PROVENANCE = "metrics/provenance.json"
 DECIMALS = 6
 
 
@@ -101,6 +103,8 @@ def _read(root: Path, name: str, commit: str, baseline: str, when: int) -> Exper
         return None
     if not isinstance(report, dict) or not isinstance(report.get("accuracy"), int | float):
         return None
+    with suppress(OSError, ValueError, KeyError, TypeError, DvcException):  # earlier experiments have no time
+        report["milliseconds"] = json.loads(files.read_bytes(PROVENANCE))["milliseconds"]
     return Experiment(name, commit, baseline, when, settings, report, table(PREDICTIONS), table(HISTORY))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ WIDTH = 118
 NONE = "–"
 LEGEND = (
     "Shares in per cent, differences in points; ± standard deviation; 95 % intervals by resampling groups "
-    "of related test faces."
+    "of related test faces; ms a face: 64 at once, on all threads of the machine that evaluated."
 )
 
 
@@ -134,14 +135,10 @@ def compare(
 
 def _record(pair: Pair, row: Row) -> dict[str, Any]:
     record: dict[str, Any] = {"run": row.run, "metric": row.metric}
-    record |= {
-        "published": row.published and row.published.value,
-        "source": row.published and row.published.source,
-    }
-    for name, score, result in (
-        ("measured", row.measured, pair.measured),
-        ("leak_free", row.leak_free, pair.leak_free),
-    ):
+    record |= {name: row.published and getattr(row.published, key)
+               for name, key in (("published", "value"), ("source", "source"))}  # fmt: skip
+    for name in ("measured", "leak_free"):
+        score, result = getattr(row, name), getattr(pair, name)
         record |= {
             name: score and score.value,
             f"{name}_low": score and score.low,
@@ -170,21 +167,12 @@ def build(
     recorded = read_export(folder or root / FOLDER / recipe.key, recipe)
     pairs: list[Pair] = []
     for run in runs:
-        metrics = list(
-            dict.fromkeys([headline(run), *([one.metric for one in run.published] if full else [])])
-        )
-        pools = [
-            sorted(
-                [
-                    *gather(
-                        recipe, run, free, experiments, [*metrics, *(("macro.f1",) if full else ())], full
-                    ),
-                    *(one for one in recorded if (one.run, one.leak_free) == (run.name, free)),
-                ],
-                key=distance,
-            )
-            for free in (False, True)
-        ]
+        metrics = [headline(run), "milliseconds", *([one.metric for one in run.published] if full else [])]
+        ours = [*metrics, *(("macro.f1",) if full else ())]
+        pools = []
+        for free in (False, True):
+            stored = [one for one in recorded if (one.run, one.leak_free) == (run.name, free)]
+            pools.append(sorted([*gather(recipe, run, free, experiments, ours, full), *stored], key=distance))
         pairs.append(_pair(run, *pools))
         shown = [one for _, one in pairs[-1].results]
         if full:
@@ -228,37 +216,24 @@ Block = tuple[str, Any]
 """A kind (title, head, text, item, table) and its content."""
 
 
-def as_text(comparison: Comparison, full: bool) -> str:
-    """For a terminal of 120 columns."""
+def render(comparison: Comparison, full: bool, as_markdown: bool = False) -> str:
+    """For a terminal of 120 columns, or as a section of a Markdown page."""
+    starts = {"title": "## ", "head": "### ", "item": "- ", "text": ""} if as_markdown else {"item": "- "}
     lines: list[str] = []
-    for kind, content in _page(comparison, full, clean):
-        lines += [""] if kind != "item" and lines else []
+    for kind, content in _page(comparison, full, markdown if as_markdown else clean):
+        start = starts.get(kind, "")
         if kind == "table":
             header, rows = content
-            lines += [*table(header, rows, _left(header)), ""]
+            make: Callable[..., list[str]] = markdown_table if as_markdown else table
+            lines += ["", *make(header, rows, _left(header)), ""]
+        elif kind == "item" and not as_markdown:
+            lines += textwrap.wrap(start + content, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        elif kind == "item":
+            lines.append(start + content)
         else:
-            start = "- " if kind == "item" else ""
-            lines += textwrap.wrap(
-                content,
-                WIDTH,
-                initial_indent=start,
-                subsequent_indent=" " * len(start),
-                break_on_hyphens=False,
-            )
-    return "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
-
-
-def as_markdown(comparison: Comparison, full: bool) -> str:
-    """A section of a page."""
-    lines: list[str] = []
-    for kind, content in _page(comparison, full, markdown):
-        if kind == "table":
-            header, rows = content
-            lines += ["", *markdown_table(header, rows, _left(header)), ""]
-        else:
-            start = {"title": "## ", "head": "\n### ", "item": "- ", "text": "\n"}[kind]
-            lines += [f"{start}{content}", *([] if kind == "item" else [""])]
-    return "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
+            wide = [start + content] if as_markdown else textwrap.wrap(content, WIDTH, break_on_hyphens=False)
+            lines += ["", *wide, ""]
+    return re.sub("\n{3,}", "\n\n", "\n".join(lines).strip()) + "\n"
 
 
 def _left(header: Sequence[str]) -> list[int]:
@@ -304,15 +279,14 @@ def _details(pair: Pair, quote: Quote) -> Iterator[Block]:
     yield "table", (header, [[quote(line[0]), *line[1:]] for line in cells])
     for row in rows:
         if row.published is not None and row.published.repetitions:
-            ours = [
-                (name, one.scores[row.metric].each) for name, one in pair.results if row.metric in one.scores
-            ]
-            lists = [
-                ("published", list(row.published.repetitions)),
-                *((name, each) for name, each in ours if each),
+            lists = [("published", row.published.repetitions)]
+            lists += [
+                (name, tuple(one.scores[row.metric].each))
+                for name, one in pair.results
+                if row.metric in one.scores
             ]
             listed = "; ".join(
-                f"{name} {', '.join(f'{100 * one:.4g}' for one in each)}" for name, each in lists
+                f"{name} {', '.join(f'{100 * one:.4g}' for one in each)}" for name, each in lists if each
             )
             yield "item", f"{metric_name(row.metric)} of each repetition: {listed}"
     if pair.run.confusion is not None:
@@ -406,6 +380,8 @@ def behind(of: Measured, quote: Quote = clean) -> str:
     if of.members < of.wanted:
         parts.append(f"{of.members} of {of.wanted} experiments")
     parts.append(f"{of.faces:,} test faces, {of.leaked:,} of them leaked")
+    if time := of.scores.get("milliseconds"):
+        parts.append(f"{time.value:.2f} ms a face")
     parts += [
         f"{key} {quote(_value(had))} instead of {_value(wanted)}" for key, (had, wanted) in of.changed.items()
     ]
@@ -432,15 +408,14 @@ def summary(comparison: Comparison) -> list[str]:
         )
     gaps: dict[str, list[float]] = {"published": [], "measured": []}
     for pair, row in zip(pairs, rows, strict=True):
-        if row.leak_free is not None and row.published is not None:
-            gaps["published"].append(row.leak_free.value - row.published.value)
         alike = pair.measured and pair.leak_free and pair.measured.variation == pair.leak_free.variation
-        if alike and row.leak_free is not None and row.measured is not None:
-            gaps["measured"].append(row.leak_free.value - row.measured.value)
+        for name, other in (("published", row.published), ("measured", row.measured if alike else None)):
+            if row.leak_free is not None and other is not None:
+                gaps[name].append(row.leak_free.value - other.value)
     for name, known in gaps.items():
         if known:
-            span = points(known[0]) if len(known) == 1 else f"{points(min(known))} to {points(max(known))}"
-            runs = "1 run" if len(known) == 1 else f"{len(known)} runs"
+            span = " to ".join(points(one) for one in dict.fromkeys((min(known), max(known))))
+            runs = f"{len(known)} run{'s' * (len(known) > 1)}"
             sentences.append(f"Leak-free minus {name}: {span} points ({runs}).")
     changed = sum(bool(one.changed) or one.members < one.wanted for pair in pairs for _, one in pair.results)
     if changed:

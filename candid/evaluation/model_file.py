@@ -30,6 +30,7 @@ LAYERS = {
     *("InputLayer", "Rescaling", "Conv2D", "DepthwiseConv2D", "Dense", "BatchNormalization", "Dropout"),
     *("Activation", "ReLU", "LeakyReLU", "Softmax", "Add", "Multiply", "Concatenate", "Flatten", "Reshape"),
     *("MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "ZeroPadding2D"),
+    "UnitNormalization",
 }
 """Layers that a model may have; a new net that needs another adds it here, and its weights to `_weights`."""
 INITIALIZERS = {

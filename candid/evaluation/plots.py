@@ -53,6 +53,16 @@ def write_plots(
         folder: where to write.
     """
     predictions, folder = as_predictions(table), Path(folder)
+    write_test_plots(table, report, images, folder)
+    save_picture(folder / "curves.png", *curves_picture(history, best_epoch))
+    save_picture(folder / "classes.png", *classes_picture(splits))
+    write_csv(folder / "roc.csv", roc_table(predictions))
+    write_csv(folder / "calibration.csv", calibration_table(predictions))
+
+
+def write_test_plots(table: pd.DataFrame, report: dict[str, Any], images: Images, folder: Path) -> None:
+    """Draw what the predictions alone give: confusion, ROC, reliability and mistakes."""
+    predictions = as_predictions(table)
     wrong = worst(predictions)
     faces = images[table["id"].to_numpy()[wrong[: MISTAKES_COLUMNS * MISTAKES_ROWS]]]
     for name, picture in {
@@ -60,13 +70,9 @@ def write_plots(
         "confusion_precision": confusion_picture(predictions, report, by_predicted=True),
         "roc": roc_picture(predictions, report),
         "reliability": reliability_picture(predictions, report),
-        "curves": curves_picture(history, best_epoch),
-        "classes": classes_picture(splits),
     }.items():
         save_picture(folder / f"{name}.png", *picture)
     save_picture(folder / "mistakes.png", *mistakes_picture(predictions, faces, wrong), colors=None)
-    write_csv(folder / "roc.csv", roc_table(predictions))
-    write_csv(folder / "calibration.csv", calibration_table(predictions))
 
 
 def accuracy_text(scored: dict[str, Any]) -> str:

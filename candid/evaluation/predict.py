@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from candid.evaluation.scores import Floats
 
 Images = NDArray[np.uint8]
 PIXELS_AT_ONCE = 512 * 48 * 48  # bounds the memory of activations whatever the size of the faces
+TOGETHER, ROUNDS = 64, 5
 
 
 def check_input(model: Any, card: Card, faces: Images, tta: str, path: str | Path) -> None:
@@ -39,7 +41,7 @@ def check_input(model: Any, card: Card, faces: Images, tta: str, path: str | Pat
         )
 
 
-def predict(model: Any, images: Images, ids: NDArray[np.int64], tta: str) -> Floats:
+def predict(model: Any, images: Images, ids: NDArray[np.int64], tta: str, quiet: bool = False) -> Floats:
     """Probabilities of the faces `ids` of `images`, averaged over their views: N x K, float64.
 
     Raises:
@@ -48,7 +50,7 @@ def predict(model: Any, images: Images, ids: NDArray[np.int64], tta: str) -> Flo
     size, channels = model.input_shape[1], model.input_shape[3:]
     step = max(1, min(512, PIXELS_AT_ONCE // size**2))
     averaged: list[Floats] = []
-    for start in tqdm(range(0, len(ids), step), desc="predict", unit="batch", disable=None):
+    for start in tqdm(range(0, len(ids), step), desc="predict", unit="batch", disable=quiet or None):
         chosen = ids[start : start + step]
         outputs: list[Floats] = []
         for view in views(np.asarray(images[chosen]), tta, size):
@@ -61,6 +63,16 @@ def predict(model: Any, images: Images, ids: NDArray[np.int64], tta: str) -> Flo
             check_probabilities(outputs[-1], chosen)
         averaged.append(np.mean(outputs, axis=0))
     return np.concatenate(averaged)
+
+
+def milliseconds(model: Any, images: Images, tta: str) -> float:
+    """Time of a face: median of ROUNDS predictions of up to TOGETHER faces at once, after one to warm up."""
+    ids, seconds = np.arange(min(len(images), TOGETHER)), []
+    for _ in range(1 + ROUNDS):
+        started = time.perf_counter()
+        predict(model, images, ids, tta, quiet=True)
+        seconds.append(time.perf_counter() - started)
+    return 1000 * float(np.median(seconds[1:])) / len(ids)
 
 
 def check_probabilities(outputs: Floats, ids: NDArray[np.int64]) -> None:

@@ -16,7 +16,7 @@ from candid.errors import CandidError
 from candid.evaluation.scores import Floats, Integers
 from candid.files import read_csv
 from candid.text import csv_cell
-from candid.training.lineage import ancestor_digests, digests
+from candid.training.lineage import ancestor_digests, digests, seen_digests
 
 Images = NDArray[np.uint8]
 DIGITS = 6
@@ -153,9 +153,11 @@ def with_predictions(test: pd.DataFrame, classes: Sequence[str], probabilities: 
     return test.drop(columns="actual").assign(actual=test["actual"], predicted=predicted, **columns)
 
 
-def seen_before(model: str, images: Images) -> NDArray[np.int64]:
-    """Return ids of the images that a model's ancestors were trained on, from whose weights it started."""
+def seen_before(model: str | Path, images: Images, own: bool = False) -> NDArray[np.int64]:
+    """Return ids of the images that a model's ancestors were trained on; with `own` the model itself, too."""
     earlier = ancestor_digests(model)
+    if own and (known := seen_digests(model)) is not None:
+        earlier = known
     return np.flatnonzero(np.isin(digests(images), earlier)) if len(earlier) else np.zeros(0, np.int64)
 
 

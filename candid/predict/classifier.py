@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,8 +40,7 @@ class Classifier(NamedTuple):
 
     def probabilities(self, faces: Images) -> Floats:
         """N faces of the card's size and colour in, N x K out, by the function that evaluate uses."""
-        with contextlib.redirect_stderr(io.StringIO()):  # its progress bar: one a picture says nothing
-            return predict(self.model, faces, np.arange(len(faces)), "none")
+        return predict(self.model, faces, np.arange(len(faces)), "none", quiet=True)
 
 
 def load_classifier(path: Path) -> Classifier:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from candid.errors import CandidError
-from candid.recipes.check import check_settings, flat
 from candid.recipes.recipe import (
     Overrides,
     Protocol,
@@ -20,9 +21,11 @@ from candid.recipes.recipe import (
     TableEntry,
     suffix,
 )
-from candid.settings import PARAMS, check, read_yaml
+from candid.sections import SECTIONS, check_params
+from candid.settings import PARAMS, check, is_choice, named, read_yaml
 
 FOLDER = "recipes"
+KNOWN = (*SECTIONS, "archs")
 SUFFIX = re.compile(r"[a-z0-9_]+")
 """A value of `over` in the name of an experiment, which has to be that of a branch."""
 
@@ -61,15 +64,10 @@ def load_recipe(key: str, folder: str | Path = FOLDER, params: str | Path = PARA
     for run in runs:
         for overrides in _variants(run):
             check_settings(base, overrides, f"{path}: run {run.name!r}")
-    names = [run.name for run in runs] + [
-        recipe.experiment(run, free, member)
-        for run in runs
-        for free in (False, True)
-        for member in run.members(free)
-    ]
-    for name in names:
-        if names.count(name) > 1:
-            raise CandidError(f"{path}: two runs or experiments of the name {name}; expected different names")
+    each = [(run, free, member) for run in runs for free in (False, True) for member in run.members(free)]
+    names = Counter([run.name for run in runs] + [recipe.experiment(*one) for one in each])
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise CandidError(f"{path}: two runs or experiments of the name {twice[0]}; expected different names")
     _check_origins(recipe, file, path)
     return recipe
 
@@ -168,16 +166,12 @@ def _check_origins(recipe: Recipe, file: RecipeFile, path: Path) -> None:
     known = dict.fromkeys(
         leaf
         for run in recipe.runs
-        for settings in (run.paper.settings, run.paper.over)
-        for key, value in settings.items()
+        for key, value in {**run.paper.settings, **run.paper.over}.items()
         for leaf in ([f"{key}.{part}" for part in value] if isinstance(value, dict) else [key])
     )
-    origins = [
-        (f"{name} {key}", key)
-        for name in ("given", "interpreted", "chosen")
-        for keys in getattr(file, name)
-        for key in split_keys(keys)
-    ]
+    kinds = ("given", "interpreted", "chosen")
+    origins = [(f"{kind} {key.strip()}", key.strip())
+               for kind in kinds for keys in getattr(file, kind) for key in keys.split(",")]  # fmt: skip
     for origin, key in origins:
         if not any(_covers(key, setting) for setting in known):
             raise CandidError(f"{path}: {origin} is set nowhere; expected a key of settings or of a run")
@@ -198,6 +192,60 @@ def _covers(key: str, setting: str) -> bool:
     return setting == key or setting.startswith(f"{key}.")
 
 
-def split_keys(keys: str) -> list[str]:
-    """Take apart keys that share an origin: "train.mixup, train.averaging"."""
-    return [key.strip() for key in keys.split(",")]
+def flat(values: Mapping[str, Any], where: str = "", above: str = "") -> Overrides:
+    """Dotted key -> value of nested mappings, whose keys may be dotted themselves.
+
+    A list is a value, and so is a choice, in full: `train.schedule: cosine` is {name: cosine}.
+
+    Raises:
+        CandidError: a key twice (train.epochs beside train: {epochs: 20}), or one with an empty mapping.
+    """
+    settings: Overrides = {}
+    for key, value in values.items():
+        name = f"{above}{key}"
+        if isinstance(value, Mapping) and not value and where:
+            raise CandidError(f"{where}: {name} = {{}}: expected a value, or keys below it")
+        leaves = {name: value}
+        if is_choice(name):
+            leaves = {name: named(value)}
+        elif isinstance(value, Mapping) and value:
+            leaves = flat(value, where, f"{name}.")
+        if twice := settings.keys() & leaves.keys():
+            raise CandidError(f"{where}: {sorted(twice)[0]} a second time; expected it once")
+        settings |= leaves
+    return settings
+
+
+def put_over(params: Mapping[str, Any], overrides: Overrides, where: str = "params.yaml") -> dict[str, Any]:
+    """Return a copy of params.yaml with the overrides put in; a choice is replaced whole.
+
+    Raises:
+        CandidError: a key of no section, or one above or below the settings that there are.
+    """
+    merged: dict[str, Any] = copy.deepcopy(dict(params))
+    for key, value in overrides.items():
+        *path, last = key.split(".")
+        if not path or path[0] not in KNOWN:
+            raise CandidError(f"{where}: unknown key {key}; expected a key of {', '.join(KNOWN)}")
+        section = merged
+        for number, part in enumerate(path, start=1):
+            section = section.setdefault(part, {})
+            if is_choice(above := ".".join(path[:number])):
+                raise CandidError(f"{where}: {key}: {above} is one value; expected {above} = {{{last}: ...}}")
+            if not isinstance(section, dict):
+                raise CandidError(f"{where}: unknown key {key}; {part} has no keys below it")
+        if isinstance(section.get(last), dict) and not is_choice(key):
+            raise CandidError(f"{where}: {key} = {value!r}: expected the keys below it")
+        section[last] = value
+    return merged
+
+
+def check_settings(params: Mapping[str, Any], overrides: Overrides, where: str) -> dict[str, Any]:
+    """Put overrides over params.yaml and refuse what a stage would refuse; return the whole settings.
+
+    Raises:
+        CandidError: where, the key, its value and what is allowed.
+    """
+    settings = put_over(params, overrides, where)
+    check_params(settings, where)
+    return settings

@@ -19,7 +19,16 @@ from candid.gate.results import MISSING, Results, Revision, flat, look_up, read_
 SECTIONS = ("data", "dedup", "split", "class_weights", "model", "archs", "train", "evaluate")
 COUNTS = ("ingest", "dedup", "split", "provenance")
 HISTORY = "plots/history.csv"
-PICTURES = ("classes", "curves", "roc", "reliability", "confusion", "confusion_precision", "mistakes")
+PICTURES = (
+    "classes",
+    "augmented",
+    "curves",
+    "roc",
+    "reliability",
+    "confusion",
+    "confusion_precision",
+    "mistakes",
+)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from candid.cli import Parser
 from candid.compare.results import read_experiments
@@ -104,16 +105,8 @@ def listing(recipes: Sequence[Recipe]) -> Iterator[str]:
             paper, leak_free = run.members(leak_free=False), run.members(leak_free=True)
             settings = next(iter(paper.values()))
             needs = settings["data.dataset"] + ", ImageNet weights" * (run.without_imagenet is not None)
-            rows.append(
-                [
-                    run.name,
-                    settings["model.arch"],
-                    needs,
-                    str(len(paper)),
-                    str(len(leak_free)),
-                    str(settings["train.epochs"]),
-                ]
-            )
+            counts = len(paper), len(leak_free), settings["train.epochs"]
+            rows.append([run.name, settings["model.arch"], needs, *map(str, counts)])
         header = ["run", "net", "needs", "experiments", "leak-free", "epochs of each"]
         yield from (f"  {line}" for line in table(header, rows, left=(0, 1, 2)))
         yield from (f"  {run.name} needs {run.data_from}" for run in recipe.runs if run.data_from)
@@ -122,28 +115,20 @@ def listing(recipes: Sequence[Recipe]) -> Iterator[str]:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(prog="candid reproduce", description=__doc__.splitlines()[0])
-    parser.add_argument("recipe", nargs="?", help="a file of recipes/ without .yaml")
-    parser.add_argument("--list", action="store_true", help="recipes, their runs and what these need")
-    parser.add_argument(
-        "--only", nargs="+", default=[], metavar="RUN", help="names, patterns, or parts of names"
-    )
-    parser.add_argument(
-        "--members", nargs="+", default=[], metavar="PATTERN", help="of several experiments, such as r0-*"
-    )
+    option = parser.add_argument
+    option("recipe", nargs="?", help="a file of recipes/ without .yaml")
+    option("--list", action="store_true", help="recipes, their runs and what these need")
+    many: dict[str, Any] = {"nargs": "+", "default": []}
+    option("--only", **many, metavar="RUN", help="names, patterns, or parts of names")
+    option("--members", **many, metavar="PATTERN", help="of several experiments, such as r0-*")
     protocol = parser.add_mutually_exclusive_group()
-    for option, value, text in (
-        ("--leak-free", (True,), "the leak-free counterparts"),
-        ("--both", (False, True), "the paper's and these"),
-    ):
-        protocol.add_argument(option, dest="protocols", action="store_const", const=value, help=text)
-    parser.add_argument("--epochs", type=int, metavar="N", help="cut short, under a name that says so")
-    parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change, likewise"
-    )
-    parser.add_argument(
-        "--scratch", action="store_true", help="without ImageNet weights, where no hub can be reached"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="print the commands only")
+    kind: dict[str, Any] = {"dest": "protocols", "action": "store_const"}
+    protocol.add_argument("--leak-free", **kind, const=(True,), help="the leak-free counterparts")
+    protocol.add_argument("--both", **kind, const=(False, True), help="the paper's and these")
+    option("--epochs", type=int, metavar="N", help="cut short, under a name that says so")
+    option("--set", **many, action="extend", metavar="KEY=VALUE", help="change, likewise")
+    option("--scratch", action="store_true", help="without ImageNet weights, where no hub can be reached")
+    option("--dry-run", action="store_true", help="print the commands only")
     parser.set_defaults(protocols=(False,))
     options = parser.parse_args(arguments)
     if options.list == (options.recipe is not None):

@@ -15,7 +15,7 @@ from candid.compare.results import Experiment
 from candid.data.catalogue import OWN
 from candid.errors import CandidError
 from candid.recipes import Recipe, Run
-from candid.recipes.check import check_settings, flat
+from candid.recipes.load import check_settings, flat
 from candid.recipes.recipe import Overrides
 from candid.settings import parse_yaml
 
@@ -55,10 +55,7 @@ class Planned:
 
 
 def plan(
-    recipe: Recipe,
-    request: Request,
-    params: Mapping[str, Any],
-    experiments: Sequence[Experiment] = (),
+    recipe: Recipe, request: Request, params: Mapping[str, Any], experiments: Sequence[Experiment] = ()
 ) -> list[Planned]:
     """List the experiments, those of a run together, in the recipe's order.
 
@@ -72,11 +69,12 @@ def plan(
         CandidError: no member fits, or a stage would refuse a change.
     """
     changes = request.changes or {}
-    for option, key in ((request.epochs, "train.epochs"), (request.scratch or None, "model.weights")):
-        if option is not None and key in changes:
-            raise CandidError(
-                f"--{'epochs' if key == 'train.epochs' else 'scratch'} and --set {key}: expected one"
-            )
+    for option, chosen, key in (
+        ("epochs", request.epochs is not None, "train.epochs"),
+        ("scratch", request.scratch, "model.weights"),
+    ):
+        if chosen and key in changes:
+            raise CandidError(f"--{option} and --set {key}: expected one")
     planned: list[Planned] = []
     suffixes: list[str] = []
     for run in request.runs:
@@ -99,15 +97,11 @@ def plan(
                     changed = {key: value for key, value in changed.items() if not key.startswith("data.")}
                 parts = [recipe.experiment(run, leak_free, member), variation(scratch, epochs, changed)]
                 name = "+".join(filter(None, parts))
-                done = next(
-                    (
-                        one.commit
-                        for one in experiments
-                        if one.name == name and not differences(one.settings, settings)
-                    ),
-                    None,
+                alike = (one for one in experiments if one.name == name)
+                done = [one.commit for one in alike if not differences(one.settings, settings)]
+                planned.append(
+                    Planned(name, settings, set_param(params, whole), next(iter(done), None), lacking)
                 )
-                planned.append(Planned(name, settings, set_param(params, whole), done, lacking))
     if not planned:
         known = ", ".join(dict.fromkeys(filter(None, suffixes))) or "none: these runs are single experiments"
         raise CandidError(f"--members {' '.join(request.members)}: no such member; expected some of {known}")
@@ -181,12 +175,6 @@ def _written(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{_written(inner)}" for key, inner in value.items()) + "}"
     text = str(value)
-    if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", text) and text.lower() not in (
-        "null",
-        "true",
-        "false",
-        "inf",
-        "nan",
-    ):
+    if re.fullmatch("(?!(?i:null|true|false|inf|nan)$)[A-Za-z_][A-Za-z0-9_]*", text):
         return text
     return "'" + re.sub(r"(\\+)('|$)", r"\1\1\2", text).replace("'", r"\'") + "'"

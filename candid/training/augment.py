@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from candid.training.settings import Augment, Crop, Jitter, Range
@@ -23,6 +24,7 @@ NAMES = (
     *("erasing_area", "erasing_aspect", "erasing_y", "erasing_x", "erasing"),
 )
 """What the columns of the random numbers are for. A new change adds names at the end."""
+ENLARGED = 2
 COLUMNS = 32
 """Numbers drawn a face: their count decides their values, so this leaves room for more names."""
 
@@ -74,6 +76,25 @@ def augment(
     if settings.erasing.probability > 0:
         values = _erase(draws, settings, values)
     return ops.cast(ops.clip(ops.round(values), 0.0, 255.0), "uint8")
+
+
+def sheet(faces: Any, settings: Augment, seed: int, changes: int) -> Any:
+    """Draw each face and, right of it, what training may make of it: uint8, rows x columns (x 3), enlarged.
+
+    Args:
+        faces: uint8, B x H x H x C.
+        settings: what is done.
+        seed: of the changes.
+        changes: of each face; 0: the faces alone.
+    """
+    side = faces.shape[1]
+    changed = [augment(faces, settings, seed + number) for number in range(changes)]
+    margin = [(0, 0), *[(0, side - (settings.crop.size if settings.crop else side))] * 2, (0, 0)]
+    columns = [faces, *(np.pad(ops.convert_to_numpy(one), margin, constant_values=255) for one in changed)]
+    framed = np.pad(np.stack(columns, axis=1), [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], constant_values=255)
+    rows = framed.transpose(0, 2, 1, 3, 4).reshape(len(faces) * (side + 2), -1, faces.shape[3])
+    enlarged = rows.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+    return enlarged[..., 0] if faces.shape[3] == 1 else enlarged
 
 
 def _is_geometric(settings: Augment) -> bool:

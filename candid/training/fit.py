@@ -13,7 +13,10 @@ import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.svm import LinearSVC
 
 from candid.backend import feed, fuses_batch_norm, is_out_of_memory, steps_per_call, worth_compiling
 from candid.errors import CandidError
@@ -23,6 +26,7 @@ from candid.training.data import TrainingSet, derive, epoch_order
 from candid.training.distribution import OneDevice
 from candid.training.learner import Learner, seed_epoch
 from candid.training.nets import body_layers
+from candid.training.nets.parts import HEAD
 from candid.training.save import start_from
 from candid.training.settings import Cosine, Plateau, Sgd, TrainSettings
 
@@ -95,6 +99,49 @@ def train(
     finally:
         keras.config.set_dtype_policy("float32")
     return _in_float32(net, build, settings), training.history
+
+
+def train_svm(
+    build: Callable[[], Any], data: TrainingSet, C: float, progress: Progress | None = None
+) -> tuple[Any, History]:
+    """Fit the last layer of `hog_svm` by scikit-learn's LinearSVC; return the net and one row of COLUMNS.
+
+    Each class is told from the others with the squared hinge loss; class weights weigh the faces. The scores
+    are divided by the temperature that makes the validation loss smallest (Guo et al. 2017), which leaves the
+    predicted classes as they are. Nothing is drawn at random.
+
+    Args:
+        build: makes the net.
+        data: the faces.
+        C: of LinearSVC.
+        progress: how the run is shown; None: by lines.
+    """
+    progress, net = progress or Progress(), build()
+    head = net.get_layer(f"{HEAD}logits")
+    below = keras.Model(net.input, head.input)
+    features = below.predict(data.faces, batch_size=PREDICT_BATCH, verbose=int(progress.bar))
+    progress.say(f"fitting a linear SVM on {data.train:,} faces with {features.shape[1]:,} features each")
+    labels = data.labels[: data.train]
+    svm = LinearSVC(C=C, dual=False, max_iter=10_000)
+    svm.fit(features[: data.train], labels, sample_weight=data.class_weights[labels])
+    kernel, bias = svm.coef_.T, svm.intercept_
+    if len(data.classes) == 2:  # scikit-learn keeps the second class alone
+        kernel, bias = np.hstack([-kernel, kernel]), np.r_[-bias, bias]
+    scores = features @ kernel + bias
+
+    def loss(log_temperature: float) -> float:
+        logits = scores[data.train :] / math.exp(log_temperature)
+        return validation_scores(softmax(logits, axis=1), data.validation_labels)["val_loss"]
+
+    temperature = math.exp(minimize_scalar(loss, bounds=(-6, 6), method="bounded").x)
+    head.set_weights([kernel / temperature, bias / temperature])
+    probabilities = softmax(scores / temperature, axis=1)
+    trained = validation_scores(probabilities[: data.train], labels)
+    row = {"epoch": 1, "loss": trained["val_loss"], "accuracy": trained["val_accuracy"], "learning_rate": 0.0}
+    row |= validation_scores(probabilities[data.train :], data.validation_labels)
+    progress.record([row])
+    progress.say("  ".join(f"{name} {row[name]:.4f}" for name in COLUMNS[1:-1]))
+    return net, [row]
 
 
 def best_epoch(history: History, monitor: str) -> int:

@@ -48,12 +48,21 @@ class NormedSettings(NetSettings):
     some 500 steps, which is 38 epochs where an epoch is 13 steps; 0.9 takes 50."""
 
 
-class ResidualSettings(NormedSettings):
-    """`archs.residual_cnn` and `archs.basic_cnn`."""
+class BasicSettings(NormedSettings):
+    """`archs.basic_cnn`."""
 
     dropout: Dropout = 0.3
     last_dropout: Dropout = 0.4
     """In the last convolutional block: behind both of its poolings."""
+
+
+class ResidualSettings(BasicSettings):
+    """`archs.residual_cnn`."""
+
+    residual_after: list[Annotated[int, Field(ge=1, le=5)]] = [1, 3, 5]
+    """Pairs of convolutions with a pooling, counted from 1, that a residual block stands behind."""
+    skip: Literal["identity", "conv"] = "identity"
+    """conv: a 1x1 convolution with batch norm, which the paper tried and dropped."""
 
 
 class BaselineSettings(NormedSettings):
@@ -117,11 +126,24 @@ class EfficientNetSettings(NormedSettings):
     """Share of faces for which the last block is skipped in training; less for those before it."""
 
 
+class HogSettings(Section):
+    """`archs.hog_svm`: scikit-image's `hog`, scikit-learn's LinearSVC."""
+
+    orientations: int = Field(default=9, ge=2, le=36)
+    """Bins over 180 degrees."""
+    cell: int = Field(default=8, ge=2, le=64)
+    """Side in pixels."""
+    block: int = Field(default=2, ge=1, le=8)
+    """Side in cells."""
+    C: float = Field(default=1.0, gt=0, le=1e6)
+    """Weight of the SVM's squared hinge loss against its penalty."""
+
+
 @dataclass(frozen=True)
 class NetFacts:
     """What has to be known of a net before it is built."""
 
-    settings: type[NetSettings]
+    settings: type[Section]
     """Its section `archs.<name>`."""
     smallest: int = 8
     """Side of the smallest face in pixels that the poolings leave something of."""
@@ -131,7 +153,7 @@ class NetFacts:
 
 NETS: dict[str, NetFacts] = {
     "residual_cnn": NetFacts(ResidualSettings, smallest=32),
-    "basic_cnn": NetFacts(ResidualSettings, smallest=32),
+    "basic_cnn": NetFacts(BasicSettings, smallest=32),
     "baseline_cnn": NetFacts(BaselineSettings, smallest=16),
     "plain_cnn": NetFacts(PlainSettings, smallest=16),
     "self_built": NetFacts(SelfBuiltSettings),
@@ -141,6 +163,7 @@ NETS: dict[str, NetFacts] = {
     "vgg16": NetFacts(VGGSettings, smallest=32, preset="vgg_16_imagenet"),
     "vgg19": NetFacts(VGGSettings, smallest=32, preset="vgg_19_imagenet"),
     "efficientnet_b0": NetFacts(EfficientNetSettings, preset="efficientnet_b0_ra_imagenet"),
+    "hog_svm": NetFacts(HogSettings, smallest=16),
 }
 """The nets there are; candid/training/nets builds them."""
 

@@ -101,6 +101,9 @@ def test_a_set_with_known_copies_is_told_as_it_is(tmp_path, audit):
     assert conflicts["label"].tolist() == ["sad", "happy"]
     assert pd.read_csv(out / "groups.csv")["size"].tolist() == [2] * 6
     assert pd.read_csv(out / "low_contrast.csv")["file"].tolist() == ["train/sad/grey.png"]
+    truth = pd.read_csv(out / "truth.csv", index_col="file")
+    assert list(truth) == ["happy", "sad"]
+    assert truth.loc[["test/sad/again.jpg", "train/happy/h0.png"]].to_numpy().tolist() == [[0, 1], [1, 0]]
     unreadable = pd.read_csv(out / "unreadable.csv")
     assert unreadable["file"].tolist() == ["train/sad/cut.jpg"]
     assert unreadable["reason"].str.len().min() > 3

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from sklearn.metrics import classification_report
 
 from candid.recipes import Recipe, load_recipe
-from candid.recipes.check import put_over
+from candid.recipes.load import put_over
 from candid.settings import read_yaml
 from tests.conftest import REPOSITORY
 

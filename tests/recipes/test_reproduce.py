@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from candid.compare.results import read_experiments
 from candid.errors import CandidError
 from candid.recipes import load_recipe
-from candid.recipes.check import flat, put_over
+from candid.recipes.load import flat, put_over
 from candid.recipes.recipe import OPEN
 from candid.reproduce import command
 from candid.reproduce.plan import Planned, Request, plan, read_changes, set_param, variation

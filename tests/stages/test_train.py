@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from candid.backend import use_backend
 from candid.errors import CandidError
@@ -70,6 +71,8 @@ def test_twice_the_same_bytes_and_killed_in_between_too(project: Path, run_stage
     assert done.stderr == ""
     assert [line.split()[1] for line in done.stdout.splitlines()] == ["1/4", "2/4", "3/4", "4/4"]
     first = outputs(project)
+    with Image.open(project / "plots/augmented.png") as sheet:
+        assert sheet.size == (7 * 2 * (SIZE + 2), 6 * 2 * (SIZE + 2))
     history = pd.read_csv(project / "plots/history.csv")
     assert history["epoch"].tolist() == [1, 2, 3, 4]
     assert np.isfinite(history).all(axis=None)

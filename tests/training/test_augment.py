@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import affine_transform
 
-from candid.training.augment import COLUMNS, NAMES, augment, warp
+from candid.training.augment import COLUMNS, NAMES, augment, sheet, warp
 from tests.training import tiny_net
 
 COUNT = 200
@@ -167,6 +167,19 @@ def test_crops_are_the_ten_of_torchvision_or_every_offset_in_whole_pixels(name):
         assert len(hits) == 1
         seen.add(hits[0])
     assert len(seen) == {"ten": 10, "random": 9}[name]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_sheet_shows_the_faces_and_behind_each_what_training_makes_of_it(channels):
+    pixels = faces(channels=channels)[:3]
+    chosen = tiny_net.settings({"flip": 1.0, "crop": {"name": "random", "size": 12}}).augment
+    drawn = sheet(pixels, chosen, 0, changes=2)
+    assert drawn.shape == (3 * 36, 3 * 36, 3)[: 2 if channels == 1 else 3]
+    cells = drawn[::2, ::2].reshape(3, 18, 3, 18, channels).swapaxes(1, 2)[:, :, 1:-1, 1:-1]
+    np.testing.assert_array_equal(cells[:, 0], pixels)
+    for number in (0, 1):
+        np.testing.assert_array_equal(cells[:, 1 + number, :12, :12], augment(pixels, chosen, number))
+    assert (cells[:, 1:, 12:] == 255).all()
 
 
 def blocks(count: int = 2, channels: int = 1) -> Any:

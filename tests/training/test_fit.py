@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -11,11 +12,15 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
+from sklearn.metrics import log_loss
+from sklearn.svm import LinearSVC
 
 from candid.errors import CandidError
 from candid.training.data import derive, epoch_order
-from candid.training.fit import COLUMNS, best_epoch, build_optimizer, phase_of, validation_scores
+from candid.training.fit import COLUMNS, best_epoch, build_optimizer, phase_of, train_svm, validation_scores
 from candid.training.learner import seed_epoch
+from candid.training.nets import build_model
 from tests.training import tiny_net
 from tests.training.tiny_net import fit
 
@@ -220,3 +225,23 @@ def test_validation_scores_by_hand():
     assert scores["val_loss"] == pytest.approx(-np.log([0.9, 0.3, 0.7, 0.6]).mean(), rel=1e-5)
     chosen[0, 0] = np.nan
     assert np.isnan(validation_scores(chosen, labels)["val_loss"])
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_svm_is_scikit_learns_and_its_temperature_the_best_on_validation(classes):
+    data = tiny_net.faces(train=60, size=24, classes=classes, wrong=4)
+    weighted = replace(data, class_weights=np.array([1, 5, 1][:classes], np.float32))
+    net, (row,) = train_svm(lambda: build_model("hog_svm", classes=classes, image_size=24), weighted, C=0.5)
+    below = keras.Model(net.input, net.get_layer("head_logits").input)
+    features, labels = np.asarray(below(data.faces)), data.labels[:60]
+    svm = LinearSVC(C=0.5, dual=False).fit(features[:60], labels, weighted.class_weights[labels])
+    given = np.asarray(net(data.faces))
+    np.testing.assert_array_equal(given.argmax(axis=1), svm.predict(features))
+    assert row["accuracy"] == svm.score(features[:60], labels)
+    assert row["val_accuracy"] == svm.score(features[60:], data.validation_labels)
+    logits = np.log(given[60:].astype(float))
+    losses = [log_loss(data.validation_labels, softmax(logits * by, axis=1)) for by in (1.0, 0.9, 1.1)]
+    assert row["val_loss"] == pytest.approx(losses[0], abs=1e-5)
+    assert losses[0] == min(losses)
+    again, _ = train_svm(lambda: build_model("hog_svm", classes=classes, image_size=24), weighted, C=0.5)
+    np.testing.assert_array_equal(net.get_weights()[-2], again.get_weights()[-2])

@@ -14,10 +14,12 @@ import keras_hub
 import numpy as np
 import pytest
 from keras import layers
+from skimage.feature import hog
 
 from benchmarks.operations import multiply_adds
 from candid.errors import CandidError
 from candid.training.nets import body_layers, build_model, hub
+from candid.training.nets.hog import LUMA
 from candid.training.nets.parts import IMAGENET
 from candid.training.settings import NETS
 
@@ -90,10 +92,12 @@ def test_a_file_loads_with_keras_alone(net: Any, tmp_path: Path) -> None:
 
 def test_batch_norm_follows_within_an_epoch_of_13_steps(net: Any) -> None:
     momenta = {layer.momentum for layer in net.layers if isinstance(layer, layers.BatchNormalization)}
-    assert momenta == (set() if net.name.startswith("vgg") else {0.9})
+    assert momenta == (set() if net.name.startswith(("vgg", "hog")) else {0.9})
 
 
 def test_a_frozen_body_stays_and_a_thawed_one_learns(net: Any) -> None:
+    if net.name == "hog_svm":
+        pytest.skip("its body is fixed and its head is fitted by scikit-learn")
     body = body_layers(net)
     head = [layer for layer in net.layers if layer.weights and layer not in body]
     try:
@@ -133,6 +137,23 @@ def test_colour_faces_and_grey_ones_repeated_for_a_body_of_three_channels(name: 
         grey = build_model(name, image_size=32, classes=2)
         colour.set_weights(grey.get_weights())
         np.testing.assert_allclose(outputs(grey, GREY), outputs(colour, GREY.repeat(3, axis=3)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "own"),
+    [(48, 1, {}), (44, 1, {"cell": 7, "block": 3}), (48, 1, {"orientations": 8, "cell": 6}), (32, 3, {})],
+)
+def test_hog_is_that_of_scikit_image(size: int, channels: int, own: dict[str, Any]) -> None:
+    """Eight bins have edges at 45 degrees, on which gradients of whole grey levels lie; one face is flat."""
+    model = build_model("hog_svm", image_size=size, channels=channels, **own)
+    faces = RNG.integers(0, 256, (9, size // 4, size // 4, channels)).repeat(4, axis=1).repeat(4, axis=2)
+    faces = faces // 2 + RNG.integers(0, 2, (9, size, size, channels))
+    faces[0] = 7
+    grey = faces @ (np.array(LUMA) if channels == 3 else np.ones(1))
+    sides = [(own.get(name, default),) * 2 for name, default in (("cell", 8), ("block", 2))]
+    expected = [hog(face, own.get("orientations", 9), *sides, "L2-Hys") for face in grey]
+    below = keras.Model(model.input, model.get_layer("head_logits").input)
+    np.testing.assert_allclose(outputs(below, faces.astype(np.uint8)), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["vgg19", "resnet18"])
@@ -203,6 +224,16 @@ def test_dropout_of_bah2022_is_higher_in_the_whole_last_block() -> None:
 
 
 @pytest.mark.parametrize(
+    ("after", "skip", "more"), [([], "conv", 0), ([2], "identity", 0), ([1, 4], "conv", 2)]
+)
+def test_residual_blocks_stand_where_they_are_set(after: list[int], skip: str, more: int) -> None:
+    model = build_model("residual_cnn", image_size=32, residual_after=after, skip=skip)
+    names = [layer.name for layer in model.layers]
+    assert [name for name in names if name.endswith("_add")] == [f"residual{number}_add" for number in after]
+    assert sum(name.endswith("_skip_conv") for name in names) == more
+
+
+@pytest.mark.parametrize(
     "name",
     ["residual_cnn", "baseline_cnn", "plain_cnn", "self_built", "resnet18", "vgg11", "efficientnet_b0"],
 )
@@ -224,6 +255,7 @@ def test_the_smallest_face_goes_through(name: str) -> None:
         ("residual_cnn", {"image_size": 24}, "= 24: residual_cnn needs at least 32"),
         ("basic_cnn", {"classes": ["happy"]}, "1 classes: basic_cnn needs at least 2"),
         ("basic_cnn", {"channels": 4}, "faces of 4 channels"),
+        ("hog_svm", {"cell": 32}, "a block of 2 x 2 cells of 32 px: expected at most the face's side of 48"),
         ("baseline_cnn", {"weights": "imagenet"}, "model.weights = 'imagenet': baseline_cnn has no preset"),
     ],
 )

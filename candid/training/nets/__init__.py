@@ -10,6 +10,7 @@ import keras
 from candid.errors import CandidError
 from candid.settings import check
 from candid.training.nets.cnn import baseline_cnn, basic_cnn, plain_cnn, residual_cnn, self_built
+from candid.training.nets.hog import hog_svm
 from candid.training.nets.hub import (
     efficientnet_b0,
     load_preset,
@@ -26,7 +27,7 @@ BUILDERS: dict[str, Callable[[Tensor, Any, int], Tensor]] = {
     builder.__name__: builder
     for builder in (
         *(residual_cnn, basic_cnn, baseline_cnn, plain_cnn, self_built),
-        *(resnet18, resnet50, vgg11, vgg16, vgg19, efficientnet_b0),
+        *(resnet18, resnet50, vgg11, vgg16, vgg19, efficientnet_b0, hog_svm),
     )
 }
 """Take the input for uint8 faces (N x S x S x C), the settings and the number of classes; give the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import layers
@@ -15,14 +16,19 @@ from candid.training.nets.parts import (
     scaled,
     three_channels,
 )
-from candid.training.settings import BaselineSettings, PlainSettings, ResidualSettings, SelfBuiltSettings
+from candid.training.settings import (
+    BaselineSettings,
+    BasicSettings,
+    PlainSettings,
+    ResidualSettings,
+    SelfBuiltSettings,
+)
 
 RESIDUAL_WIDTHS = (32, 64, 128, 256, 512)
 """Of the blocks that end in max pooling, behind the first two convolutions."""
 LAST_BLOCK = (256, 512)
 """The last of Table 1's three convolutional blocks: conv2d_13 to conv2d_16, dropout_5 and dropout_6."""
 FIRST_WIDTH = 16
-RESIDUAL_AFTER = (32, 128, 512)
 BASELINE_STEM = 32
 BASELINE_STAGES = ((48, 2), (128, 2), (192, 1))
 """Width and number of residual blocks; each stage halves the side."""
@@ -34,18 +40,18 @@ def residual_cnn(faces: Tensor, settings: ResidualSettings, classes: int) -> Ten
 
     9,766,391 trainable parameters (48 px, grey, 7 classes).
     Convolutions have a bias and He-normal initial weights; ReLU stands before batch norm in the plain blocks
-    and behind it in the residual ones; skips are identities.
+    and behind it in the residual ones.
     """
-    return _blocks(faces, settings, classes, RESIDUAL_AFTER)
+    return _blocks(faces, settings, classes, settings.residual_after, settings.skip)
 
 
-def basic_cnn(faces: Tensor, settings: ResidualSettings, classes: int) -> Tensor:
+def basic_cnn(faces: Tensor, settings: BasicSettings, classes: int) -> Tensor:
     """Build the basic CNN of Bah et al. (2022): residual_cnn without its residual blocks."""
-    return _blocks(faces, settings, classes, ())
+    return _blocks(faces, settings, classes)
 
 
 def _blocks(
-    faces: Tensor, settings: ResidualSettings, classes: int, residual_after: tuple[int, ...]
+    faces: Tensor, settings: BasicSettings, classes: int, residual_after: Sequence[int] = (), skip: str = ""
 ) -> Tensor:
     momentum = settings.batch_norm_momentum
     x = scaled(faces, settings.scaling)
@@ -58,8 +64,8 @@ def _blocks(
         x = layers.MaxPooling2D(name=f"block{number}_pool")(x)
         rate = settings.last_dropout if width in LAST_BLOCK else settings.dropout
         x = layers.Dropout(rate, name=f"block{number}_dropout")(x)
-        if width in residual_after:
-            x = _residual(x, width, momentum, f"residual{number}")
+        if number in residual_after:
+            x = _residual(x, width, momentum, f"residual{number}", skip)
     return probabilities(average(x), classes)
 
 
@@ -79,12 +85,15 @@ def _plain(x: Tensor, width: int, kernel: int, momentum: float, name: str) -> Te
     return layers.BatchNormalization(momentum=momentum, name=f"{name}_norm")(x)
 
 
-def _residual(x: Tensor, width: int, momentum: float, name: str) -> Tensor:
+def _residual(x: Tensor, width: int, momentum: float, name: str, skip: str) -> Tensor:
     inner = _biased(width, 3, f"{name}a")(x)
     inner = layers.BatchNormalization(momentum=momentum, name=f"{name}a_norm")(inner)
     inner = layers.ReLU(name=f"{name}a_relu")(inner)
     inner = _biased(width, 3, f"{name}b")(inner)
     inner = layers.BatchNormalization(momentum=momentum, name=f"{name}b_norm")(inner)
+    if skip == "conv":
+        x = _biased(width, 1, f"{name}_skip")(x)
+        x = layers.BatchNormalization(momentum=momentum, name=f"{name}_skip_norm")(x)
     added = layers.Add(name=f"{name}_add")([x, inner])
     return layers.ReLU(name=f"{name}_relu")(added)
 

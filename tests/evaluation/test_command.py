@@ -1,0 +1,164 @@
+"""candid evaluate: a saved model on faces that it has seen, on copies of these, and on others."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from candid.backend import use_backend
+from candid.errors import CandidError
+from candid.evaluation.command import Seen, main, tabulate
+from candid.evaluation.report import evaluate
+from candid.files import write_csv
+from candid.labelled import read_sample
+from tests.conftest import REPOSITORY
+
+CLASSES = ["angry", "happy", "sad"]
+NEW, EXACT, BRIGHTER = 60, 3, 4
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, the data of its run, and a set of new faces, exact copies and brighter copies."""
+    use_backend("tensorflow").utils.set_random_seed(0)
+    from candid.training.lineage import lineage
+    from candid.training.nets import build_model
+    from candid.training.save import write_model
+
+    folder = tmp_path_factory.mktemp("scene")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(REPOSITORY)
+        parts = read_sample()
+    images = parts.train.images
+    seen, new = (part.ids[np.isin(part.labels, CLASSES)][:NEW] for part in (parts.train, parts.test))
+    about = {"classes": CLASSES, "image_size": 48, "color": "grey"}
+    write_model(
+        folder / "model.keras", build_model("hog_svm", classes=3), *lineage(about, images[seen], None)
+    )
+    write_model(folder / "silent.keras", build_model("hog_svm", classes=3), about)
+    labels = dict(
+        zip([*parts.train.ids, *parts.test.ids], parts.train.labels + parts.test.labels, strict=True)
+    )
+    (folder / "data").mkdir()
+    np.save(folder / "data/faces.npy", images[seen])
+    table = pd.DataFrame({"id": range(NEW), "label": [labels[number] for number in seen], "source": "x"})
+    table = table.assign(
+        dataset="sample", part="", subject=[f"sample:{number}" for number in seen], sequence=""
+    )
+    write_csv(folder / "data/faces.csv", table)
+
+    def save(face: Any, number: int, part: str, name: str) -> None:
+        path = folder / "set" / part / labels[number] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(face).save(path)
+
+    for number in new:
+        save(images[number], number, "train", f"new{number}.png")
+    for number in seen[:EXACT]:
+        save(images[number], number, "test", f"exact{number}.png")
+    for number in seen[EXACT : EXACT + BRIGHTER]:
+        brighter = images[number] // 2 + 60
+        save(brighter, number, "test", f"brighter{number}.png")
+    labels[-1] = "smirk"
+    save(images[0], -1, "train", "unknown.png")
+    with tarfile.open(folder / "set.tar", "w") as archive:
+        archive.add(folder / "set", "set")
+    return folder
+
+
+def run(scene: Path, *arguments: str, data: str = "set", model: str = "model") -> None:
+    main([str(scene / f"{model}.keras"), str(scene / data), *arguments])
+
+
+def test_scores_leaks_and_files(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(scene, "--run", str(scene / "data"), "--out", str(tmp_path))
+    page = capsys.readouterr().out.replace(str(scene), "").replace(str(tmp_path), "").splitlines()
+    assert max(map(len, page)) <= 100
+    table = pd.read_csv(tmp_path / "predictions.csv")
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    expected = evaluate(table)
+    assert {key: report[key] for key in expected} == expected
+    assert len(table) == NEW + EXACT + BRIGHTER
+    assert set(table["source"][table["copied"]].str.extract(r"/([a-z]+)\d+\.png")[0]) == {"exact", "brighter"}
+    assert table["copied"].sum() == EXACT + BRIGHTER == report["leaked_test_faces"]
+    assert any(line.startswith(f"Leaky split: {EXACT + BRIGHTER} of these faces") for line in page)
+    assert "left out, of classes that the model does not have: smirk 1" in page
+    happy = (
+        (table["actual"] == "happy").sum(),
+        (table["predicted"][table["actual"] == "happy"] == "happy").mean(),
+    )
+    (row,) = (line.split() for line in page if line.startswith("happy") and "%" in line)
+    assert (row[1], row[4]) == (str(happy[0]), f"{100 * happy[1]:.1f}")
+    counts = pd.crosstab(table["actual"], table["predicted"]).reindex(CLASSES, columns=CLASSES, fill_value=0)
+    rows = [line.split() for line in page]
+    assert all([name, *map(str, counts.loc[name])] in rows for name in CLASSES)
+    names = {"confusion.png", "confusion_precision.png", "mistakes.png", "reliability.png", "roc.png"}
+    assert {path.name for path in tmp_path.iterdir()} == names | {"predictions.csv", "report.json"}
+
+
+@pytest.mark.parametrize(
+    ("options", "data", "model", "faces", "copied", "words"),
+    [
+        (
+            [],
+            "set",
+            "model",
+            67,
+            EXACT,
+            "exact copies of the 60 faces that the model has seen; for near-dupl",
+        ),
+        (["--part", "test"], "set", "model", 7, EXACT, "exact copies of the 60"),
+        ([], "set.tar", "model", 67, EXACT, "exact copies of the 60"),
+        ([], "set", "silent", 67, 0, "Leaks: unknown, as the model's file does not say"),
+    ],
+)
+def test_what_is_known_of_the_model_decides_what_is_a_leak(
+    scene: Path, capsys: pytest.CaptureFixture[str],
+    options: list[str], data: str, model: str, faces: int, copied: int, words: str,
+) -> None:  # fmt: skip
+    run(scene, *options, data=data, model=model)
+    page = capsys.readouterr().out
+    assert words in page
+    assert f": {faces} faces" in page
+    assert page.count("Leaky split: ") == bool(copied) == page.count(f"split: {copied} of these faces")
+
+
+def test_the_subject_of_a_face_that_was_seen_is_a_leak(scene: Path) -> None:
+    images = np.load(scene / "data/faces.npy")[:4] // np.array([1, 1, 9, 1], np.uint8)[:, None, None]
+    faces = pd.DataFrame({"id": range(4), "source": "x", "dataset": "d", "sequence": "", "label": "sad"})
+    faces = faces.assign(subject=["d:a", "d:b", "d:b", "d:a"])
+    seen = Seen(images[3:], faces[3:], "")
+    test = tabulate(faces[:3], images[:3], scene / "silent.keras", seen)
+    assert test["leaked"].tolist() == [True, False, False]
+    assert not test["copied"].any()
+    assert test["group"].nunique() == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "words"),
+    [
+        (
+            "model.keras",
+            "nowhere",
+            "nowhere: no such folder, zip or tar; expected one, or a dataset: sample, fer",
+        ),
+        ("model.keras", "strange", "faces of smirk; expected some of angry, happy, sad"),
+        ("none.keras", "set", "none.keras: no such file"),
+        ("set.tar", "set", "expected a model of train"),
+    ],
+)
+def test_what_is_wrong_is_one_line(scene: Path, model: str, data: str, words: str) -> None:
+    for name in ("strange/smirk/a.png", "strange/smirk/b.png"):
+        (scene / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((48, 48), np.uint8)).save(scene / name)
+    with pytest.raises(CandidError) as caught:
+        main([str(scene / model), str(scene / data)])
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
