@@ -1,11 +1,11 @@
 """Copies and look-alikes made by code, method by method: python -m benchmarks.copies
 
-Photographs that scikit-image, scikit-learn and matplotlib ship are cut into tiles, and one drawn face of every
-third subject of data/sample.zip is taken. Each gets a copy of each kind, and each kind is searched by itself, among
-all the originals. Printed: the share of copies reported with their original, and the number of other pairs
-reported; then the pairs reported among hard negatives, where each is wrong. Beside `aligned` stands phash of
-imagehash, of the pictures at full size, within 4 and within 10 bits (imagededup's default). --tune reads other
-photographs, those that constants may be chosen by. Figures: docs/near-duplicates.md.
+Photographs that scikit-image, scikit-learn and matplotlib ship are cut into tiles, and one drawn face of
+every third subject of data/sample.zip is taken. Each gets a copy of each kind, and each kind is searched by
+itself, among all the originals. Printed: the share of copies reported with their original, and the number of
+other pairs reported; then the pairs reported among hard negatives, where each is wrong. Beside `aligned`
+stands phash of imagehash, of the pictures at full size, within 4 and within 10 bits (imagededup's default).
+--tune reads other photographs, those that constants may be chosen by. Figures: docs/near-duplicates.md.
 """
 
 from __future__ import annotations
