@@ -14,7 +14,7 @@ from candid.duplicates.candidates import candidate_pairs
 from candid.duplicates.groups import Copies, collapse, collapsed, copy_pairs, group_ids, open_out
 from candid.duplicates.hashing import hash_pairs
 from candid.duplicates.settings import Aligned, Hash
-from candid.duplicates.views import low_contrast, working_images
+from candid.duplicates.views import low_contrast, without_borders, working_images
 from candid.errors import CandidError
 
 JUST_REJECTED = 0.15  # pairs this much below the threshold are handed on, to be looked at
@@ -81,7 +81,7 @@ def find_duplicates(
     # In the order of their content, so that the pairs do not depend on the order of the rows.
     chosen = chosen[np.argsort(pixel_digests(images[chosen]), kind="stable")]
     if isinstance(method, Aligned):
-        compared, least = _aligned(grey[chosen], mirror), method.min_similarity
+        compared, least = _aligned(grey[chosen], method, mirror), method.min_similarity
     else:
         compared, least = hash_pairs(images[chosen], method, mirror), 0.0
     compared = _best(compared, chosen)
@@ -104,14 +104,19 @@ def pixel_digests(images: NDArray[np.uint8]) -> NDArray[np.void]:
     return out.view(np.dtype((np.void, 16)))[:, 0]
 
 
-def _aligned(grey: NDArray[np.uint8], mirror: bool) -> pd.DataFrame:
+def _aligned(grey: NDArray[np.uint8], method: Aligned, mirror: bool) -> pd.DataFrame:
+    """Compare all images, and once more what the borders of some enclose."""
+    bordered, insides = without_borders(grey)
+    shown, owner = np.concatenate([grey, insides]), np.concatenate([np.arange(len(grey)), bordered])
     tables = []
-    prepared = prepare(grey)
-    for mirrored in (None, np.ascontiguousarray(grey[:, :, ::-1]))[: 1 + mirror]:
-        pairs, motions = candidate_pairs(grey, mirrored)
+    prepared = prepare(shown)
+    for mirrored in (None, np.ascontiguousarray(shown[:, :, ::-1]))[: 1 + mirror]:
+        candidates = candidate_pairs(shown, mirrored)
+        different = owner[candidates.pairs[:, 0]] != owner[candidates.pairs[:, 1]]
+        pairs, motions = candidates.pairs[different], candidates.motions[different]
         others = None if mirrored is None else prepare(mirrored)
-        similarity = similarities(prepared, pairs, motions, others)
-        columns = {"a": pairs[:, 0], "b": pairs[:, 1], "similarity": similarity}
+        similarity = similarities(prepared, pairs, motions, others, method.series)
+        columns = {"a": owner[pairs[:, 0]], "b": owner[pairs[:, 1]], "similarity": similarity}
         tables.append(pd.DataFrame({**columns, "kind": "near" if mirrored is None else "mirror"}))
     return pd.concat(tables, ignore_index=True)
 
