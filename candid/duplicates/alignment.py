@@ -9,9 +9,10 @@ of a 48 x 48 image: A's point p lies at B's point M (p - c) + c + (dx, dy), c th
 The fine structure is compared in 36 cells. The worst quarter is left out, where a copy may carry a logo, a
 line of text or the edge of a frame, and most cells must agree: two pictures in one frame share only that.
 
-With `series` what falls short of full correlation counts for more where the best fit is suspect: two
-photographs of one person a moment apart, brought to the same position by a face detector, need no new crop,
-but mostly a turn of some degrees. Copies are cut anew and hardly ever turned, or cut just the same and equal.
+Of images of a `series` all cells count, and what falls short of full correlation counts for more where the
+best fit is suspect: two photographs of one person a moment apart, brought to the same position by a face
+detector, need no new crop, but mostly a turn of some degrees. Copies are cut anew and hardly ever turned, or
+cut just the same and equal.
 The measurements are in docs/near-duplicates.md.
 """
 
@@ -27,8 +28,10 @@ from candid.duplicates.kernels import exact_sums, in_parallel, kernel
 
 ONE = 65536  # fixed point of coordinates
 CELLS = 6  # a side: 36 cells, compared each by itself
+NOISE = 6.0  # grey levels; fine structure much weaker than this is not raised to the strength of the rest
+EVENED = 48.0  # strength to which it is
 MIN_CELL = 20  # pixels of 64 that both images show
-STRUCTURE = 3.0  # squared grey levels of fine structure; a cell with less in both images says nothing
+STRUCTURE = 120.0  # mean square of fine structure; a cell with less in both images says nothing
 MIN_SHOWN = 9  # cells with structure; fewer that agree are no evidence
 AGREE = 0.6  # correlation of a cell that agrees
 AGREEMENT = 0.11  # three quarters of the cells must agree for a similarity of 0.86
@@ -37,7 +40,7 @@ FULL_STEPS = 2  # Gauss-Newton steps at full size
 HOPELESS = 0.6  # fine correlation after the first full step, which later ones raise by 0.02
 MATRIX_STEP = 0.07  # change of scale or turn at most, a step
 MAX_SHIFT, MAX_TURN, MIN_SCALE = 16.0, 0.25, 0.6  # pixels, radians
-DOUBT = 2.3
+DOUBT = 3.0
 TURN_FREE, TURN_SUSPECT = 0.007, 0.0175  # radians, 0.4 and 1 degree
 CROP_ZOOM, CROP_SHIFT = 0.1, 3.0  # a new crop is one zoomed by a tenth, or shifted by 3 pixels
 DECIMALS = 4
@@ -70,7 +73,7 @@ def similarities(
     pairs: NDArray[np.int64],
     motions: NDArray[np.float64],
     others: Prepared | None = None,
-    series: bool = False,
+    series: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Similarity of each pair of rows, 0 to 1, rounded to DECIMALS.
 
@@ -79,16 +82,18 @@ def similarities(
         pairs: P x 2 rows (a, b).
         motions: P x 6, where to start: how b lies over a, within some 3 pixels.
         others: where each b is taken from, e.g. mirrored images; default: `images`.
-        series: doubt pairs that need no new crop or are turned.
+        series: N flags; of two such images all cells count, and a pair that needs no new crop or is turned is
+            doubted.
 
     A pair the other way round starts elsewhere and may differ in the last decimals: callers that want one
     answer order their pairs by content, as `find_duplicates` does.
     """
     second = images if others is None else others
+    flags = np.zeros(len(images.smooth), np.bool_) if series is None else series
 
     def block(start: int, stop: int) -> NDArray[np.float64]:
         out = np.zeros(stop - start)
-        _verify(images, second, pairs[start:stop], motions[start:stop], series, out)
+        _verify(images, second, pairs[start:stop], motions[start:stop], flags, out)
         return out
 
     scores = np.concatenate([np.empty(0), *in_parallel(block, len(pairs), BLOCK)])
@@ -102,6 +107,7 @@ def _filter(grey: Any) -> Any:
     half = np.empty((count, size // 2, size // 2), np.uint8)
     small = np.empty((size // 2, size // 2), np.uint8)
     once, twice = np.empty((size, size), np.int32), np.empty((size, size), np.int32)
+    power = np.empty((size, size), np.int32)
     for n in range(count):
         _binomial(grey[n], smooth[n])
         for j in range(size // 2):
@@ -116,7 +122,13 @@ def _filter(grey: Any) -> Any:
         _box(once, twice)
         for j in range(size):
             for i in range(size):
-                fine[n, j, i] = min(max(np.int32(smooth[n, j, i]) - twice[j, i], -127), 127)
+                twice[j, i] = np.int32(smooth[n, j, i]) - twice[j, i]
+                once[j, i] = twice[j, i] * twice[j, i]
+        _box(once, power)
+        for j in range(size):
+            for i in range(size):
+                contrast = sqrt(max(power[j, i], 0)) + NOISE
+                fine[n, j, i] = min(max(np.int32(round(EVENED * twice[j, i] / contrast)), -127), 127)
     return smooth, half, fine
 
 
@@ -137,25 +149,35 @@ def _binomial(image: Any, out: Any) -> None:
 
 @kernel
 def _box(image: Any, out: Any) -> None:
-    """Mean over 7 x 7 pixels, the border repeated."""
+    """Mean over 7 x 7 pixels; beyond the border a slope goes on evenly, so that it shows no structure."""
     size = image.shape[0]
     columns = np.empty((size, size), np.int32)
     for j in range(size):
         for i in range(size):
             total = np.int32(0)
             for v in range(-3, 4):
-                total += np.int32(image[min(max(j + v, 0), size - 1), i])
+                total += _beyond(image[:, i], j + v)
             columns[j, i] = total
     for j in range(size):
         for i in range(size):
-            total = np.int32(0)
+            total = np.int32(24)
             for u in range(-3, 4):
-                total += columns[j, min(max(i + u, 0), size - 1)]
+                total += _beyond(columns[j], i + u)
             out[j, i] = total // 49
 
 
 @kernel
-def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: bool, out: Any) -> None:
+def _beyond(line: Any, k: int) -> Any:
+    last = len(line) - 1
+    if k < 0:
+        return 2 * np.int32(line[0]) - np.int32(line[-k])
+    if k > last:
+        return 2 * np.int32(line[last]) - np.int32(line[2 * last - k])
+    return np.int32(line[k])
+
+
+@kernel
+def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out: Any) -> None:
     rows = np.empty((6, first.smooth.shape[1] * first.smooth.shape[2]))
     system, motion = np.empty((7, 8)), np.empty(6)
     cells, used = np.empty((CELLS * CELLS, 6)), np.ones(CELLS * CELLS, np.bool_)
@@ -176,11 +198,14 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: bool, out
             if not _step(first.smooth[a], second.smooth[b], motion, used, rows, system):
                 break
             cell_sums(first.fine[a], second.fine[b], motion, cells)
-            fine, agreement = agreeing(cells, used)
-            if series:
-                fine = 1 - (1 - fine) * _doubt(motion)
-            out[q] = max(out[q], min(fine, agreement + AGREEMENT))
-            if fine < HOPELESS:
+            used[:] = True
+            if series[a] and series[b]:
+                score = 1 - (1 - correlation(cells)) * _doubt(motion)
+            else:
+                fine, agreement = agreeing(cells, used)
+                score = min(fine, agreement + AGREEMENT)
+            out[q] = max(out[q], score)
+            if score < HOPELESS:
                 break
 
 
@@ -215,6 +240,23 @@ def trimmed_correlation(cells: Any, used: Any) -> Any:
         for c in range(len(cells)):
             used[c] = 0 <= rest[c] <= limit
     return both / sqrt(vary_a * vary_b)
+
+
+@kernel
+def correlation(cells: Any) -> Any:
+    """Normalised correlation of A and B over all cells; 0 where either is flat."""
+    n = a = b = aa = bb = ab = 0.0
+    for c in range(len(cells)):
+        n += cells[c, 0]
+        a += cells[c, 1]
+        b += cells[c, 2]
+        aa += cells[c, 3]
+        bb += cells[c, 4]
+        ab += cells[c, 5]
+    vary_a, vary_b = n * aa - a * a, n * bb - b * b
+    if vary_a <= 0 or vary_b <= 0:
+        return 0.0
+    return (n * ab - a * b) / sqrt(vary_a * vary_b)
 
 
 @kernel
@@ -279,7 +321,7 @@ def cell_sums(a: Any, b: Any, motion: Any, cells: Any) -> None:
     for j in range(size):
         v = 2 * j - (size - 1)
         for block in range(CELLS):
-            n = sa = sb = saa = sbb = sab = 0
+            n = sa = sb = saa = sbb = sab = np.int64(0)
             for i in range(block * side, block * side + side):
                 u = 2 * i - (size - 1)
                 x = centre + dx + ((m00 * u + m01 * v) >> 1)
