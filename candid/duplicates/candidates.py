@@ -20,9 +20,9 @@ MIN_CORRELATION = 0.95  # once they are: the same photograph has this in some vi
 OUTLIER = 2.0  # a cell is left out where its squared residual is so many times the mean
 PARTS = 1_000_000  # of a correlation as a whole number
 MANY = 20_000  # images; from here on an index finds the pairs
-PROBES = 12  # cells of the index that are searched for an image
+PROBES = 16  # cells of the index that are searched for an image
 ROWS = 256  # of the left side, a unit of work
-CLOSEST = 100  # pairs of an image on its own account; bounds time and memory where all images look alike
+CLOSEST = 60  # pairs of an image on its own account; bounds time and memory where all images look alike
 GATHERED = 5_000_000  # hits at a time, 160 MiB
 
 
@@ -50,7 +50,9 @@ def candidate_pairs(
     and view), from there on with N^1.5; memory grows with N.
     """
     base = thumbnails(grey, CENTRE_VIEW)
-    index = _index(base, _pivots(base.sketches) if len(grey) >= many else base.sketches[:, :1])
+    index = _index(
+        base, _pivots(base.sketches) if len(grey) >= many else np.zeros((len(base.sketches), 1), np.uint64)
+    )
     views, rows = search_views(mirrored is not None), np.empty((0, 4), np.int64)
     gathered = [rows]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
