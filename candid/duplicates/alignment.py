@@ -190,7 +190,8 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
             likely = likely and _step(first.half[a], second.half[b], motion, used, rows, system)
             if likely:
                 cell_sums(first.half[a], second.half[b], motion, cells)
-                likely = trimmed_correlation(cells, used) >= least
+                trim(cells, used)
+                likely = correlation(cells, used)[0] >= least
         if not likely:
             continue
         used[:] = True
@@ -200,7 +201,7 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
             cell_sums(first.fine[a], second.fine[b], motion, cells)
             used[:] = True
             if series[a] and series[b]:
-                score = 1 - (1 - correlation(cells)) * _doubt(motion)
+                score = 1 - (1 - correlation(cells, used)[0]) * _doubt(motion)
             else:
                 fine, agreement = agreeing(cells, used)
                 score = min(fine, agreement + AGREEMENT)
@@ -210,53 +211,36 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
 
 
 @kernel
-def trimmed_correlation(cells: Any, used: Any) -> Any:
-    """Correlation of A and B over the cells where a line fits them, three quarters of all."""
-    for turn in range(3):
-        n = a = b = aa = bb = ab = 0.0
-        for c in range(len(cells)):
-            if used[c]:
-                n += cells[c, 0]
-                a += cells[c, 1]
-                b += cells[c, 2]
-                aa += cells[c, 3]
-                bb += cells[c, 4]
-                ab += cells[c, 5]
-        vary_a, vary_b, both = n * aa - a * a, n * bb - b * b, n * ab - a * b
-        if vary_a <= 0 or vary_b <= 0:
-            return 0.0
-        if turn == 2:
-            break
-        slope = both / vary_b
-        level = (a - slope * b) / n
-        rest, shared = np.full(len(cells), -1.0), 0
-        for c in range(len(cells)):
-            if cells[c, 0] > 0:
-                shared += 1
-                squares = cells[c, 3] + level * level * cells[c, 0] + slope * slope * cells[c, 4]
-                crossed = level * cells[c, 1] + slope * cells[c, 5] - level * slope * cells[c, 2]
-                rest[c] = squares - 2 * crossed
-        limit = np.sort(rest)[len(cells) - 1 - shared // 4]
-        for c in range(len(cells)):
-            used[c] = 0 <= rest[c] <= limit
-    return both / sqrt(vary_a * vary_b)
+def correlation(cells: Any, used: Any) -> Any:
+    """Correlation of A and B over the used cells, slope and level of the line that fits them; 0 where flat."""
+    n = a = b = aa = bb = ab = 0.0
+    for c in range(len(cells)):
+        if used[c]:
+            n += cells[c, 0]
+            a += cells[c, 1]
+            b += cells[c, 2]
+            aa += cells[c, 3]
+            bb += cells[c, 4]
+            ab += cells[c, 5]
+    vary_a, vary_b, both = n * aa - a * a, n * bb - b * b, n * ab - a * b
+    if vary_a <= 0 or vary_b <= 0:
+        return 0.0, 0.0, 0.0
+    return both / sqrt(vary_a * vary_b), both / vary_b, (a - both / vary_b * b) / n
 
 
 @kernel
-def correlation(cells: Any) -> Any:
-    """Normalised correlation of A and B over all cells; 0 where either is flat."""
-    n = a = b = aa = bb = ab = 0.0
-    for c in range(len(cells)):
-        n += cells[c, 0]
-        a += cells[c, 1]
-        b += cells[c, 2]
-        aa += cells[c, 3]
-        bb += cells[c, 4]
-        ab += cells[c, 5]
-    vary_a, vary_b = n * aa - a * a, n * bb - b * b
-    if vary_a <= 0 or vary_b <= 0:
-        return 0.0
-    return (n * ab - a * b) / sqrt(vary_a * vary_b)
+def trim(cells: Any, used: Any) -> None:
+    """Leave out the quarter of the cells that fits the used ones' line worst, twice."""
+    rest = np.empty(len(cells))
+    for _ in range(2):
+        _, slope, level = correlation(cells, used)
+        for c in range(len(cells)):
+            n, a, b, aa, bb, ab = cells[c]
+            squares = aa + level * level * n + slope * slope * bb
+            crossed = level * a + slope * ab - level * slope * b
+            rest[c] = max(squares - 2 * crossed, 0.0) if n > 0 else -1.0
+        shared = (rest >= 0).sum()
+        used[:] = (rest >= 0) & (rest <= np.sort(rest)[len(cells) - 1 - shared // 4])
 
 
 @kernel
