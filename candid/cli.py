@@ -12,7 +12,7 @@ from typing import NoReturn
 from candid.errors import run
 
 COMMANDS = {
-    "audit": "near-duplicates and conflicting labels of any image set",
+    "audit": "copies, conflicting labels and other issues of any image set",
     "gate": "fail on a regression against a revision, or a CSV file",
     "compare": "published, measured and leak-free accuracy of a paper",
     "reproduce": "run a paper's experiments",
@@ -27,8 +27,8 @@ EXAMPLES = """examples:
   candid gate --baseline main
   candid compare li2021
   candid COMMAND --help"""
-FAILURE = {"gate": 2}
-"""Status of a fault, where 1 has another meaning: a regression."""
+FAILURE = {"gate": 2, "audit": 2}
+"""Status of a fault, where 1 has another meaning: a regression, or copies across sets."""
 
 
 class Parser(argparse.ArgumentParser):

@@ -6,12 +6,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from candid.backend import use_backend, versions
-from candid.data.faces import load_images, read_splits
+from candid.data.faces import LABELS, load_images, read_splits
 from candid.errors import CandidError, run
-from candid.files import read_json, write_csv
+from candid.files import read_csv, read_json, write_csv
 from candid.settings import read_section
 from candid.training.checkpoints import Checkpoints, History, fingerprint, run_folder, source_files
 from candid.training.data import training_set
@@ -19,7 +20,7 @@ from candid.training.distribution import strategy_of
 from candid.training.lineage import lineage
 from candid.training.settings import NETS, ModelSettings, TrainSettings
 
-INPUTS = ("data/faces.npy", "data/splits.csv", "data/class_weights.json")
+INPUTS = ("data/faces.npy", "data/splits.csv", "data/class_weights.json", "data/votes.csv")
 
 
 def main() -> None:
@@ -32,7 +33,10 @@ def main() -> None:
     from candid.training.nets import build_model
     from candid.training.save import initial_weights, write_model
 
-    data = training_set(load_images(INPUTS[0]), read_splits(INPUTS[1]), read_json(INPUTS[2]))
+    votes = None
+    if settings.targets == "votes":
+        votes = read_csv(INPUTS[3], ("id", *LABELS), dict.fromkeys(("id", *LABELS), np.int64))
+    data = training_set(load_images(INPUTS[0]), read_splits(INPUTS[1]), read_json(INPUTS[2]), votes)
     side, channels = data.faces.shape[2:]
     crop = settings.augment.crop
     size = crop.size if crop else side

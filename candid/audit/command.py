@@ -1,74 +1,149 @@
-"""Audit a folder, zip or tar of images: candid audit PATH [--out audit].
+"""Audit any set of images: candid audit PATH [--against OLD] [--out audit].
 
-Prints a summary and fills a folder: index.html (everything, for the eye), duplicates.csv, groups.csv,
-conflicts.csv, low_contrast.csv, unreadable.csv and audit.json (the counts).
+Prints a summary and fills a folder: index.html (everything, for the eye), tables (duplicates.csv, groups.csv,
+conflicts.csv, issues.csv, ...), remove.txt, samples.json (FiftyOne's) and audit.json (the counts).
+Status 1 where --max-leak is exceeded, 2 for a fault. docs/audit.md says more.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from PIL import Image
 
-from candid.audit.findings import Findings, audit_images, counts, sections, tables
+from candid.audit.findings import (
+    KEEP,
+    PARTS,
+    Findings,
+    ages,
+    audit_images,
+    counts,
+    leaks,
+    samples,
+    surplus,
+    tables,
+)
 from candid.audit.images import read_images, thumbnails
-from candid.audit.page import page
-from candid.data.archives import open_files
+from candid.audit.measure import drawn_pairs, judged_table, planted_recall, precision, read_verdicts
+from candid.audit.page import page, sections
+from candid.audit.sources import COLUMNS, NEW, open_source, open_two
+from candid.cli import Parser
 from candid.duplicates.settings import Aligned, DedupSettings
 from candid.errors import CandidError
 from candid.files import read_json, write_csv, write_json, write_text
 from candid.settings import check
-from candid.text import clean, percent
+from candid.text import clean, interval, percent
 
 MANIFEST = "audit.json"
 MADE_BY = "candid audit"
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Read, search, choose what to show, write."""
+def main(arguments: list[str] | None = None) -> int:
+    """Read, search, measure, choose what to show, write."""
     options, settings = read_options(arguments)
     check_folder(options.out)
+    verdicts = read_verdicts(options.judged)
     name = clean(options.path.resolve().name)
-    with open_files(options.path, options.out) as source:
-        read = read_images(source, options.labels)
-        findings = audit_images(read, settings)
-        shown = sections(findings, options.groups)
-        files = findings.images["file"].tolist()
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(options.path, options.out, options.labels, options.columns))
+        if options.against:
+            name += f" against {clean(options.against.resolve().name)}"
+            old = open_source(options.against, options.out, options.labels, options.columns)
+            source = stack.enter_context(open_two(source, stack.enter_context(old)))
+        if options.columns and not source.listed:
+            raise CandidError(f"{options.path}: --columns has no effect; expected a CSV, parquet or npz file")
+        read = read_images(source)
+        files = read.images["file"].tolist()
+        modified = ages(source.files, files) if options.keep == "oldest" else None
+        findings = audit_images(read, settings, options.against is not None, verdicts)
+        numbers = counts(findings)
+        if options.max_leak is not None and not leaks(numbers):
+            raise CandidError(
+                f"{options.path}: --max-leak has no effect without both train and a test or validation set;"
+                " expected such folders or a column, or --against"
+            )
+        recall = planted_recall(source.files, findings, read.pixels, settings, options.plant)
+        drawn = drawn_pairs(findings, verdicts)
+        shown = sections(findings, drawn, options.groups)
         rows = sorted({row for section in shown for group in section.groups for row in group.ids})
-        large = thumbnails(source, [files[row] for row in rows])
+        large = thumbnails(source.files, [files[row] for row in rows])
+        removed = surplus(findings.images, options.keep, options.protect, modified)
+        tagged = samples(findings, source.files, options.out, removed)
     pictures = {row: large.get(files[row]) or Image.fromarray(read.pixels[row]) for row in rows}
-    html = page(name, _in_words(settings), findings, shown, pictures, settings.method)
-    numbers = counts(findings)
-    write_report(options.out, numbers, {**tables(findings), "index.html": html})
+    html = page(name, _in_words(settings), findings, shown, pictures, settings.method, recall, drawn)
+    numbers["to_remove"] = int(removed.sum())
+    numbers["recall"] = {kind: share._asdict() for kind, share in recall.items()}
+    judged = precision(drawn)
+    numbers["precision"] = judged._asdict() if judged else None
+    strip = len(NEW) + 1 if options.against else 0
+    made: dict[str, str | pd.DataFrame] = {
+        **tables(findings, removed),
+        "judged.csv": judged_table(drawn, verdicts),
+        "remove.txt": "".join(f"{name[strip:]}\n" for name in findings.images["file"][removed]),
+        "index.html": html,
+    }
+    if tagged:
+        made["samples.json"] = json.dumps({"samples": tagged})  # ASCII: a path need not be UTF-8
+    write_report(options.out, numbers, made)
     for warning in findings.warnings:
         print(f"candid audit: warning: {warning}", file=sys.stderr)
     print(summary(name, numbers, findings, clean(str(options.out / "index.html"))))
+    leaked = sum(copies for _, _, copies, _ in leaks(numbers))
+    if options.max_leak is not None and leaked > options.max_leak:
+        limit = f"--max-leak allows {options.max_leak:,}"
+        print(f"candid audit: {leaked:,} images have a copy across sets; {limit}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace, DedupSettings]:
     """Parse the command line; an impossible value of a search option is a CandidError."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="candid audit",
-        description="Find exact copies, near-duplicates and conflicting labels in any set of images.",
-        epilog="The report shows pictures from the set: treat it with the same care as the set itself.",
+        description="Find copies, near-duplicates, conflicting labels and other issues in any set of images.",
+        epilog="The report shows pictures from the set: treat it with the same care as the set itself."
+        " Nothing is deleted or moved. Status 1: more copies than --max-leak; 2: a fault.",
     )
     option = parser.add_argument
-    option("path", type=Path, metavar="PATH", help="folder, zip or tar, one folder a class or none")
+    kinds = "folder, zip or tar of images; CSV, parquet or COCO JSON; folder of parquet; npz"
+    option("path", type=Path, metavar="PATH", help=kinds)
+    option("--against", type=Path, metavar="OLD", help="another set: is anything of PATH in OLD")
     option("--out", type=Path, default=Path("audit"), help="folder of the report; default: audit")
-    option("--groups", type=int, default=20, help="shown of each kind; default: 20")
+    option(
+        "--columns", default="", metavar="KEY=NAME,...", help="of a table: image=file,label=class,split=fold"
+    )
     option("--no-labels", dest="labels", action="store_false", help="folders are not classes")
+    option("--groups", type=int, default=20, help="shown of each kind; default: 20")
     option("--method", choices=("aligned", "hash"), default="aligned", help="default: aligned")
     least = Aligned().min_similarity
     option("--min-similarity", type=float, help=f"of the method aligned, 0.5 to 1; default: {least}")
     option("--mirror", action="store_true", help="also find mirrored copies")
+    option(
+        "--keep", choices=KEEP, default=KEEP[0], help="what stays of a group (remove.txt); default: largest"
+    )
+    option(
+        "--protect", default="test", metavar="SETS", help="lose nothing: train,validation,test; default: test"
+    )
+    option("--judged", type=Path, metavar="CSV", help="verdicts on pairs: judged.csv of an earlier report")
+    option("--plant", type=int, default=100, metavar="N", help="images to copy, for the recall; default: 100")
+    option("--max-leak", type=int, metavar="N", help="status 1 where more test images have a copy in train")
     options = parser.parse_args(arguments)
-    if options.groups < 1:
-        parser.error("--groups: expected 1 or more")
+    for name, low in (("groups", 1), ("plant", 0), ("max_leak", 0)):
+        if (getattr(options, name) or 0) < low:
+            parser.error(f"--{name.replace('_', '-')}: expected {low} or more")
+    options.protect = list(filter(None, options.protect.split(",")))
+    if wrong := [name for name in options.protect if name not in PARTS]:
+        parser.error(f"--protect: {wrong[0]!r}; expected some of {','.join(PARTS)}")
+    options.columns = dict(each.partition("=")[::2] for each in filter(None, options.columns.split(",")))
+    if wrong := [key for key, name in options.columns.items() if key not in COLUMNS or not name]:
+        parser.error(f"--columns: {wrong[0]!r}; expected {'=NAME,'.join(COLUMNS)}=NAME, or some of them")
     method = {"name": options.method}
     if options.min_similarity is not None:
         method["min_similarity"] = options.min_similarity
@@ -141,16 +216,34 @@ def summary(name: str, numbers: Mapping[str, Any], findings: Findings, report: s
         ("groups", numbers["groups"], f"with {grouped:,} images ({percent(grouped / images)})"),
         ("largest group", numbers["largest_group"], "images"),
         ("surplus", numbers["surplus_images"], "would go if one image of each group stayed"),
+        ("to remove", numbers["to_remove"], "listed in remove.txt: protected sets lose nothing"),
     ]
     if numbers["classes"]:
         note = f"groups, with {numbers['conflicting_images']:,} images"
         lines.append(("conflicting labels", numbers["conflicting_groups"], note))
-    for part, copies in numbers["with_copy_in_train"].items():
-        of = numbers["parts"][part]
-        lines.append(
-            (f"{part} leaks", copies, f"of {of:,} images ({percent(copies / of)}) have a copy in train")
-        )
+    for name_of, of, copies, other in leaks(numbers):
+        share = f"of {of:,} images ({percent(copies / of)}) have a copy in {other}"
+        lines.append((f"{name_of} leaks", copies, share))
+    if some := {kind: n for kind, n in numbers["issues"].items() if n and kind != "low_information"}:
+        note = ", ".join(f"{n:,} {kind.replace('_', ' ')}" for kind, n in some.items())
+        lines.append(("other issues", sum(some.values()), note))
     width = max(len(f"{number:,}") for _, number, _ in lines)
     body = [f"{title:<20}{number:>{width},}  {note}".rstrip() for title, number, note in lines]
     known = [f"known set: {findings.known}"] if findings.known else []
-    return "\n".join([name, *body, *known, f"report: {report}"])
+    return "\n".join([name, *body, *known, *_accuracy(numbers), f"report: {report}"])
+
+
+def _accuracy(numbers: Mapping[str, Any]) -> list[str]:
+    """Recall of planted copies, the worst kinds by name, and precision where pairs were judged."""
+    said = []
+    if recall := numbers["recall"]:
+        hits, cases = (sum(share[key] for share in recall.values()) for key in ("hits", "cases"))
+        shares = {kind.split(" (")[0]: share["hits"] / share["cases"] for kind, share in recall.items()}
+        least = ", ".join(
+            f"{kind} {percent(shares[kind])}" for kind in sorted(shares, key=shares.__getitem__)[:2]
+        )
+        said.append(f"recall: {percent(hits / cases)} of {cases:,} planted copies; least: {least}")
+    if share := numbers["precision"]:
+        value = f"{percent(share['hits'] / share['cases'])}{interval(share['low'], share['high'])}"
+        said.append(f"precision: {value}, of {share['cases']} judged pairs")
+    return said

@@ -10,16 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from candid.audit.sources import SUFFIXES, Source
 from candid.data.archives import Files, UnreadableError, skip_reason
-from candid.data.faces import LABELS
-from candid.data.images import FORMATS, PixelBudget, content_digest, decode, open_picture, opened
-from candid.data.labels import label_key, read_layout
+from candid.data.images import FORMATS, PixelBudget, content_digest, open_picture, opened
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError
 
@@ -27,14 +27,21 @@ WAITING = 32  # files read but not decoded yet, at most
 THREADS = 4  # more would hold too many large pictures at once
 LEAST = 4 * SIZE  # pixels a side: enough to average over when reduced to SIZE
 ALIKE = 3.0  # grey levels, mean difference: by these a JPEG decoded at a reduced size may be off
+ROUNDING = 0.15  # grey levels squared: rounding to whole levels makes half of this
 THUMBNAIL = 192  # pixels a side of the pictures that are shown: twice what the page gives, for sharp screens
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
-    *(".avif", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"),
-)
-"""By which a file that is no picture is reported."""
 
 Made = TypeVar("Made")
+
+
+class Tone(NamedTuple):
+    """Measured at LEAST pixels on the shorter side, or at a smaller picture's own size."""
+
+    dark: float
+    """The 5 % quantile of the grey levels."""
+    bright: float
+    """The 95 % quantile."""
+    sharpness: float
+    """Energy of the finest structure (up to 3 pixels) over that of the next (3 to 9), which blur leaves."""
 
 
 class Decoded(NamedTuple):
@@ -43,7 +50,8 @@ class Decoded(NamedTuple):
     grey: NDArray[np.uint8]
     """SIZE x SIZE."""
     size: tuple[int, int]
-    """Shorter and longer side, in pixels."""
+    """Width and height, in pixels, upright."""
+    tone: Tone
     digest: bytes
     """16 bytes of the size and of the pixels at SIZE x SIZE in colour."""
     reduced: bool
@@ -56,7 +64,8 @@ class ImageSet(NamedTuple):
     """What was read of a set."""
 
     images: pd.DataFrame
-    """file, label, part, frames; one row an image, in order of file; "" where the folders say nothing."""
+    """file, label, part ("" where unknown), frames, width, height, bytes, and the columns of Tone; one row an
+    image, in order of file."""
     pixels: NDArray[np.uint8]
     """N x SIZE x SIZE, grey."""
     digests: NDArray[np.void]
@@ -67,13 +76,14 @@ class ImageSet(NamedTuple):
     """Files that are no images."""
 
 
-def read_images(source: Files, use_labels: bool = True) -> ImageSet:
+def read_images(given: Source) -> ImageSet:
     """Decode all images of a set, straight to the working size.
 
     Raises:
         CandidError: there is no image in it.
     """
-    reasons = {name: skip_reason(name) for name in source.names}
+    source = given.files
+    reasons = {name: "" if given.listed else skip_reason(name) for name in source.names}
     skipped = {name: reason.replace("_", " ") for name, reason in reasons.items()
                if reason and reason != "not_a_picture"}  # fmt: skip
     tried = [name for name, reason in reasons.items() if not reason]
@@ -84,7 +94,7 @@ def read_images(source: Files, use_labels: bool = True) -> ImageSet:
             bar.update()
             if isinstance(result, Decoded):
                 kept[name] = result
-            elif name.lower().endswith(SUFFIXES) or "known format" not in str(result):
+            elif given.listed or name.lower().endswith(SUFFIXES) or "known format" not in str(result):
                 skipped[name] = str(result)
     if not kept:
         fault = next((f"; {name!r}: {reason}" for name, reason in sorted(skipped.items())), "")
@@ -94,9 +104,16 @@ def read_images(source: Files, use_labels: bool = True) -> ImageSet:
     names = sorted(kept)
     digests = {name: kept[name].digest for name in names}
     digests |= dict(_in_threads(source.read_all(_alike(kept)), _full_digest))
-    images = pd.DataFrame({"file": names, **labels_and_parts(names, use_labels)}, dtype=str)
+    rows = [kept[name] for name in names]
+    images = pd.DataFrame({"file": names, **given.describe(names)}, dtype=str).assign(
+        frames=[row.frames for row in rows],
+        width=[row.size[0] for row in rows],
+        height=[row.size[1] for row in rows],
+        bytes=[_bytes(source, name) for name in names],
+        **{key: [getattr(row.tone, key) for row in rows] for key in Tone._fields},
+    )
     return ImageSet(
-        images.assign(frames=[kept[name].frames for name in names]),
+        images,
         np.stack([kept[name].grey for name in names]),
         np.array([digests[name] for name in names], np.dtype((np.void, 16))),
         pd.DataFrame(sorted(skipped.items()), columns=["file", "reason"], dtype=str),
@@ -112,18 +129,6 @@ def thumbnails(source: Files, names: Iterable[str]) -> dict[str, Image.Image]:
             shown[name] = open_picture(data)
             shown[name].thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     return shown
-
-
-def labels_and_parts(names: list[str], use_labels: bool) -> dict[str, list[str]]:
-    """Read classes and parts of a split from the folders, as ingest does; one class alone is none."""
-    folders = [name.rpartition("/")[0] for name in names]
-    places = read_layout(sorted(set(folders)), lambda folder: label_key(folder) in LABELS)
-    keys = {folder: label_key(place.label) if use_labels else "" for folder, place in places.items()}
-    several = len(set(keys.values())) > 1
-    return {
-        "label": [keys[folder] if several else "" for folder in folders],
-        "part": [places[folder].part for folder in folders],
-    }
 
 
 def _bytes(source: Files, name: str) -> int:
@@ -153,31 +158,59 @@ def _decode(data: bytes | UnreadableError, budget: PixelBudget) -> Decoded | Unr
         return data
     try:
         with opened(data) as image:
-            size = (min(image.size), max(image.size))
             frames = image.format != "MPO" and bool(getattr(image, "is_animated", False))
-            large = image.format == "JPEG" and size[0] >= 2 * LEAST
-            pixels = _decode_reduced(image, budget) if large else None
-        reduced = pixels is not None
-        if pixels is None:
-            pixels = decode(data, SIZE, "rgb", budget)
+            size, large = image.size, image.format == "JPEG" and min(image.size) >= 2 * LEAST
+            upright = _decode_reduced(image, budget) if large else None
+        reduced = upright is not None
+        if upright is None:
+            upright = open_picture(data, budget)
+            size = upright.size
+        elif (upright.width < upright.height) != (size[0] < size[1]):
+            size = size[::-1]
     except UnreadableError as error:
         return error
-    digest = hashlib.blake2b(f"{size}".encode() + pixels.tobytes(), digest_size=16).digest()
+    colour = upright.convert("RGB")
+    pixels = np.asarray(
+        colour if colour.size == (SIZE, SIZE) else colour.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    )
+    digest = hashlib.blake2b(f"{sorted(size)}".encode() + pixels.tobytes(), digest_size=16).digest()
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
-    return Decoded(grey, size, digest, reduced, frames)
+    return Decoded(grey, size, _tone(upright), digest, reduced, frames)
 
 
-def _decode_reduced(image: Image.Image, budget: PixelBudget) -> NDArray[np.uint8] | None:
+def decode_grey(data: bytes) -> NDArray[np.uint8]:
+    """Decode one picture as read_images does: SIZE x SIZE."""
+    decoded = _decode(data, PixelBudget(len(data)))
+    if isinstance(decoded, UnreadableError):
+        raise decoded
+    return decoded.grey
+
+
+def _decode_reduced(image: Image.Image, budget: PixelBudget) -> Image.Image | None:
     """Let the JPEG decoder reduce to LEAST pixels a side or more; None where decode says what is wrong."""
     try:
         image.draft(None, (LEAST, LEAST))
         budget.take(image)
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-        return np.asarray(upright.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+        return ImageOps.exif_transpose(image).convert("RGB")
     except UnreadableError:
         raise
     except Exception:
         return None
+
+
+def _tone(image: Image.Image) -> Tone:
+    grey = image.convert("L")
+    shrink = LEAST / min(grey.size)
+    if shrink < 1:
+        grey = grey.resize((round(grey.width * shrink), round(grey.height * shrink)), Image.Resampling.BOX)
+    levels = np.cumsum(grey.histogram())
+    dark, bright = (int(np.searchsorted(levels, share * levels[-1])) for share in (0.05, 0.95))
+    pixels = np.asarray(grey, np.float32)
+    fine, coarse = cv2.blur(pixels, (3, 3)), cv2.blur(pixels, (9, 9))
+    bands = ((pixels, fine), (fine, coarse))
+    finest, next_finer = (cv2.norm(a, b, cv2.NORM_L2SQR) / pixels.size for a, b in bands)
+    sharpness = max(finest - ROUNDING, 0) / max(next_finer, ROUNDING)
+    return Tone(dark, bright, round(sharpness, 4))
 
 
 def _full_digest(data: bytes | UnreadableError) -> bytes:
@@ -197,7 +230,7 @@ def _alike(kept: dict[str, Decoded]) -> list[str]:
     alike = {name for name, image in kept.items() if times[image.digest] > 1}
     by_size: dict[tuple[int, int], tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for name, image in kept.items():
-        by_size[image.size][image.reduced].append(name)
+        by_size[min(image.size), max(image.size)][image.reduced].append(name)
     for full, reduced in by_size.values():
         if not full or not reduced:
             continue

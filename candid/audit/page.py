@@ -9,15 +9,53 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
-from candid.audit.findings import NO_GROUP, Findings, Section, conflicts_by_labels, counts
+from candid.audit.findings import (
+    ISSUES,
+    NO_GROUP,
+    Findings,
+    conflicting,
+    counts,
+    issues,
+    labels_that_meet,
+    leaks,
+)
+from candid.audit.measure import AMONG, Share, precision
 from candid.duplicates.settings import Aligned, Method
 from candid.html import data_uri, render
 
 ROWS = 20  # rows of a table on the page; the whole is in the CSV files
+MOST_PICTURES = 60  # of a group on the page
 PIXEL_EXACT = 96  # pixels a side; up to this size pictures go in unchanged
 BARS = 48
+JUDGE = (
+    "Drawn from the near-duplicates. The same photograph? Write yes or no into judged.csv, in this order,"
+    " keep the file, and give it to the next audit by --judged."
+)
+
+
+class Shown(NamedTuple):
+    """Some pictures of one group, of a pair, or with one issue."""
+
+    ids: list[int]
+    size: int
+    """Images in the group."""
+    caption: str
+    file: str = "groups.csv"
+    """Where all of them are listed."""
+
+
+class Section(NamedTuple):
+    """What is shown of one kind."""
+
+    title: str
+    total: int
+    groups: list[Shown]
+    noun: str = "group"
+    note: str = ""
+    folded: bool = False
 
 
 class Picture(NamedTuple):
@@ -31,9 +69,74 @@ class Picture(NamedTuple):
     part: str
 
 
+def sections(findings: Findings, drawn: pd.DataFrame, most: int) -> list[Section]:
+    """Choose up to `most` groups of each kind to show, each group once, and pairs just rejected.
+
+    Conflicts of every pair of labels come before any twice, groups of images of too little contrast last; the
+    others are spread evenly from the least similar to the most similar.
+
+    Args:
+        drawn: pairs to judge, all of which are shown.
+    """
+    images, pairs = findings.images, findings.pairs
+    members = {group: rows.index.tolist() for group, rows in images.groupby("group") if group != NO_GROUP}
+    groups = images["group"].to_numpy()[pairs["a"]]
+    least = pairs["similarity"].groupby(groups).min()
+    exact = (pairs["kind"] == "exact").groupby(groups).all()
+    meet = labels_that_meet(conflicting(findings))
+    turn = meet.groupby(meet).cumcount().to_frame("turn")
+    turn["flat"] = [bool(images["flat"][members[group]].all()) for group in turn.index]
+    conflicts = turn.sort_values(["flat", "turn"], kind="stable").index
+    rest = least.drop(conflicts).sort_values(kind="stable").index
+    near, copies = (rest[~exact[rest]], rest[exact[rest]])
+
+    def shown(group: Any) -> Shown:
+        low, size = least[group], len(members[group])
+        caption = "exact copies" if exact[group] else f"similarity {low:.3f}" + " or more" * (size > 2)
+        if (pairs["kind"][groups == group] == "mirror").any():
+            caption += ", mirrored"
+        return Shown(members[group][:MOST_PICTURES], size, caption)
+
+    just, columns = _new_to_groups(findings), ["a", "b", "similarity", "kind"]
+    made = [
+        Section("Copies with different labels", len(conflicts), [shown(group) for group in conflicts[:most]]),
+        Section("Near-duplicates", len(near), [shown(group) for group in _spread(near, most)]),
+        Section("Exact copies", len(copies), [shown(group) for group in _spread(copies, most)]),
+        Section("Just rejected", len(just), [
+            Shown([a, b], 2, f"similarity {similarity:.3f}" + ", mirrored" * (kind == "mirror"))
+            for a, b, similarity, kind in _spread(just, most)[columns].itertuples(index=False)
+        ], "pair", "Of two groups only the most similar pair. The same photograph? Add it to judged.csv."),
+    ]  # fmt: skip
+    for issue, rows in zip(ISSUES, issues(findings).values(), strict=True):
+        caption = "the worst first" if len(rows) > 1 else f"score {rows.max():.2f}"
+        sheet = Shown(rows.index[:most].tolist(), len(rows), caption, "issues.csv")
+        made.append(Section(issue.title, len(rows), [sheet], "picture"))
+    to_judge = [
+        Shown([a, b], 2, f"pair {number}" + f", judged {verdict}" * bool(verdict))
+        for number, (a, b, verdict) in enumerate(drawn[["a", "b", "duplicate"]].itertuples(index=False), 1)
+    ]
+    made.append(Section("To judge", len(drawn), to_judge, "pair", JUDGE, folded=True))
+    return [section for section in made if section.total]
+
+
+def _new_to_groups(findings: Findings) -> pd.DataFrame:
+    """Rejected pairs that would join what is not joined yet: the most similar of each two groups."""
+    ids, groups = findings.images.index.to_numpy(), findings.images["group"].to_numpy()
+    groups = np.where(groups == NO_GROUP, ids, groups)
+    ends = np.sort(groups[findings.rejected[["a", "b"]].to_numpy(int)], axis=1)
+    pairs = findings.rejected.assign(low=ends[:, 0], high=ends[:, 1])
+    return pairs[pairs["low"] != pairs["high"]].drop_duplicates(["low", "high"])
+
+
+def _spread(rows: Any, most: int) -> Any:
+    """Up to `most` rows, evenly spread."""
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
+    return rows.iloc[chosen] if isinstance(rows, pd.DataFrame) else rows[chosen]
+
+
 def page(
     name: str, search: str, findings: Findings, sections: list[Section],
-    pictures: Mapping[int, Image.Image], method: Method,
+    pictures: Mapping[int, Image.Image], method: Method, recall: Mapping[str, Share], drawn: pd.DataFrame,
 ) -> str:  # fmt: skip
     """Write the page.
 
@@ -42,29 +145,32 @@ def page(
         search: the options in words.
         sections: the groups that are shown.
         pictures: row of findings.images -> picture, of every image in those groups.
+        recall: of each kind of planted copy.
+        drawn: the pairs to judge, with the verdicts that there are.
     """
     images, numbers = findings.images, counts(findings)
     sizes = images["group"][images["group"] != NO_GROUP].value_counts().value_counts().sort_index()
-    lists = [
-        ("Too little contrast", "Too even to compare: only their exact copies count.", "low_contrast.csv",
-         images[images["flat"]][["file", "label"]]),
-        ("Skipped files", "Left out of everything above.", "unreadable.csv", findings.skipped),
-    ]  # fmt: skip
+    meet = labels_that_meet(conflicting(findings)).value_counts().sort_index()
+    meet = meet.sort_values(ascending=False, kind="stable").head(ROWS)
     return render(
         "audit.html",
         title=f"Audit of {name}",
         search=search,
         findings=findings,
         numbers=numbers,
+        leaks=leaks(numbers),
         histogram=_histogram(findings, method),
-        conflicts=[[names, f"{n:,}"] for names, n in conflicts_by_labels(findings).head(ROWS).items()],
+        recall=recall,
+        among=min(len(images), AMONG),
+        precision=precision(drawn),
+        drawn=len(drawn),
+        conflicts=[[names, f"{n:,}"] for names, n in meet.items()],
+        issues=[[issue.title, issue.score, f"{issue.least:.3g}", f"{numbers['issues'][issue.name]:,}"]
+                for issue in ISSUES],
         sections=sections,
         pictures_of=lambda rows: [_picture(images.loc[row], pictures[row]) for row in rows],
         sizes=[[f"{size:,}", f"{count:,}"] for size, count in sizes.head(ROWS).items()],
-        lists=[
-            (title, note, file, list(rows), rows.head(ROWS).to_numpy().tolist(), len(rows))
-            for title, note, file, rows in lists if len(rows)
-        ],
+        skipped=findings.skipped.head(ROWS).to_numpy().tolist(),
     )  # fmt: skip
 
 
@@ -76,7 +182,8 @@ def _picture(row: Any, image: Image.Image) -> Picture:
     else:
         image.save(buffer, "JPEG", quality=82)
         uri = f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    return Picture(uri, small, row["file"], PurePosixPath(row["file"]).name, row["label"], row["part"])
+    where = " ".join(filter(None, (row["side"], row["part"])))
+    return Picture(uri, small, row["file"], PurePosixPath(row["file"]).name, row["label"], where)
 
 
 def _histogram(findings: Findings, method: Method) -> str:

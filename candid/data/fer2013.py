@@ -54,7 +54,7 @@ def read_fer2013_csv(name: str, entry: Dataset, paths: list[Path], wanted: Wante
     checked where they are decoded. With FER+'s table as second file the raters' majority is the label.
     """
     path = paths[0]
-    votes = _read_votes(paths[1]) if len(paths) > 1 else None
+    votes = read_votes(paths[1]) if len(paths) > 1 else None
     with _open_table(path) as (table, lines):
         rows = csv.reader(lines)
         header = [column.strip().lower() for column in _next(rows, path) or []]
@@ -86,7 +86,7 @@ def read_ferplus(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -
     The second file is a table of votes by file name (file,...,neutral,...,NF); a picture's suffix may differ,
     since copies without loss are PNG. A picture without a row is one that FER+ calls no face.
     """
-    votes = {_stem(file): row for file, row in _read_votes(paths[1]).items()}
+    votes = {_stem(file): row for file, row in read_votes(paths[1]).items()}
     for item in read_folders(name, entry, paths[:1], Wanted(parts=wanted.parts)):
         if not isinstance(item, Record):
             yield item
@@ -119,7 +119,7 @@ def majority(votes: tuple[int, ...]) -> str:
     return label_key(VOTES[best])
 
 
-def _read_votes(path: Path) -> dict[str, tuple[int, ...]]:
+def read_votes(path: Path) -> dict[str, tuple[int, ...]]:
     """Votes by file name where the table has a column file, else by row of fer2013.csv from 0."""
     text = _text(path)
     header = text.partition("\n")[0]

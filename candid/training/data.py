@@ -35,6 +35,8 @@ class TrainingSet:
     """One a class."""
     train: int
     """How many of the faces are training faces."""
+    targets: NDArray[np.float32] | None = None
+    """N x classes, each row adding up to 1, where they are not simply the labels."""
 
     @property
     def validation_labels(self) -> NDArray[np.int32]:
@@ -42,13 +44,16 @@ class TrainingSet:
         return self.labels[self.train :]
 
 
-def training_set(images: NDArray[np.uint8], splits: pd.DataFrame, weights: Any) -> TrainingSet:
+def training_set(
+    images: NDArray[np.uint8], splits: pd.DataFrame, weights: Any, votes: pd.DataFrame | None = None
+) -> TrainingSet:
     """Pick the training and validation faces.
 
     Args:
         images: N x H x W or N x H x W x 3.
         splits: id, label, part (data/splits.csv).
         weights: class -> weight (data/class_weights.json).
+        votes: id and the raters' votes for each class (data/votes.csv): training faces get them as targets.
 
     Raises:
         CandidError: there are no training or no validation faces, an id is not in the array, or the weights
@@ -74,7 +79,29 @@ def training_set(images: NDArray[np.uint8], splits: pd.DataFrame, weights: Any) 
         classes=classes,
         class_weights=_weights(classes, weights),
         train=len(ids["train"]),
+        targets=None if votes is None else _targets(votes, ids["train"], labels, classes),
     )
+
+
+def _targets(
+    votes: pd.DataFrame, train: NDArray[np.int64], labels: NDArray[np.int32], classes: list[str]
+) -> NDArray[np.float32]:
+    """Shares of the votes for training faces, the label for validation faces: N x classes.
+
+    As for the majority (Barsoum et al. 2016) a vote that no second rater shares does not count.
+    """
+    targets = np.eye(len(classes), dtype=np.float32)[labels]
+    counted = votes.set_index("id").reindex(index=train, columns=classes).fillna(0).to_numpy(np.float32)
+    counted[counted <= 1] = 0
+    sums = counted.sum(axis=1, keepdims=True)
+    if not sums.all():
+        face = train[int((sums[:, 0] == 0).argmax())]
+        raise CandidError(
+            f"params.yaml: train.targets = 'votes': data/votes.csv has none for face {face}; "
+            "expected labels, or a dataset with raters' votes (ferplus)"
+        )
+    targets[: len(train)] = counted / sums
+    return targets
 
 
 def _weights(classes: list[str], weights: Any) -> NDArray[np.float32]:

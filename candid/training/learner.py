@@ -42,7 +42,8 @@ class Learner(keras.Model):
         self.logits = logits_of(net)
         self.faces = _constant(data.faces, "faces")
         # Both as floats: TensorFlow keeps integer variables in the host's memory.
-        self.targets = _constant(np.eye(len(data.classes), dtype=np.float32)[data.labels], "targets")
+        labels = np.eye(len(data.classes), dtype=np.float32)[data.labels]
+        self.targets = _constant(labels if data.targets is None else data.targets, "targets")
         self.class_weights = _constant(data.class_weights[:, None], "class_weights")
         self.stream = keras.random.SeedGenerator(settings.seed)
         self.accuracy = keras.metrics.Mean(name="accuracy")

@@ -317,6 +317,8 @@ class TrainSettings(Section):
     early_stopping: EarlyStopping | None
     monitor: Metric
     """By which the saved epoch is chosen."""
+    targets: Literal["labels", "votes"] = "labels"
+    """votes: the shares of the raters' votes for each training face, where the dataset has them."""
     label_smoothing: float = Field(ge=0, lt=1)
     mixup: float = Field(ge=0, le=10)
     """Alpha of Beta(alpha, alpha), from which the share is drawn; 0: off."""

@@ -12,9 +12,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from candid.audit.command import check_folder, write_report
-from candid.audit.findings import audit_images, sections
-from candid.audit.images import labels_and_parts, read_images, thumbnails
-from candid.data.archives import open_files
+from candid.audit.findings import audit_images
+from candid.audit.images import read_images, thumbnails
+from candid.audit.measure import drawn_pairs
+from candid.audit.page import sections
+from candid.audit.sources import labels_and_parts, open_source
 from candid.duplicates.settings import DedupSettings
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError
@@ -47,9 +49,9 @@ def test_labels_and_parts_are_read_from_folders(files, labels, parts):
 def test_images_are_decoded_to_the_working_size_and_shown_in_their_proportions(tmp_path):
     (tmp_path / "wide.png").write_bytes(encoded(photo(1, 800, 300)))
     (tmp_path / "tiny.png").write_bytes(encoded(photo(2, 20, 30)))
-    with open_files(tmp_path, tmp_path / "out") as source:
+    with open_source(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
-        shown = thumbnails(source, ["wide.png", "tiny.png"])
+        shown = thumbnails(source.files, ["wide.png", "tiny.png"])
     assert read.pixels.shape == (2, SIZE, SIZE)
     assert read.images["file"].tolist() == ["tiny.png", "wide.png"]
     assert shown["wide.png"].size == (192, 72)
@@ -68,7 +70,7 @@ def test_exact_copies_are_equal_in_size_and_colour(tmp_path):
         "green.png": green,
     }.items():
         (tmp_path / name).write_bytes(encoded(picture, name[-3:].upper()))
-    with open_files(tmp_path, tmp_path / "out") as source:
+    with open_source(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
     digest = dict(zip(read.images["file"], read.digests.tolist(), strict=True))
     assert digest["a.png"] == digest["b.bmp"]
@@ -83,7 +85,7 @@ def test_a_large_picture_retouched_in_one_place_is_no_exact_copy(tmp_path, kind)
     for name, picture in {"a": image, "b": image, "patched": patched}.items():
         about = {"comment": name.encode()} if kind == "JPEG" else {"compress_level": 1 + (name == "b")}
         (tmp_path / f"{name}.{kind.lower()}").write_bytes(encoded(picture, kind, **about))
-    with open_files(tmp_path, tmp_path / "out") as source:
+    with open_source(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
     np.testing.assert_array_equal(read.pixels[0], read.pixels[2])
     assert read.digests[0] == read.digests[1] != read.digests[2]
@@ -98,8 +100,8 @@ def test_a_large_picture_retouched_in_one_place_is_no_exact_copy(tmp_path, kind)
 def test_a_name_in_another_encoding_is_shown_in_codes(tmp_path):
     with open(os.fsencode(tmp_path) + b"/b\xe4r.png", "wb") as file:  # noqa: PTH123 - bytes are no Path
         file.write(encoded(photo(1)))
-    with open_files(tmp_path, tmp_path / "out") as source:
-        assert source.names == ["b\\udce4r.png"]
+    with open_source(tmp_path, tmp_path / "out") as source:
+        assert source.files.names == ["b\\udce4r.png"]
         assert len(read_images(source).pixels) == 1
 
 
@@ -112,7 +114,7 @@ def test_links_in_a_tar_are_not_followed(tmp_path):
         member = tarfile.TarInfo("./a//b.png")
         member.size = len(data)
         archive.addfile(member, io.BytesIO(data))
-    with open_files(tmp_path / "set.tar", tmp_path / "out") as source:
+    with open_source(tmp_path / "set.tar", tmp_path / "out") as source:
         read = read_images(source)
     assert read.images["file"].tolist() == ["a/b.png"]
     assert read.skipped.to_numpy().tolist() == [
@@ -150,7 +152,7 @@ def test_a_large_jpeg_is_read_quickly_and_seen_as_the_same_picture(tmp_path, mod
     (tmp_path / "large.jpg").write_bytes(encoded(image, "JPEG", quality=95))
     (tmp_path / "turned.jpg").write_bytes(encoded(turned, "JPEG", exif=exif))
     (tmp_path / "plain.png").write_bytes(encoded(image.convert("RGB")))
-    with open_files(tmp_path, tmp_path / "out") as source:
+    with open_source(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
     large, plain, upright = read.pixels.astype(int)
     assert np.abs(large - plain).mean() < 2
@@ -160,7 +162,7 @@ def test_a_large_jpeg_is_read_quickly_and_seen_as_the_same_picture(tmp_path, mod
 def test_a_cut_large_jpeg_is_unreadable(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(encoded(photo(1, 1200, 900), "JPEG")[:9000])
     (tmp_path / "whole.jpg").write_bytes(encoded(photo(1, 1200, 900), "JPEG"))
-    with open_files(tmp_path, tmp_path / "out") as source:
+    with open_source(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
     assert read.images["file"].tolist() == ["whole.jpg"]
     assert read.skipped["file"].tolist() == ["cut.jpg"]
@@ -176,7 +178,7 @@ def test_a_large_jpeg_and_its_pixels_as_png_are_exact_copies(tmp_path, turn):
     with Image.open(tmp_path / "a.jpg") as image:
         pixels = ImageOps.exif_transpose(image)
     (tmp_path / "c.png").write_bytes(encoded(pixels))
-    with open_files(tmp_path) as source:
+    with open_source(tmp_path) as source:
         digests = read_images(source).digests
     assert digests[0] == digests[2] != digests[1]
 
@@ -188,9 +190,9 @@ def test_conflicts_of_every_pair_of_labels_come_before_any_twice(tmp_path):
             path = tmp_path / label / f"{number}.png"
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(encoded(photo(number)))
-    with open_files(tmp_path) as source:
+    with open_source(tmp_path) as source:
         findings = audit_images(read_images(source), DedupSettings())
-    (conflicts,) = sections(findings, 2)
+    conflicts = sections(findings, drawn_pairs(findings, {}), 2)[0]
     assert (conflicts.title, conflicts.total) == ("Copies with different labels", 4)
     shown = [{findings.images["label"][row] for row in group.ids} for group in conflicts.groups]
     assert sorted(shown, key=sorted) == [{"fear", "happy"}, {"happy", "sad"}]

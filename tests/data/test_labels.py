@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from candid.audit.images import labels_and_parts
+from candid.audit.sources import labels_and_parts
 from candid.data.labels import label_key, label_name, part_of, parts_of
 from candid.data.readers import Wanted
 from candid.errors import CandidError

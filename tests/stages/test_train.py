@@ -43,6 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for i, label in enumerate(data.labels)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "data/splits.csv", index=False)
+    (tmp_path / "data/votes.csv").write_text("id\n", encoding="utf-8")
     (tmp_path / "data/class_weights.json").write_text(json.dumps(dict.fromkeys(data.classes, 1.0)))
     write_params(tmp_path)
     return tmp_path

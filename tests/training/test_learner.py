@@ -158,6 +158,25 @@ def test_training_faces_come_first_and_test_faces_not_at_all():
     assert training_set(images(6, 4, 4, 3), splits(), WEIGHTS).faces.shape == (3, 4, 4, 3)
 
 
+def test_votes_are_the_targets_of_training_faces():
+    votes = pd.DataFrame(
+        {"id": [0, 3, 4, 1], "happy": [6, 9, 4, 9], "sad": [4, 1, 4, 0], "fear": [0, 0, 2, 1]}
+    )
+    data = training_set(images(6, 4, 4), splits(), WEIGHTS, votes)
+    expected = np.array([[0.5, 0.5], [0.6, 0.4], [1, 0]], np.float32)  # ids 4, 0; 3 validates
+    np.testing.assert_array_equal(np.asarray(data.targets), expected)
+    votes.loc[votes["id"] == 0, ["happy", "sad"]] = 1  # shared by no second rater
+    with pytest.raises(CandidError, match=r"has none for face 0; expected labels, or a dataset with"):
+        training_set(images(6, 4, 4), splits(), WEIGHTS, votes)
+
+
+def test_the_loss_is_that_of_soft_targets():
+    shares = np.tile(np.array([0.7, 0.2, 0.1], np.float32), (60, 1))
+    given, loss = outputs(replace(tiny_net.faces(), targets=shares))
+    keras_loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    assert loss == pytest.approx(float(keras_loss(shares[:12], given["logits"])), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("changes", "count", "weights", "line"),
     [

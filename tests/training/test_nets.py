@@ -64,7 +64,6 @@ def test_the_size_is_the_published_one_and_that_of_the_docs(net: Any) -> None:
     cells = [cell.strip() for cell in row.group().strip("|").split("|")]
     sizes = [f"{count(net.trainable_weights):,}", f"{count(net.weights):,}"]
     assert cells[2:5] == [*sizes, f"{multiply_adds(net) / 1e6:.1f} M"]
-    assert re.search(rf"^def {net.name}\(", (ROOT / cells[-1].strip("`")).read_text(encoding="utf-8"), re.M)
 
 
 def test_grey_bytes_to_probabilities(net: Any) -> None:

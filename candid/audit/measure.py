@@ -1,0 +1,195 @@
+"""How well the search did on this very set: recall on copies made of its own pictures, precision by eye."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
+from scipy.stats import binomtest
+from tqdm import tqdm
+
+from candid.audit.findings import NO_GROUP, Findings, Verdicts
+from candid.audit.images import decode_grey
+from candid.audit.sources import OLD
+from candid.data.archives import Files, UnreadableError
+from candid.data.images import open_picture
+from candid.duplicates.find import find_duplicates
+from candid.duplicates.settings import DedupSettings
+from candid.errors import CandidError
+from candid.files import read_csv
+from candid.text import csv_cell
+
+AMONG = (
+    5000  # pictures of the set that copies are searched in, at most: else a second search of the whole set
+)
+LONGEST = 512  # pixels a side of the copies
+DRAWN = 40  # pairs that a person is to judge
+VERDICTS = {"yes": True, "no": False, "": None}
+
+
+class Share(NamedTuple):
+    """A share of some cases, with the bounds of its 95 % interval (Wilson 1927)."""
+
+    hits: int
+    cases: int
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, hits: int, cases: int) -> Share:
+        """Count `hits` of `cases`, one or more."""
+        bounds = binomtest(hits, cases).proportion_ci(method="wilson")
+        return cls(hits, cases, float(bounds.low), float(bounds.high))
+
+
+def _encoded(image: Image.Image, quality: int = 92) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def _cropped(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
+    width, height = image.size
+    return image.crop((round(left * width), round(top * height), width - round(right * width),
+                       height - round(bottom * height)))  # fmt: skip
+
+
+def _lettered(image: Image.Image) -> Image.Image:
+    copy, size = image.copy(), image.height / 8
+    draw = ImageDraw.Draw(copy)
+    where = (image.width / 2, image.height * 0.8)
+    font, edge = ImageFont.load_default(size), max(1, round(size / 10))
+    draw.text(where, "COPYRIGHT", "white", font, "mm", stroke_width=edge, stroke_fill="black")
+    return copy
+
+
+KINDS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "re-encoded (JPEG 30)": lambda image: Image.open(io.BytesIO(_encoded(image, 30))),
+    "half the size": lambda image: image.resize((max(image.width // 2, 1), max(image.height // 2, 1))),
+    "toned (contrast 0.7, brightness 1.2)": lambda image: ImageEnhance.Brightness(
+        ImageEnhance.Contrast(image).enhance(0.7)
+    ).enhance(1.2),
+    "cropped (8 % of each side)": lambda image: _cropped(image, 0.08, 0.08, 0.08, 0.08),
+    "cut (15 % of the bottom)": lambda image: _cropped(image, 0, 0, 0, 0.15),
+    "turned (4 degrees, black corners)": lambda image: image.rotate(4, Image.Resampling.BICUBIC),
+    "lettered": _lettered,
+    "framed (white, 6 %)": lambda image: ImageOps.expand(
+        image, max(1, round(0.06 * min(image.size))), "white"
+    ),
+}
+"""What copies are made: name -> how."""
+
+
+def planted_recall(
+    files: Files, findings: Findings, pixels: Any, settings: DedupSettings, count: int
+) -> dict[str, Share]:
+    """Make copies of up to `count` pictures in memory and search for them among the set's own.
+
+    A copy counts where it is paired with the picture that it was made of, or with another of its group.
+    Copies pass through a file (JPEG) and the decoder, as the set's pictures did.
+
+    Returns:
+        for each of KINDS how many were found of how many; empty where no picture has contrast enough.
+    """
+    images, rng = findings.images, np.random.default_rng(0)
+    usable = images.index[~images["flat"] & images["first"] & (images["side"] != OLD)].to_numpy()
+    chosen = np.sort(rng.choice(usable, min(count, len(usable)), replace=False))
+    if not len(chosen):
+        return {}
+    others = rng.permutation(np.setdiff1d(np.arange(len(images)), chosen))[: max(AMONG - len(chosen), 0)]
+    rows = {images["file"][row]: row for row in chosen}
+    kinds = KINDS | ({"mirrored": ImageOps.mirror} if settings.mirror else {})
+    planted: list[Any] = []
+    made: list[tuple[str, int]] = []
+    order = files.in_quickest_order(rows)
+    for name, data in tqdm(
+        files.read_all(order), "copies", len(rows), unit=" images", disable=None, leave=False
+    ):
+        try:
+            image = open_picture(b"" if isinstance(data, UnreadableError) else data).convert("RGB")
+        except UnreadableError:  # changed since it was read
+            continue
+        image.thumbnail((LONGEST, LONGEST))
+        for kind, change in kinds.items():
+            planted.append(decode_grey(_encoded(change(image))))
+            made.append((kind, int(rows[name])))
+    if not planted:
+        return {}
+    base = np.concatenate([chosen, others])
+    duplicates = find_duplicates(np.concatenate([pixels[base], planted]), settings.method, settings.mirror)
+    groups = np.where(images["group"] == NO_GROUP, images.index, images["group"])
+    hits = dict.fromkeys(kinds, 0)
+    pairs = duplicates.pairs[(duplicates.pairs["a"] < len(base)) & (duplicates.pairs["b"] >= len(base))]
+    partners = groups[base[pairs["a"].to_numpy()]]
+    right = pairs["b"][partners == groups[[made[copy - len(base)][1] for copy in pairs["b"]]]].unique()
+    for copy in right:
+        hits[made[copy - len(base)][0]] += 1
+    return {kind: Share.of(number, len(made) // len(kinds)) for kind, number in hits.items()}
+
+
+def read_verdicts(path: Path | None) -> dict[frozenset[str], bool]:
+    """Read what a person said of pairs: file_a, file_b, duplicate (yes, no, or empty: not judged yet).
+
+    Raises:
+        CandidError: no such file, another word, or a pair with two verdicts.
+    """
+    if path is None:
+        return {}
+    if not path.is_file():
+        raise CandidError(f"{path}: no such file; expected a table file_a,file_b,duplicate, as judged.csv")
+    verdicts: dict[frozenset[str], bool] = {}
+    table = read_csv(path, ["file_a", "file_b", "duplicate"])
+    for number, (a, b, word) in enumerate(table[["file_a", "file_b", "duplicate"]].to_numpy(), start=2):
+        if word.strip().lower() not in VERDICTS:
+            raise CandidError(f"{path}: line {number}: duplicate = {word!r}; expected yes, no or nothing")
+        same = VERDICTS[word.strip().lower()]
+        if same is not None and verdicts.setdefault(frozenset((a, b)), same) != same:
+            raise CandidError(
+                f"{path}: line {number}: {a!r} and {b!r} are judged yes and no; expected one verdict"
+            )
+    return verdicts
+
+
+def drawn_pairs(findings: Findings, verdicts: Verdicts) -> pd.DataFrame:
+    """Draw DRAWN of the pairs that the search accepted, exact copies left out, and join the verdicts.
+
+    The draw depends on the names alone, so that a second audit of the set asks for the same pairs again.
+
+    Returns:
+        a, b, similarity, kind, file_a, file_b, duplicate (yes, no or "").
+    """
+    images, pairs = findings.images, findings.searched
+    first = images["first"].to_numpy()
+    pairs = pairs[(pairs["kind"] != "exact") & first[pairs["a"]] & first[pairs["b"]]]
+    files = [images["file"].map(csv_cell).to_numpy()[pairs[end]] for end in ("a", "b")]
+    pairs = pairs.assign(file_a=files[0], file_b=files[1])
+    keys = ["\n".join(sorted(names)) for names in zip(*files, strict=True)]
+    lots = pd.Series(
+        [hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys], pairs.index, dtype=object
+    )
+    drawn = pairs.loc[lots.sort_values().index[:DRAWN]]
+    words = {True: "yes", False: "no", None: ""}
+    ends = zip(drawn["file_a"], drawn["file_b"], strict=True)
+    return drawn.assign(duplicate=[words[verdicts.get(frozenset(pair))] for pair in ends])
+
+
+def precision(drawn: pd.DataFrame) -> Share | None:
+    """The share of the judged pairs that show the same photograph; None where none is judged."""
+    judged = drawn["duplicate"] != ""
+    return Share.of(int((drawn["duplicate"] == "yes").sum()), int(judged.sum())) if judged.any() else None
+
+
+def judged_table(drawn: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
+    """The table to fill in and keep: the drawn pairs, then other verdicts that were given."""
+    asked = {frozenset(pair) for pair in zip(drawn["file_a"], drawn["file_b"], strict=True)}
+    rest = sorted(
+        (*sorted(names), "yes" if same else "no") for names, same in verdicts.items() if names not in asked
+    )
+    columns = ["file_a", "file_b", "duplicate"]
+    return pd.concat([drawn[columns], pd.DataFrame([row for row in rest if len(row) == 3], columns=columns)])
