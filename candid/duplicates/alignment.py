@@ -212,7 +212,7 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
 
 @kernel
 def correlation(cells: Any, used: Any) -> Any:
-    """Correlation of A and B over the used cells, slope and level of the line that fits them; 0 where flat."""
+    """Correlation of A and B over the used cells (0 where flat); slope and level of the line that fits."""
     n = a = b = aa = bb = ab = 0.0
     for c in range(len(cells)):
         if used[c]:
