@@ -1,13 +1,14 @@
 """Pack a run's model as the one that ships: python -m candid.pretrained RUN/models/model.keras
 
-Writes the model with float16 kernels (at most 8 MB), its scores on the test set of the run, measured from the
-packed file, as JSON, and its card.
+Writes the model with float16 kernels (at most 8 MB) and with logits calibrated on the validation set, its
+scores on the test set of the run, measured from the packed file, as JSON, and its card.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -69,10 +70,10 @@ def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
     made = finished.counts.get("provenance") or {}
     if (made.get("md5") or {}).get(MODEL) != md5(model):
         raise CandidError(f"{model}: {folder}/metrics are of another model; expected a finished run")
-    size = pack(model, out)
     use_backend("tensorflow")
+    temperature = round(calibrate(model, folder / "data"), 3)
+    size = pack(model, out, temperature)
     before, after = (probabilities(path, folder / "data") for path in (model, out))
-    changed = np.abs(before["none"][1] - after["none"][1]).max()
     flipped = before["none"][1].argmax(axis=1) != after["none"][1].argmax(axis=1)
     about = {
         "file": out.name,
@@ -80,10 +81,9 @@ def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
         "md5": md5(out),
         "classes": list(finished.results.classes),
         "metrics": {views: evaluate(table) for views, (table, _) in after.items()},
-        "rounding": {
-            "largest_change_of_a_probability": round(float(changed), 6),
-            "faces_whose_class_changed": int(flipped.sum()),
-        },
+        "side": load_model_file(out)[0].input_shape[1],
+        "temperature": temperature,
+        "faces_whose_class_changed": int(flipped.sum()),
         "packed_from": md5(model),
         "commit": made["revision"],
         "command": command(folder, finished, made["revision"]),
@@ -93,6 +93,18 @@ def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
     write_json(out.with_suffix(".json"), about)
     write_text(out.with_suffix(".md"), card(finished, about))
     return about
+
+
+def calibrate(path: Path, data: Path) -> float:
+    """Return the temperature of the model on the validation set of a run's folder `data`, one view a face."""
+    from candid.training.fit import best_temperature
+
+    images, splits = load_images(data / "faces.npy"), read_splits(data / "splits.csv")
+    chosen = splits[splits["part"] == "validation"]
+    classes = class_order(splits["label"])
+    labels = chosen["label"].map(classes.index).to_numpy(np.int32)
+    values = predict(load_model_file(path)[0], images, chosen["id"].to_numpy(), "none")
+    return best_temperature(np.log(np.maximum(values, np.finfo(np.float32).tiny)), labels)
 
 
 def probabilities(path: Path, data: Path) -> dict[str, tuple[Any, Any]]:
@@ -152,8 +164,8 @@ def card(finished: Run, about: dict[str, Any]) -> str:
     return render("pretrained.md", run=shipped, about=about, **described(shipped), headline=headline)
 
 
-def pack(source: str | Path, target: str | Path) -> int:
-    """Write a .keras file again with float16 kernels; return the bytes of the new file.
+def pack(source: str | Path, target: str | Path, temperature: float = 1.0) -> int:
+    """Write a .keras file again with float16 kernels, logits over `temperature`; return the new file's bytes.
 
     Keras reads stored numbers into variables of the layers' own type, so the net still computes in float32.
     Vectors (biases, batch norm) stay as they are: they are few, and variances would lose the most. Equal
@@ -167,7 +179,9 @@ def pack(source: str | Path, target: str | Path) -> int:
         with zipfile.ZipFile(aside, "w") as packed:
             for name in sorted(plain.namelist()):
                 content = plain.read(name)
-                packed.writestr(zip_entry(name), half(content, source) if name == WEIGHTS else content)
+                packed.writestr(
+                    zip_entry(name), half(content, source, temperature) if name == WEIGHTS else content
+                )
         size = aside.stat().st_size
         if size > MAX_BYTES:
             expected = f"expected at most {MAX_BYTES:,}: ship a smaller net"
@@ -175,27 +189,34 @@ def pack(source: str | Path, target: str | Path) -> int:
     return size
 
 
-def half(content: bytes, where: str | Path) -> bytes:
-    """Return an HDF5 file with its float32 arrays of two and more axes as float16; the rest is copied."""
+def half(content: bytes, where: str | Path, temperature: float = 1.0) -> bytes:
+    """Return an HDF5 file with its float32 arrays of two and more axes as float16; the rest is copied.
+
+    The weights of the last fully connected layer, which gives the logits, are divided by `temperature`.
+    """
     packed = io.BytesIO()
     try:
         with h5py.File(io.BytesIO(content), "r") as old, h5py.File(packed, "w") as new:
-            _copy(old, new, where)
+            dense = [name for name in old.get("layers", ()) if re.fullmatch(r"dense(_\d+)?", name)]
+            last = max(dense, key=lambda name: int(name.partition("_")[2] or 0), default="")
+            _copy(old, new, where, {f"/layers/{last}/vars": temperature})
     except OSError as error:
         raise CandidError(f"{where}: {WEIGHTS} is no HDF5 file: {error}; expected a model of train") from None
     return packed.getvalue()
 
 
-def _copy(old: h5py.Group, new: h5py.Group, where: str | Path) -> None:
+def _copy(old: h5py.Group, new: h5py.Group, where: str | Path, divisors: dict[str, float]) -> None:
     new.attrs.update(old.attrs)
     for name in sorted(old):
         if not isinstance(old.get(name, getlink=True), h5py.HardLink):
             raise CandidError(f"{where}: {WEIGHTS} holds a link, {old.name}/{name}; expected arrays only")
         item = old[name]
         if isinstance(item, h5py.Group):
-            _copy(item, new.create_group(name), where)
+            _copy(item, new.create_group(name), where, divisors)
             continue
         values = np.asarray(item)
+        if old.name in divisors:
+            values = values / np.float32(divisors[old.name])
         if values.dtype == np.float32 and values.ndim > 1:
             if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
                 raise CandidError(f"{where}: {item.name} has {np.abs(values).max():g}: beyond float16")

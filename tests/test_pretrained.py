@@ -99,6 +99,17 @@ def test_packing_halves_the_kernels_and_keeps_vectors(tmp_path):
     assert 0 < np.abs(first - second).max() < 0.01
 
 
+def test_the_temperature_divides_the_logits(tmp_path):
+    plain = write_tiny(tmp_path / "model.keras")
+    pack(plain, tmp_path / "plain.keras")
+    pack(plain, tmp_path / "cool.keras", 0.5)
+    images = np.random.default_rng(0).integers(0, 256, (9, SIZE, SIZE), np.uint8)
+    sharp, soft = (
+        predict(load(tmp_path / f"{name}.keras"), images, np.arange(9), "none") for name in ("cool", "plain")
+    )
+    np.testing.assert_allclose(sharp, soft**2 / (soft**2).sum(axis=1, keepdims=True), rtol=0.01)
+
+
 def test_packing_again_gives_the_same_bytes_and_the_same_card(tmp_path):
     plain = write_tiny(tmp_path / "model.keras", epoch=4)
     for name in ("a", "b"):
@@ -152,7 +163,7 @@ def ended(tmp_path):
     project.params["train"]["epochs"] = 9
     project.params["archs"]["vgg16"]["dropout"] = 0.1  # of a net that was not trained
     project.write_yaml("params.yaml", project.params)
-    write_data(project.root / "data")
+    write_data(project.root / "data", part=np.repeat(["validation", "train", "test"], [15, 30, 45]))
     model = write_tiny(project.root / "models" / "model.keras")
     versions = {"python": "3.11", "keras": "3"}
     provenance = {"md5": {"models/model.keras": md5(model)}, "revision": revision, "versions": versions}
@@ -169,6 +180,7 @@ def test_one_command_packs_measures_and_describes(ended, tmp_path, capsys):
     assert (about["commit"], about["md5"], about["classes"]) == (revision, md5(out), list(CLASSES))
     scores = about["metrics"]["none"]
     assert scores["faces"] == 45
+    assert about["temperature"] > 0
     assert "none: accuracy " in capsys.readouterr().out
     page = out.with_suffix(".md").read_text()
     front = page.split("---\n")[1]

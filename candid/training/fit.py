@@ -107,8 +107,7 @@ def train_svm(
     """Fit the last layer of `hog_svm` by scikit-learn's LinearSVC; return the net and one row of COLUMNS.
 
     Each class is told from the others with the squared hinge loss; class weights weigh the faces. The scores
-    are divided by the temperature that makes the validation loss smallest (Guo et al. 2017), which leaves the
-    predicted classes as they are. Nothing is drawn at random.
+    are divided by their best temperature on the validation set. Nothing is drawn at random.
 
     Args:
         build: makes the net.
@@ -128,12 +127,7 @@ def train_svm(
     if len(data.classes) == 2:  # scikit-learn keeps the second class alone
         kernel, bias = np.hstack([-kernel, kernel]), np.r_[-bias, bias]
     scores = features @ kernel + bias
-
-    def loss(log_temperature: float) -> float:
-        logits = scores[data.train :] / math.exp(log_temperature)
-        return validation_scores(softmax(logits, axis=1), data.validation_labels)["val_loss"]
-
-    temperature = math.exp(minimize_scalar(loss, bounds=(-6, 6), method="bounded").x)
+    temperature = best_temperature(scores[data.train :], data.validation_labels)
     head.set_weights([kernel / temperature, bias / temperature])
     probabilities = softmax(scores / temperature, axis=1)
     trained = validation_scores(probabilities[: data.train], labels)
@@ -142,6 +136,22 @@ def train_svm(
     progress.record([row])
     progress.say("  ".join(f"{name} {row[name]:.4f}" for name in COLUMNS[1:-1]))
     return net, [row]
+
+
+def best_temperature(logits: NDArray[Any], labels: NDArray[np.int32]) -> float:
+    """Return the divisor of the logits (N x classes) with the smallest cross-entropy: Guo et al. 2017.
+
+    It leaves the predicted classes as they are.
+
+    Example:
+        >>> round(best_temperature(np.array([[4.0, 0.0]] * 4), np.array([0, 0, 0, 1])), 2)  # 4 / ln 3
+        3.64
+    """
+
+    def loss(log_temperature: float) -> float:
+        return validation_scores(softmax(logits / math.exp(log_temperature), axis=1), labels)["val_loss"]
+
+    return math.exp(minimize_scalar(loss, bounds=(-6, 6), method="bounded").x)
 
 
 def best_epoch(history: History, monitor: str) -> int:
