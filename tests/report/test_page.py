@@ -108,7 +108,7 @@ def test_it_stands_alone_and_can_be_read_without_seeing_it(project):
     assert not reader.all("script")
     assert "default-src 'none'" in text
     sources = [tag["src"] or "" for tag in reader.all("img")]
-    assert len(sources) == 7
+    assert len(sources) == 8
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert all((tag["href"] or "").startswith("data:") for tag in reader.all("link"))
     assert not re.search(r"url\(|@import", text)
@@ -181,7 +181,9 @@ def test_large_files_come_from_dvc_s_cache_or_are_said_to_be_away(project):
     text = report()[1].text
     assert "plots/mistakes.png is neither in this revision nor in DVC's cache" in text
     assert "plots/curves.png is neither" in text
-    assert "Left out: this page was made without faces." in report("--no-faces")[1].text
+    page = report("--no-faces")[1]
+    assert "Left out: this page was made without faces." in page.text
+    assert "what augmentation makes" not in page.text
 
 
 def test_what_a_run_did_not_keep_is_said(project):
