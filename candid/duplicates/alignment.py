@@ -34,7 +34,8 @@ MIN_CELL = 20  # pixels of 64 that both images show
 STRUCTURE = 120.0  # mean square of fine structure; a cell with less in both images says nothing
 MIN_SHOWN = 9  # cells with structure; fewer that agree are no evidence
 AGREE = 0.6  # correlation of a cell that agrees
-AGREEMENT = 0.11  # three quarters of the cells must agree for a similarity of 0.86
+AGREEMENT = 0.09  # 77 % of the cells must agree for a similarity of 0.86
+SHORTFALL = 7 / 6  # counts what lacks without the worst cells: 0.88 is a similarity of 0.86
 MIN_HALF = (0.9, 0.93)  # correlation after each step at half size; 995 of 1000 copies have 0.93 and 0.96
 FULL_STEPS = 2  # Gauss-Newton steps at full size
 HOPELESS = 0.6  # fine correlation after the first full step, which later ones raise by 0.02
@@ -204,7 +205,7 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
                 score = 1 - (1 - correlation(cells, used)[0]) * _doubt(motion)
             else:
                 fine, agreement = agreeing(cells, used)
-                score = min(fine, agreement + AGREEMENT)
+                score = min(1 - (1 - fine) * SHORTFALL, agreement + AGREEMENT)
             out[q] = max(out[q], score)
             if score < HOPELESS:
                 break
