@@ -9,7 +9,7 @@ says which faces have a near-duplicate in Training. Intervals are 95 % bootstrap
 near-duplicates; each arm's difference from A is paired, over the same faces. With `--votes` also how many of
 FER2013's labels the ten raters of FER+ share, and the accuracy by their agreement.
 
-Writes recipes/measured/copies_worth.json and docs/images/copies_worth.png. Figures: docs/results.md.
+Writes benchmarks/copies_worth.json and docs/images/copies_worth.png. Figures: docs/results.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from candid.files import read_json, write_json
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RECORDED = Path("recipes/measured/copies_worth.json")
+RECORDED = Path(__file__).with_suffix(".json")
 FIGURE = Path("docs/images/copies_worth.png")
 RESAMPLES, SEED = 10_000, 0
 SETS = {"all": "all faces", "copied": "with a copy in Training", "unique": "without one"}

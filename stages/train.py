@@ -59,10 +59,6 @@ def main() -> None:
     def record(history: History) -> None:
         write_csv("plots/history.csv", pd.DataFrame(history, columns=list(COLUMNS)))
 
-    shown = data.faces[np.linspace(0, data.train - 1, SHOWN).astype(int)]
-    with writing("plots/augmented.png") as aside:
-        drawn = sheet(shown, settings.augment, settings.seed, 0 if one_step else CHANGES)
-        Image.fromarray(drawn).save(aside, optimize=True)
     settings_read = {section: values.model_dump() for section, values in
                      {"train": settings, "model": model, "arch": own}.items()}  # fmt: skip
     name = fingerprint(settings_read, [*map(Path, INPUTS), *start.files, *source_files()], versions())
@@ -79,6 +75,10 @@ def main() -> None:
             "crop": crop and crop.size,
             "best_epoch": best_epoch(history, settings.monitor),
         }
+        shown = data.faces[np.linspace(0, data.train - 1, SHOWN).astype(int)]
+        with writing("plots/augmented.png") as aside:
+            drawn = sheet(shown, settings.augment, settings.seed, 0 if one_step else CHANGES)
+            Image.fromarray(drawn).save(aside, optimize=True)
         write_model("models/model.keras", net, *lineage(about, data.faces, start.model))
         checkpoints.clear()
 
