@@ -274,7 +274,6 @@ def tables(findings: Findings, removed: NDArray[np.bool_]) -> dict[str, pd.DataF
         "groups.csv": grouped[["group", "size", "file", "label", "part", "kept"]],
         "conflicts.csv": conflicting(findings),
         "issues.csv": _issues_table(findings),
-        "low_contrast.csv": images[images["flat"]][["file", "label", "part"]],
         "unreadable.csv": findings.skipped[["file", "reason"]],
     }
     if (labelled := images[images["label"] != ""].rename(columns={"file": "source"})).size:

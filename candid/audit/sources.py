@@ -148,7 +148,8 @@ class _Joined(Files):
         return [f"{key}/{own}" for key in owns for own in self._sets[key].in_quickest_order(owns[key])]
 
     def _open(self, name: str) -> IO[bytes]:
-        raise NotImplementedError(name)  # read does it
+        key, _, own = name.partition("/")
+        return self._sets[key]._open(own)
 
 
 class _Paths(Files):

@@ -79,12 +79,12 @@ class PixelBudget:
     """Pixels that may be decoded of a set of so many bytes: a small archive can hold a day's work."""
 
     def __init__(self, file_bytes: int) -> None:
-        self.left = FREE_SET_PIXELS + MAX_PIXELS_A_BYTE * file_bytes
+        self.remaining = FREE_SET_PIXELS + MAX_PIXELS_A_BYTE * file_bytes
 
     def take(self, image: Image.Image) -> None:
         """Count a picture; UnreadableError where the set has had its share."""
-        self.left -= image.width * image.height
-        if self.left < 0:
+        self.remaining -= image.width * image.height
+        if self.remaining < 0:
             raise UnreadableError(
                 "the pictures before it have more pixels than an archive of this size can hold"
             )

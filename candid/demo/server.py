@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(self._predict)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: who looked at what is nobody's business, and errors go to the page."""
+        """Log nothing: requests are private, and errors go to the page."""
 
     def _answer(self, make: Callable[[], Any]) -> None:
         """Send what `make` gives, bytes of HTML or a value for JSON; a fault is one line with its status."""

@@ -96,13 +96,13 @@ def _decide(
         reason[table["row"][disagree & free & tied]] = CONFLICT
         reason[table["row"][disagree & free & ~tied & (table["support"] < most).to_numpy()]] = MINORITY
     if policy in ("remove", "decontaminate"):
-        left = table[reason[table["row"]] == ""]
+        remaining = table[reason[table["row"]] == ""]
         if policy == "decontaminate":
-            left = left[left.groupby("group")["guarded"].transform("any")]
-        left = left.sort_values(
+            remaining = remaining[remaining.groupby("group")["guarded"].transform("any")]
+        remaining = remaining.sort_values(
             ["group", "guarded", "support", "part", "source", "id"],
             ascending=[True, False, False, True, True, True],
         )
-        stays = left.groupby("group")["id"].transform("first")
-        goes = (left["id"] != stays) & ~left["guarded"]
-        reason[left["row"][goes]] = [f"copy of {i}" for i in stays[goes]]
+        stays = remaining.groupby("group")["id"].transform("first")
+        goes = (remaining["id"] != stays) & ~remaining["guarded"]
+        reason[remaining["row"][goes]] = [f"copy of {i}" for i in stays[goes]]

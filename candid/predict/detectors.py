@@ -96,7 +96,7 @@ class Mtcnn:
     """MTCNN (Zhang et al. 2016): three small nets on TensorFlow, each refining what the last proposed."""
 
     margin = 0.0
-    least_score = 0.92  # of the false boxes in benchmarks/detectors.py none scores as much
+    least_score = 0.92  # no false box on scikit-image's sample images scores as much
     smallest = 20  # pixels; mtcnn 1.0 counts its scales for this size: from a larger one it goes too far down
 
     def __init__(self) -> None:

@@ -100,7 +100,8 @@ def test_a_set_with_known_copies_is_told_as_it_is(tmp_path, audit):
     assert conflicts["file"].tolist() == ["test/sad/exact.png", "train/happy/h0.png"]
     assert conflicts["label"].tolist() == ["sad", "happy"]
     assert pd.read_csv(out / "groups.csv")["size"].tolist() == [2] * 6
-    assert pd.read_csv(out / "low_contrast.csv")["file"].tolist() == ["train/sad/grey.png"]
+    issues = pd.read_csv(out / "issues.csv")
+    assert issues.loc[issues["is_low_information_issue"], "file"].tolist() == ["train/sad/grey.png"]
     truth = pd.read_csv(out / "truth.csv", index_col="file")
     assert list(truth) == ["happy", "sad"]
     assert truth.loc[["test/sad/again.jpg", "train/happy/h0.png"]].to_numpy().tolist() == [[0, 1], [1, 0]]
@@ -142,7 +143,7 @@ def test_an_archive_gives_the_tables_of_its_folder(tmp_path, audit, kind):
     known_set(tmp_path / "set")
     audit(tmp_path / "set", "--out", tmp_path / "a")
     audit(packed(tmp_path / "set", kind, tmp_path / f"set.{kind}"), "--out", tmp_path / "b")
-    for table in ("duplicates.csv", "groups.csv", "conflicts.csv", "low_contrast.csv", "unreadable.csv"):
+    for table in ("duplicates.csv", "groups.csv", "conflicts.csv", "unreadable.csv"):
         assert (tmp_path / "b" / table).read_text().replace("set/", "") == (
             tmp_path / "a" / table
         ).read_text()

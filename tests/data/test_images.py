@@ -250,12 +250,12 @@ def test_large_pictures_are_read_within_memory_that_is_a_few_bytes_a_pixel():
 
 def test_a_set_has_a_budget_of_pixels_by_its_size():
     budget = PixelBudget(1000)
-    budget.left = 3 * 48 * 48
+    budget.remaining = 3 * 48 * 48
     for _ in range(3):
         decode(encoded(pixels(1)), 48, "grey", budget)
     with pytest.raises(UnreadableError, match="more pixels than an archive of this size can hold"):
         decode(encoded(pixels(1)), 48, "grey", budget)
-    assert PixelBudget(26_000).left < 13 * MAX_PIXELS < PixelBudget(10 << 20).left
+    assert PixelBudget(26_000).remaining < 13 * MAX_PIXELS < PixelBudget(10 << 20).remaining
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF"])
