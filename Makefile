@@ -53,13 +53,13 @@ anew: setup     ## evaluate again, and fail if that is worse than the committed 
 report: setup   ## write report/index.html: this run, and EXPERIMENTS='name name' beside it
 	@set -f; python -m candid report $${BASELINE:+--baseline="$$BASELINE"} $${NO_FACES:+--no-faces} -- $$EXPERIMENTS
 
-card: setup     ## write docs/model-card.md
+card: setup     ## write report/model-card.md
 	@python -m candid report --card
 
 comment: setup  ## write report/comment.md, what CI says on a pull request
 	@python -m candid report --comment --baseline="$${BASELINE:-main}" $${RUN_URL:+--link="$$RUN_URL"}
 
-ci: test fresh repro anew comment report gate ## all that CI does with a pull request, here
+ci: test fresh repro anew comment report card gate ## all that CI does with a pull request, here
 
 setup-gpu: setup ## add what TensorFlow needs for a GPU
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \

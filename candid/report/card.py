@@ -23,7 +23,7 @@ SCORES = (
 
 
 def card(run: Run) -> str:
-    """Markdown of docs/model-card.md.
+    """Markdown of report/model-card.md.
 
     Raises:
         CandidError: a dataset that the catalogue does not have, so that it can't be cited.

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     kind.add_argument("--numbers", action="store_true", help="print the metrics and the paths of the plots")
     kind.add_argument("--comment", action="store_true", help="write CI's comment; needs --baseline")
     parser.add_argument("--link", metavar="URL", help="of the CI run, for the comment")
-    default = "default: report/index.html, docs/model-card.md, report/comment.md"
+    default = "default: report/index.html, report/model-card.md, report/comment.md"
     parser.add_argument("--out", type=Path, help=default)
     options = parser.parse_args(arguments)
     here = Revision(Path())
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.comment and options.baseline is None:
         raise CandidError("--comment compares with a revision; expected --baseline REV")
     if options.card:
-        path, content = Path("docs/model-card.md"), card(read_run(here))
+        path, content = Path("report/model-card.md"), card(read_run(here))
     elif options.comment:
         path, content = Path("report/comment.md"), comment(options.baseline, here, options.link)
     else:

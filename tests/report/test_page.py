@@ -215,7 +215,7 @@ def test_a_name_is_text_and_nothing_else(project):
     assert "\u202e" not in text
 
 
-CARD = Path("docs/model-card.md")
+CARD = Path("report/model-card.md")
 
 
 def test_a_hub_reads_its_front_matter(project):
