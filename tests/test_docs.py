@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from candid.gate.results import Revision
+from candid.report.command import numbers
 from candid.settings import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +28,11 @@ def test_make_targets_named_in_the_docs_exist(page):
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert set(named) <= targets
+
+
+def test_the_readme_shows_the_metrics_of_the_committed_run():
+    table = "\n".join(numbers(Revision(ROOT))).partition("\n\n")[0]
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_settings_that_the_readme_changes_exist():
