@@ -31,8 +31,14 @@ def test_make_targets_named_in_the_docs_exist(page):
 
 
 def test_the_readme_shows_the_metrics_of_the_committed_run():
-    table = "\n".join(numbers(Revision(ROOT))).partition("\n\n")[0]
-    assert table in (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    metrics = json.loads((ROOT / "metrics/metrics.json").read_text(encoding="utf-8"))
+    assert "\n".join(numbers(Revision(ROOT))).partition("\n\n")[0] in page
+    (row,) = re.findall(r"^metrics/metrics\.json +(.*)$", page, re.MULTILINE)
+    assert [float(value) for value in row.split()] == [round(metrics[name], 5) for name in sorted(metrics)]
+    (row,) = re.findall(r"^ *main +([\d. ]+)$", page, re.MULTILINE)
+    expected = [value for name, value in metrics.items() if not name.startswith(("accuracy_", "leaked_"))]
+    assert [float(value) for value in row.split()[:-1]] == pytest.approx(expected, rel=1e-4)
 
 
 def test_settings_that_the_readme_changes_exist():
