@@ -5,6 +5,7 @@ With --card it writes the model card instead, with --comment what CI says on a p
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def numbers(here: Revision) -> list[str]:
     """The metrics of a working tree as a table for the terminal, and where its plots are."""
     rows = [(name, f"{value:.4f}") for name, value in here.json("metrics/metrics.json").items()]
     plots = sorted(str(path) for path in (here.root / "plots").glob("*.png"))
-    return [*text.table(("metric", "test set"), rows), "", f"plots: {' '.join(plots)}", HINT]
+    paths = textwrap.wrap(f"plots: {' '.join(plots)}", 110, subsequent_indent=" " * 7)
+    return [*text.table(("metric", "test set"), rows), "", *paths, HINT]
 
 
 def page(runs: Sequence[Run], here: Revision, baseline: str | None, show_faces: bool = True) -> str:
