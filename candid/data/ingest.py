@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -158,7 +159,8 @@ def planted_table(path: Path, member: str | None, faces: pd.DataFrame) -> pd.Dat
     with open_files(path) as files:
         if member not in files.names:
             raise CandidError(f"{path}: no {member} in it; expected the list of planted pairs")
-        rows = [*table_rows(files.read_text(member), PLANTED_COLUMNS, f"{path}: {member}")]
+        lines = io.StringIO(files.read_text(member), "")
+        rows = [*table_rows(lines, PLANTED_COLUMNS, f"{path}: {member}")]
     ids = dict(zip(faces["source"], faces["id"], strict=True))
     pairs = [(*sorted((ids[a], ids[b])), kind) for _, (a, b, kind) in rows if a in ids and b in ids]
     return pd.DataFrame(sorted(pairs), columns=list(PLANTED_COLUMNS))
