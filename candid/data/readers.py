@@ -263,21 +263,17 @@ def read_rafdb(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -> 
 
 def _read_list(path: Path, entry: Dataset) -> dict[str, str]:
     labels: dict[str, str] = {}
-    expected = "expected lines like 'train_00001.jpg 5'"
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise CandidError(f"{path}: not UTF-8 text; {expected}") from None
+        raise CandidError(f"{path}: not UTF-8 text") from None
     for number, line in enumerate(lines, start=1):
-        where, words = f"{path}, line {number}", line.split()
-        if len(words) not in (0, 2):
-            raise CandidError(f"{where}: is {line[:60]!r}; {expected}")
-        if words and words[0] in labels:
-            raise CandidError(f"{where}: names a picture twice; {expected}")
-        if words:
-            labels[words[0]] = to_label(words[1], entry, where)
-    if not labels:
-        raise CandidError(f"{path}: empty; {expected}")
+        words = line.split()
+        if len(words) == 2 and words[0] not in labels:
+            labels[words[0]] = to_label(words[1], entry, f"{path}, line {number}")
+        elif words:
+            expected = "expected lines like 'train_00001.jpg 5', each of another picture"
+            raise CandidError(f"{path}, line {number}: {line[:60]!r}; {expected}")
     return labels
 
 

@@ -121,9 +121,9 @@ LISTS = [
     muxspace("in UTF-16", "image,emotion\na.png,sad\n".encode("utf-16"), "legend.csv", "not UTF-8"),
     muxspace("with an open quote", 'image,emotion\n"' + "a" * 200_000, "legend.csv", "not CSV"),
     muxspace("about other pictures", "image,emotion\nb.png,sad\n", "images/a.png", "no label"),
-    rafdb("empty", "", "list_patition_label.txt", "empty"),
+    rafdb("empty", "", "list_patition_label.txt", "no label"),
     rafdb("with one word a line", "train_00001.jpg\n", "list_patition_label.txt, line 1"),
-    rafdb("with a picture twice", "train_00001.jpg 1\n" * 2, "line 2", "twice"),
+    rafdb("with a picture twice", "train_00001.jpg 1\n" * 2, "line 2", "each of another picture"),
     rafdb("in UTF-16", "train_00001.jpg 1\n".encode("utf-16"), "list_patition_label.txt", "not UTF-8"),
     rafdb("about missing pictures", "test_0009.jpg 1\n", "train_00001_aligned.jpg", "no label"),
 ]
