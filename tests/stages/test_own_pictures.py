@@ -37,4 +37,3 @@ def test_a_change_in_the_folder_is_noticed_and_git_ignores_the_pictures(tmp_path
     project.run("dvc", "exp", "run", "-S", "data.dataset=folder", "ingest")
     folder(project.folder / "data/own", {"sad/new.png": face(99)})
     assert "classes: happy 9, sad 10" in project.run("dvc", "repro", "ingest").stdout
-    project.run("dvc", "exp", "run", "-S", "data.dataset=sample", "-S", "data.path=null", "download")
