@@ -18,7 +18,8 @@ from candid.settings import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 # One short epoch of a small net: these tests are about the pipeline, not about accuracy.
-QUICK = ["-S", "model.arch=baseline_cnn", "-S", "train.epochs=1", "-S", "evaluate.bootstrap=100"]
+NET = ["-S", "model.arch=self_built", "-S", "archs.self_built.widths=[4, 4]", "-S", "train.epochs=1"]
+QUICK = [*NET, "-S", "evaluate.bootstrap=100"]
 NAME = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
 
 

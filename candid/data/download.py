@@ -255,7 +255,7 @@ def _from_url(url: str, archive: Archive, raw: Path, mirror: Path | None) -> str
                     raise CandidError(f"more than {MAX_DOWNLOAD_BYTES:,} bytes")
             file.flush()
             checked = check(aside, archive, url)
-    except (CandidError, requests.RequestException, ValueError, OSError) as error:
+    except (CandidError, ValueError, OSError) as error:
         if isinstance(error, OSError) and cannot_write(error):
             raise
         reason = clean(str(error).removeprefix(f"{url}: "))[:MAX_REASON] or type(error).__name__

@@ -141,7 +141,7 @@ def _open_table(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
             raise CandidError(f"{path}: cut short or damaged: {error}") from None
 
 
-def _lines(file: IO[bytes]) -> Iterator[str]:
+def _lines(file: IO[bytes] | gzip.GzipFile) -> Iterator[str]:
     with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         while line := text.readline(MAX_LINE):
             if len(line) == MAX_LINE:

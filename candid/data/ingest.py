@@ -124,8 +124,10 @@ def assemble(
             continue
         data, label, source, *places, voted = item
         try:
-            is_file = isinstance(data, bytes)
-            images.append(decode(data, size, color, budget) if is_file else decode_row(data, size, color))
+            if isinstance(data, bytes):
+                images.append(decode(data, size, color, budget))
+            else:
+                images.append(decode_row(data, size, color))
         except UnreadableError as error:
             rejected.append((dataset, source, str(error), label))
             continue
@@ -133,7 +135,7 @@ def assemble(
         faces.append((number, label, source, dataset, *places))
         if voted:
             votes.append((number, *voted))
-        if is_file and keep and keep(source):
+        if isinstance(data, bytes) and keep and keep(source):
             files[number] = data
     raters = ["id", *({"NF": "not_a_face"}.get(vote, label_key(vote)) for vote in VOTES)]
     empty = np.empty((0, size, size) if color == "grey" else (0, size, size, 3), np.uint8)
@@ -141,7 +143,8 @@ def assemble(
         np.stack(images) if images else empty,
         pd.DataFrame(faces, columns=list(FACES_COLUMNS)).astype({"id": np.int64}),
         pd.DataFrame(votes, columns=raters, dtype=np.int64)[["id", *LABELS, "unknown", "not_a_face"]],
-        *(pd.DataFrame(table, columns=list(LOST_COLUMNS)) for table in (rejected, skipped)),
+        pd.DataFrame(rejected, columns=list(LOST_COLUMNS)),
+        pd.DataFrame(skipped, columns=list(LOST_COLUMNS)),
         files,
     )
 

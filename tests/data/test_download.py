@@ -130,9 +130,6 @@ def test_what_only_a_person_can_get_says_what_from_where_and_where_to_put_it(tmp
         obtain(archive, tmp_path, tmp_path)
 
 
-# The user's own pictures
-
-
 # HTTPS
 
 
