@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from candid import text
 from candid.data.fer2013 import VOTES, read_votes
 from candid.data.labels import label_key
 from candid.evaluation.bootstrap import counts_by_group, percentiles, resample
@@ -86,47 +87,37 @@ def agreement(arms: dict[str, str], path: Path) -> dict[str, Any]:
     own = rows[np.arange(len(rows)), [names.index(label) for label in table["actual"]]]
     most, total = rows.max(axis=1), rows.sum(axis=1)
     voted = total > 0
-    bands = {
-        "at most 5 of 10": most <= 5,
-        "6 or 7": (most == 6) | (most == 7),
-        "8 or 9": (most == 8) | (most == 9),
-    }
-    bands["10 of 10"] = most == 10
+    ends = {"at most 5 of 10": (0, 5), "6 or 7": (6, 7), "8 or 9": (8, 9), "10 of 10": (10, 10)}
+    bands = {band: voted & (most >= low) & (most <= high) for band, (low, high) in ends.items()}
     return {
         "rated": int(voted.sum()),
         "first_choice": float((own[voted] == most[voted]).mean()),
         "random_rater": float((own[voted] / total[voted]).mean()),
         "by_agreement": {
             band: {
-                "faces": int((mask & voted).sum()),
-                "label_is_first_choice": float((own == most)[mask & voted].mean()),
-                **{arm: float(right_share(paths)[1][mask & voted].mean()) for arm, paths in arms.items()},
+                "faces": int(mask.sum()),
+                "label_is_first_choice": float((own == most)[mask].mean()),
+                **{arm: float(right_share(paths)[1][mask].mean()) for arm, paths in arms.items()},
             }
             for band, mask in bands.items()
-            if (mask & voted).any()
+            if mask.any()
         },
     }
 
 
 def say(results: dict[str, Any]) -> None:
     """Print the tables."""
-    print(
-        "accuracy (95 %)".ljust(34),
-        *(f"{text} ({results['faces'][s]:,})".rjust(31) for s, text in SETS.items()),
-    )
+    rows = []
     for arm, entry in results["arms"].items():
-        cells = [
-            f"{entry[s]['accuracy']:.1%} ({entry[s]['low']:.1%} to {entry[s]['high']:.1%})" for s in SETS
-        ]
-        print(
-            f"{arm}, {entry['seeds']} seed{'s' * (entry['seeds'] > 1)}".ljust(34),
-            *(cell.rjust(31) for cell in cells),
-        )
-        if "difference" in entry["all"]:
+        sets = [entry[name] for name in SETS]
+        shares = [text.percent(own["accuracy"]) + text.interval(own["low"], own["high"]) for own in sets]
+        rows.append((f"{arm}, {entry['seeds']} seed{'s' * (entry['seeds'] > 1)}", *shares))
+        if "difference" in sets[0]:
             keys = ("difference", "difference_low", "difference_high")
-            points = [[100 * entry[s][key] for key in keys] for s in SETS]
-            cells = ["{:+.1f} ({:+.1f} to {:+.1f})".format(*values) for values in points]
-            print("  less the first, points".ljust(34), *(cell.rjust(31) for cell in cells))
+            changes = ("{} ({} to {})".format(*(text.points(own[key]) for key in keys)) for own in sets)
+            rows.append(("  less the first, points", *changes))
+    heads = [f"{shown} ({results['faces'][name]:,})" for name, shown in SETS.items()]
+    print(*text.table(("accuracy (95 %)", *heads), rows), sep="\n")
     if "votes" in results:
         votes = results["votes"]
         print(
@@ -167,11 +158,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.arms:
         arms = dict(arm.split("=", 1) for arm in arguments.arms)
-        results = {
-            "headline": "What copies in the training set are worth",
-            "note": arguments.note,
-            **measure(arms),
-        }
+        results = {"headline": "What copies in the training set are worth", "note": arguments.note}
+        results |= measure(arms)
         if arguments.votes:
             results["votes"] = agreement(arms, arguments.votes)
         write_json(RECORDED, results)

@@ -24,10 +24,6 @@ class CandidError(Exception):
     """A fault in the input (setting, file, row), in one line: what, where, what was expected."""
 
 
-class BusyError(Exception):
-    """Another stage runs in the same folder."""
-
-
 def run(name: str, main: Callable[[], int | None], hint: str = RECOVER, failure: int = 1) -> None:
     """Call `main` and exit; a fault of the input ends in one line `candid NAME: ...; HINT` on stderr.
 
@@ -52,8 +48,6 @@ def run(name: str, main: Callable[[], int | None], hint: str = RECOVER, failure:
         sys.stdout.flush()
         _finish(sys.stderr)
         sys.exit(0 if status is None else status)
-    except BusyError:
-        message, hint = "another stage is at work in this folder: wait until it is done, or stop it", ""
     except CandidError as error:
         message = str(error)
     except KeyboardInterrupt:
@@ -68,16 +62,12 @@ def run(name: str, main: Callable[[], int | None], hint: str = RECOVER, failure:
             sys.exit(failure)
         where = f" at {error.filename}" if error.filename else ""
         message = f"{error.strerror or error}{where}: expected a folder with room that can be written to"
+    line = f"{f'candid {name}'.rstrip()}: {clean(' '.join(message.split()))}" + f"; {hint}" * bool(hint)
     with suppress(OSError):  # standard error may be full, too
-        print(_line(name, message, hint), file=sys.stderr)
+        print(line, file=sys.stderr)
     _finish(sys.stderr)
     _finish(sys.stdout)
     sys.exit(failure)
-
-
-def _line(name: str, message: str, hint: str) -> str:
-    text = clean(" ".join(message.split()))
-    return f"{f'candid {name}'.rstrip()}: {text}" + (f"; {hint}" if hint else "")
 
 
 class _Output:
@@ -168,7 +158,8 @@ def _alone_here() -> Iterator[None]:
         LOCK.parent.mkdir(exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise BusyError from None
+        what = "another stage is at work in this folder: wait until it is done, or stop it"
+        raise CandidError(what) from None
     except OSError:  # a folder that can't be written to, or a file system without locks: taken as it is
         pass
     try:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from candid.data.catalogue import read_catalogue
 from candid.data.faces import load_images, read_faces, read_splits
-from candid.data.ingest import assemble, faces_table, read_all
+from candid.data.ingest import assemble, read_all
 from candid.data.readers import Wanted
 from candid.errors import CandidError
 from candid.evaluation.predict import Images, views
@@ -84,7 +84,7 @@ def read_sample() -> Parts:
     """Read the embedded sample, split by subject."""
     items = read_all({"sample": read_catalogue()["sample"]}, SAMPLE, Wanted())
     ingested = assemble(items, 48, "grey")
-    images, table = ingested.images, faces_table(ingested)
+    images, table = ingested.images, ingested.faces
     subjects, subject = np.unique(table["subject"], return_inverse=True)
     splits = pd.DataFrame({"id": table["id"], "label": table["label"], "group": subject})
     test = subject >= round((1 - TEST_SHARE) * len(subjects))

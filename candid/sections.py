@@ -5,12 +5,12 @@ This decides what is refused, not what is written: no stage depends on it in dvc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from candid.data.catalogue import Dataset, DataSettings, read_catalogue
+from candid.data.catalogue import DataSettings, read_catalogue
 from candid.data.faces import LABELS
 from candid.duplicates.settings import DedupSettings
 from candid.evaluation.params import EvaluateSettings
@@ -30,6 +30,7 @@ SECTIONS: dict[str, type[Section]] = {
     "gate": GateSettings,
 }
 """Beside `archs`, which has a class for each net."""
+_catalogue = cache(read_catalogue)  # a twentieth of a second, and recipes are checked by the hundred
 
 
 def check_params(params: Mapping[str, Any], path: str | Path = PARAMS) -> None:
@@ -51,47 +52,35 @@ def check_params(params: Mapping[str, Any], path: str | Path = PARAMS) -> None:
         check(f"archs.{name}", NETS[name].settings, value, path)
     if "model" in typed and "archs" in params and typed["model"].arch not in archs:
         raise SettingError(path, "model.arch", f"no section archs.{typed['model'].arch}")
-    if "data" in typed:
-        _check_data(typed["data"], path)
-    if "model" in typed and "train" in typed:
-        _check_training(typed["model"], typed["train"], path)
-    if {"data", "model", "train"} <= typed.keys():
-        _check_sizes(typed["data"], typed["model"], typed["train"], path)
+    for key, value, reason in _conflicts(*(typed.get(name) for name in ("data", "model", "train"))):
+        raise SettingError(path, key, f"{key} = {value!r}: {reason}")
 
 
-def _refuse(path: str | Path, key: str, value: Any, reason: str) -> None:
-    raise SettingError(path, key, f"{key} = {value!r}: {reason}")
-
-
-@cache
-def _catalogue() -> dict[str, Dataset]:
-    return read_catalogue()  # a twentieth of a second, and recipes are checked by the hundred
-
-
-def _check_data(data: DataSettings, path: str | Path) -> None:
-    catalogue = _catalogue()
-    if data.dataset not in catalogue:
-        _refuse(path, "data.dataset", data.dataset, f"expected one of {', '.join(catalogue)}")
-    if not catalogue[data.dataset].other_labels:
-        for label in data.classes or []:
-            if label not in LABELS:
-                _refuse(path, "data.classes", label, f"expected {', '.join(LABELS)}")
-
-
-def _check_training(model: ModelSettings, train: TrainSettings, path: str | Path) -> None:
-    if model.weights == "imagenet" and not NETS[model.arch].preset:
-        _refuse(path, "model.weights", "imagenet", f"{model.arch} has no ImageNet weights; expected null")
+def _conflicts(
+    data: DataSettings | None, model: ModelSettings | None, train: TrainSettings | None
+) -> Iterator[tuple[str, Any, str]]:
+    """Settings that the catalogue or other sections rule out: key, value and what was expected."""
+    if data:
+        catalogue = _catalogue()
+        if data.dataset not in catalogue:
+            yield "data.dataset", data.dataset, f"expected one of {', '.join(catalogue)}"
+        elif not catalogue[data.dataset].other_labels:
+            strange = [label for label in data.classes or [] if label not in LABELS]
+            yield from (("data.classes", label, f"expected {', '.join(LABELS)}") for label in strange)
+    if not (model and train):
+        return
+    net = NETS[model.arch]
+    if model.weights == "imagenet" and not net.preset:
+        yield "model.weights", "imagenet", f"{model.arch} has no ImageNet weights; expected null"
     if model.weights is not None and model.arch == "hog_svm":
-        _refuse(path, "model.weights", model.weights, "hog_svm is fitted from its features; expected null")
+        yield "model.weights", model.weights, "hog_svm is fitted from its features; expected null"
     if train.freeze and model.weights is None:
         why = "a frozen body of random weights learns nothing; expected null with model.weights = null"
-        _refuse(path, "train.freeze.epochs", train.freeze.epochs, why)
-
-
-def _check_sizes(data: DataSettings, model: ModelSettings, train: TrainSettings, path: str | Path) -> None:
-    crop, side, smallest = train.augment.crop, data.image_size, NETS[model.arch].smallest
-    key, size = ("train.augment.crop.size", crop.size) if crop else ("data.image_size", side)
-    if size > side:
-        _refuse(path, key, size, f"expected at most data.image_size = {side}")
-    if size < smallest:
-        _refuse(path, key, size, f"{model.arch} needs at least {smallest}")
+        yield "train.freeze.epochs", train.freeze.epochs, why
+    if data:
+        crop, side = train.augment.crop, data.image_size
+        key, size = ("train.augment.crop.size", crop.size) if crop else ("data.image_size", side)
+        if size > side:
+            yield key, size, f"expected at most data.image_size = {side}"
+        if size < net.smallest:
+            yield key, size, f"{model.arch} needs at least {net.smallest}"

@@ -88,12 +88,6 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(None, None, f"{len(node.value)} merged keys", node.start_mark)
 
 
-def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
-    del loader
-    text = node.value.replace("_", "")
-    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-
-
 for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
@@ -103,7 +97,7 @@ for _tag, _pattern, _first in (
     ("merge", "<<", ["<"]),
 ):  # fmt: skip
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
-_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value, 0))
 
 
 def parse_yaml(text: str, where: str | Path) -> Any:

@@ -69,9 +69,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[i
     ]
 
 
-def markdown_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)
-) -> list[str]:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table; cells are taken as they are (`markdown` escapes names)."""
-    rule = ["---" if column in left else "---:" for column in range(len(header))]
+    rule = ["---", *["---:"] * (len(header) - 1)]
     return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]

@@ -17,14 +17,11 @@ from candid.data.catalogue import DataSettings, find_dataset, read_catalogue, se
 from candid.data.ingest import (
     assemble,
     counts,
-    faces_table,
     find,
     planted_table,
     read_all,
     refuse,
-    rejected_table,
     summary,
-    votes_table,
 )
 from candid.data.published import as_json, compare_published, is_probe
 from candid.data.readers import Wanted
@@ -45,19 +42,18 @@ def main() -> None:
     items = tqdm(read_all(datasets, RAW, wanted), desc="ingest", unit=" files", disable=None)
     file_bytes = sum(path.stat().st_size for path in archives)
     ingested = assemble(items, settings.image_size, settings.color, file_bytes, is_probe(datasets))
-    write_csv("data/rejected.csv", rejected_table(ingested))
+    write_csv("data/rejected.csv", ingested.rejected[["file", "reason"]])
     refuse(ingested, settings.max_rejected_share, settings.classes)
-    faces = faces_table(ingested)
-    planted = planted_table(archives[0], next(iter(datasets.values())).planted, faces)
+    planted = planted_table(archives[0], next(iter(datasets.values())).planted, ingested.faces)
     findings = compare_published(ingested, datasets, RAW, wanted)
     altered = [finding.line for finding in findings if not finding.as_published]
     if altered and settings.altered == "stop":
         raise CandidError(f"{'; '.join(altered)}; data.altered = stop: expected the published set")
     with writing("data/faces.npy") as aside:
         np.save(aside, ingested.images)
-    write_csv("data/faces.csv", faces)
+    write_csv("data/faces.csv", ingested.faces)
     write_csv("data/planted.csv", planted)
-    write_csv("data/votes.csv", votes_table(ingested))
+    write_csv("data/votes.csv", ingested.votes)
     write_json("metrics/ingest.json", counts(ingested, datasets) | {"published": as_json(findings)})
     print(*summary(ingested, datasets), sep="\n")
     print(

@@ -105,14 +105,10 @@ def _named(
     return Sample(dict(sorted(zip(names, everything, strict=True))), sorted(pairs))
 
 
-def planted_csv(sample: Sample) -> bytes:
-    """Return the list of planted copies as it is in the archive."""
-    return "\n".join(["a,b,kind", *(",".join(pair) for pair in sample.planted), ""]).encode()
-
-
 def write_sample(path: Path, sample: Sample) -> None:
     """Write the archive."""
-    files = {"planted.csv": planted_csv(sample)}
+    rows = ["a,b,kind", *(",".join(pair) for pair in sample.planted), ""]
+    files = {"planted.csv": "\n".join(rows).encode()}
     for name, image in sample.files.items():
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, "PNG", optimize=True)

@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Generic, TypeVar
 
@@ -192,20 +192,17 @@ def open_files(path: Path, leave_out: Path | None = None) -> Iterator[Files]:
         raise CandidError(f"{path}: no such file or folder; {EXPECTED}")
     if path.stat().st_size == 0:
         raise CandidError(f"{path}: 0 bytes; {EXPECTED}")
-    if zipfile.is_zipfile(path):
-        with _damage_reported(path, "a zip archive, or cut short"):
-            archive = zipfile.ZipFile(path, metadata_encoding="utf-8")
-        with archive:
-            yield _Zip(path, archive)
-    elif is_tar(path):
-        with _damage_reported(path, "a whole tar archive"):
-            tar = open_tar(path)
-        with tar:
-            with _damage_reported(path, "a whole tar archive"):
-                members = _Tar(path, tar)
-            yield members
-    else:
+    kind = _Zip if zipfile.is_zipfile(path) else _Tar if is_tar(path) else None
+    if kind is None:
         raise CandidError(f"{path}: neither a zip nor a tar archive, or cut short; {EXPECTED}")
+    with ExitStack() as stack:
+        try:
+            files = kind(path, stack)
+        except UnicodeDecodeError:
+            raise CandidError(f"{path}: a file's name in it is not UTF-8; {EXPECTED}") from None
+        except DAMAGED as error:
+            raise CandidError(f"{path}: not a whole {kind.KIND} archive: {_reason(error)}") from None
+        yield files
 
 
 def pack(source: Path, target: Path) -> int:
@@ -288,6 +285,8 @@ class _Archive(Files, Generic[MemberT]):
         declared, room = 0, max(MAX_EXPANSION * self.path.stat().st_size, FREE_BYTES)
         for published, is_folder, size, member in members:
             name = safe_name(self.path, published)
+            if size < 0:  # it would lead tarfile back, and round for ever
+                raise tarfile.ReadError(f"{published!r} has a size of {size} bytes")
             if (declared := declared + size) > room:
                 what = f"declares {declared:,} bytes of files, which it can't hold"
                 raise CandidError(f"{self.path}: {what}; {EXPECTED}")
@@ -301,10 +300,12 @@ class _Archive(Files, Generic[MemberT]):
 
 
 class _Zip(_Archive[zipfile.ZipInfo]):
-    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+    KIND = "zip"
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
         super().__init__(path)
-        self._zip = archive
-        infos = archive.infolist()
+        self._zip = stack.enter_context(zipfile.ZipFile(path, metadata_encoding="utf-8"))
+        infos = self._zip.infolist()
         self._list((info.filename, info.is_dir(), info.file_size, info) for info in infos)
         if locked := [info.filename for info in infos if info.flag_bits & 1]:
             raise CandidError(f"{path}: {locked[0]!r} is encrypted; expected files that need no password")
@@ -323,11 +324,13 @@ class _Zip(_Archive[zipfile.ZipInfo]):
 class _Tar(_Archive[tarfile.TarInfo]):
     """A hard link is read where its target is in the archive, too: tar stores a linked file once."""
 
-    def __init__(self, path: Path, archive: tarfile.TarFile) -> None:
+    KIND = "tar"
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
         super().__init__(path)
-        self._tar = archive
-        self._list((member.name, member.isdir(), _size(member), member) for member in archive)
-        _read_to_end(archive)
+        self._tar = stack.enter_context(open_tar(path))
+        self._list((member.name, member.isdir(), member.size, member) for member in self._tar)
+        _read_to_end(self._tar)
         self._targets = {name: self._target(member) for name, member in self._members.items()}
 
     def _target(self, member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -345,8 +348,7 @@ class _Tar(_Archive[tarfile.TarInfo]):
 
     def _open(self, name: str) -> IO[bytes]:
         file = self._tar.extractfile(self._targets[name])
-        if file is None:
-            raise tarfile.ReadError("no plain file")
+        assert file is not None  # as `size` has seen
         return file
 
     def in_quickest_order(self, names: Iterable[str]) -> list[str]:
@@ -408,12 +410,6 @@ def _folders(name: str) -> list[str]:
     return ["/".join(parts[:end]) for end in range(1, len(parts) + 1) if parts[end - 1]]
 
 
-def _size(member: tarfile.TarInfo) -> int:
-    if member.size < 0:  # it would lead tarfile back, and round for ever
-        raise tarfile.ReadError(f"{member.name!r} has a size of {member.size} bytes")
-    return member.size
-
-
 def _read_to_end(archive: tarfile.TarFile) -> None:
     """Read what follows the last member: gzip and xz check what they unpacked at their end only."""
     assert archive.fileobj is not None
@@ -422,16 +418,6 @@ def _read_to_end(archive: tarfile.TarFile) -> None:
         room -= len(data)
         if room < 0:
             raise tarfile.ReadError("too much follows its last file")
-
-
-@contextmanager
-def _damage_reported(path: Path, expected: str) -> Iterator[None]:
-    try:
-        yield
-    except UnicodeDecodeError:
-        raise CandidError(f"{path}: a file's name in it is not UTF-8; {EXPECTED}") from None
-    except DAMAGED as error:
-        raise CandidError(f"{path}: not {expected}: {_reason(error)}") from None
 
 
 def _reason(error: BaseException) -> str:

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from candid.data.faces import LABELS
 from candid.errors import CandidError
-from candid.settings import Section, check, read_yaml
+from candid.settings import ConflictError, Section, check, read_yaml
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 OWN = "folder"
@@ -46,26 +46,22 @@ class DataSettings(Section):
     altered: Literal["warn", "stop"]
     """What to do about a known set that is not as published."""
 
-    @field_validator("path")
-    @classmethod
-    def _own_needs_one(cls, path: str | None, info: ValidationInfo) -> str | None:
-        if info.data.get("dataset") == OWN and not path:
-            raise ValueError(f"expected a folder, zip or tar of one folder a class, as dataset is {OWN}")
-        return path
-
     @model_validator(mode="after")
     def _own_pictures(self) -> Self:
-        if self.subject_pattern is not None and self.dataset != OWN:
-            raise ValueError(
-                f"subject_pattern is for dataset: {OWN}; {self.dataset} has its own; expected null"
-            )
+        own = self.dataset == OWN
+        if own and not self.path:
+            reason = f"expected a folder, zip or tar of one folder a class, as dataset is {OWN}"
+            raise ConflictError("path", self.path, reason)
+        if self.subject_pattern is not None and not own:
+            reason = f"subject_pattern is for dataset: {OWN}; {self.dataset} has its own; expected null"
+            raise ConflictError("subject_pattern", self.subject_pattern, reason)
         return self
 
 
 class Archive(Section):
     """One published file of a dataset.
 
-    It is the right one when its size and sha256 are those given here, or when the files in it are: the same
+    It is the right one when its sha256 is that given here, or when the files in it are: the same
     pictures come in other wrappings too (packed again after Kaggle's client unpacked them, say).
     """
 
@@ -79,8 +75,6 @@ class Archive(Section):
     """The one file to take from there, where it isn't the whole."""
     url: str | None = None
     """HTTPS address, where it is published openly."""
-    size: int | None = None
-    """Bytes of the file that has `sha256`."""
     sha256: str | None = None
     contents: list[str] = []
     """Digests of the published files, whatever they are wrapped in (download.contents_digest); more than one
@@ -124,14 +118,16 @@ class Dataset(Section):
     """Faces with one label that the archives are known to hold."""
 
 
-def read_catalogue(path: Path = CATALOGUE) -> dict[str, Dataset]:
+def read_catalogue() -> dict[str, Dataset]:
     """Read the catalogue; the keys are the names that data.dataset takes."""
-    entries = {name: check(name, Dataset, value, path) for name, value in read_yaml(path).items()}
+    entries = {name: check(name, Dataset, value, CATALOGUE) for name, value in read_yaml(CATALOGUE).items()}
     for name, entry in entries.items():
         dropped = {label.rpartition(":")[2] for label in entry.drop}
         unknown = ({*entry.labels.values(), *dropped} - set(LABELS)) | (set(entry.union) - set(entries))
         if unknown:
-            raise CandidError(f"{path}: {name}: {sorted(unknown)[0]!r} is no label or dataset known here")
+            raise CandidError(
+                f"{CATALOGUE}: {name}: {sorted(unknown)[0]!r} is no label or dataset known here"
+            )
     return entries
 
 

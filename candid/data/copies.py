@@ -5,7 +5,7 @@ Pictures are compared by their figures: tone, sharpness and geometry; then label
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -223,12 +223,11 @@ def _match_pictures(
 
 def _changed_labels(fingerprint: Fingerprint, images: ImageSet, matches: Mapping[int, int]) -> int:
     """Probes with another label; a word that the set doesn't have stands for what it most often labels."""
-    known = set(fingerprint.labels)
-    uses: dict[str, Counter[str]] = defaultdict(Counter)
-    for row, i in matches.items():
-        uses[images.labels[i]][fingerprint.labels[row]] += 1
-    means = {word: word if word in known else labels.most_common(1)[0][0] for word, labels in uses.items()}
-    return sum(means[images.labels[i]] != fingerprint.labels[row] for row, i in matches.items())
+    rows = [*matches]
+    here = pd.Series([images.labels[matches[row]] for row in rows], dtype=object)
+    published = pd.Series([fingerprint.labels[row] for row in rows], dtype=object)
+    usual = published.groupby(here).transform(lambda labels: Counter(labels).most_common(1)[0][0])
+    return int((here.where(here.isin(fingerprint.labels), usual) != published).sum())
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,13 @@ import hashlib
 import os
 import re
 import shutil
-import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
+
+from tqdm import tqdm
 
 from candid.data.archives import Files, open_files, pack
 from candid.data.catalogue import Archive
@@ -30,7 +29,7 @@ MIRROR = "CANDID_MIRROR"
 SCHEME = "https://"
 TIMEOUT_SECONDS = 30
 MAX_DOWNLOAD_BYTES = 8 << 30
-"""Where neither the catalogue nor the server says how long a file is."""
+"""Of any file: a server could send for ever."""
 
 SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_KEY")
 KEY_FILES = ("kaggle.json", "access_token")
@@ -108,7 +107,7 @@ def check(path: Path, archive: Archive, origin: str) -> str:
         return "no checksum is published"
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    if sha256 == archive.sha256 and archive.size in (None, size):
+    if sha256 == archive.sha256:
         return "sha256 as known"
     whole = zipfile.is_zipfile(path)
     difference = "truncated or no zip archive" if archive.name.endswith(".zip") and not whole else ""
@@ -120,10 +119,9 @@ def check(path: Path, archive: Archive, origin: str) -> str:
                 difference = _difference(files, archive)
         except CandidError as error:
             difference = str(error).removeprefix(f"{path}: ")
-    expected = f"{archive.size:,} bytes, " if archive.size else ""
     raise CandidError(
         f"{origin}: {size:,} bytes, sha256 {sha256}{', ' * bool(difference)}{difference}; expected"
-        f" {archive.name} with {expected}sha256 {archive.sha256}, or one with the same files in it"
+        f" {archive.name} with sha256 {archive.sha256}, or one with the same files in it"
     )
 
 
@@ -135,7 +133,8 @@ def contents_digest(files: Files) -> str:
     """
     digest = hashlib.sha256()
     names = _published_names(files)
-    root = sum(len(folder) + 1 for folder in _enclosing_folders(names))
+    levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    root = sum(len(level[0]) + 1 for level in takewhile(lambda level: len(set(level)) == 1, levels))
     for name in names:
         with files.stream(name) as file:
             inner = hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
@@ -156,25 +155,14 @@ def _published_names(files: Files) -> list[str]:
     return sorted(name for name in (*files.names, *files.clutter) if not EXTRAS.search(name))
 
 
-def _enclosing_folders(names: list[str]) -> list[str]:
-    levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
-    return [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
-
-
 def _difference(files: Files, archive: Archive) -> str:
     """Say which files an archive lacks, has beyond the published ones, or has with other content."""
     path = MEMBERS / f"{archive.name}.txt.gz"
     if not path.is_file():
         return "other files than published"
     lines = gzip.decompress(path.read_bytes()).decode().splitlines()
-    published = {name: crc for crc, name in (line.split(" ", 1) for line in lines)}
-    whole = _published_names(files)
-    folders = _enclosing_folders([*published])
-    ways = [
-        {"/".join([*folders, *name.split("/")[depth:]]): name for name in whole}
-        for depth in range(len(_enclosing_folders(whole)) + 1)
-    ]
-    here = max(ways, key=lambda way: len(way.keys() & published.keys()))
+    published = {_tail(name): crc for crc, _, name in (line.partition(" ") for line in lines)}
+    here = {_tail(name): name for name in _published_names(files)}
     common = here.keys() & published.keys()
     different = {name for name in common if checksum(files, here[name]) != published[name]}
     kinds = {"missing": published.keys() - here, "extra": here.keys() - published, "different": different}
@@ -184,6 +172,11 @@ def _difference(files: Files, archive: Archive) -> str:
         if names
     ]
     return ", ".join(shown) or "the same files in other folders"
+
+
+def _tail(name: str) -> str:
+    """The file and the folder that it is in: what encloses a set is called otherwise here and there."""
+    return "/".join(name.split("/")[-2:])
 
 
 def _copy(source: Path, target: Path, archive: Archive) -> str:
@@ -243,62 +236,33 @@ def without_secrets(text: str) -> str:
 
 
 def _from_url(url: str, archive: Archive, raw: Path, mirror: Path | None) -> str:
-    import pooch  # type: ignore[import-untyped]
     import requests
 
-    pooch.get_logger().setLevel("WARNING")
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(), timeout=TIMEOUT_SECONDS, hooks={"response": _keep_to_bounds}
-    )
-    raw.mkdir(parents=True, exist_ok=True)
-    name = f".{archive.name}.part"
+    session = requests.Session()
+    session.adapters.clear()  # no redirect leads out of HTTPS
+    session.mount(SCHEME, requests.adapters.HTTPAdapter())
     try:
-        if not url.startswith(SCHEME):
-            raise CandidError("expected an https address")
-        pooch.retrieve(url, None, name, raw, downloader=downloader)
-        checked = check(raw / name, archive, url)
-        (raw / name).replace(raw / archive.name)
-    except (CandidError, requests.RequestException, ValueError, OSError) as error:
+        with (
+            session,
+            session.get(url, stream=True, timeout=TIMEOUT_SECONDS) as response,
+            writing(raw / archive.name) as aside,
+            aside.open("wb") as file,
+        ):
+            response.raise_for_status()
+            blocks = tqdm(response.iter_content(1 << 20), desc=url, unit=" MiB", disable=None, leave=False)
+            for block in blocks:
+                if file.write(block) and file.tell() > MAX_DOWNLOAD_BYTES:
+                    raise CandidError(f"more than {MAX_DOWNLOAD_BYTES:,} bytes")
+            file.flush()
+            checked = check(aside, archive, url)
+    except (CandidError, ValueError, OSError) as error:
         if isinstance(error, OSError) and cannot_write(error):
             raise
         reason = clean(str(error).removeprefix(f"{url}: "))[:MAX_REASON] or type(error).__name__
+        if isinstance(error, requests.exceptions.InvalidSchema):
+            reason += "; expected an https address"
         raise CandidError(f"{url}: {reason}; run again, or {_by_hand(archive, mirror)}") from None
-    finally:
-        (raw / name).unlink(missing_ok=True)
     return f"{archive.name}: from {url} ({checked})"
-
-
-def _keep_to_bounds(response: Any, **_options: Any) -> None:
-    """Refuse a redirect out of HTTPS, and more bytes than MAX_DOWNLOAD_BYTES, announced or not."""
-    announced = response.headers.get("Content-Length", "0")
-    fault = ""
-    if response.is_redirect and not _is_allowed(response.url, response.headers["Location"]):
-        fault = f"redirects to {clean(response.headers['Location'])}; expected an https address"
-    elif announced.isdecimal() and int(announced) > MAX_DOWNLOAD_BYTES:
-        fault = f"{int(announced):,} bytes; at most {MAX_DOWNLOAD_BYTES:,} are fetched"
-    if fault or response.status_code >= 400:
-        response.close()
-    if fault:
-        raise CandidError(fault)
-    blocks = response.iter_content
-
-    def bounded(chunk_size: int) -> Iterator[bytes]:
-        received = 0
-        for block in blocks(chunk_size=chunk_size):
-            received += len(block)
-            if received > MAX_DOWNLOAD_BYTES:
-                response.close()
-                raise CandidError(f"more than {MAX_DOWNLOAD_BYTES:,} bytes, and no end in sight")
-            yield block
-
-    response.iter_content = bounded
-
-
-def _is_allowed(url: str, location: str) -> bool:
-    try:
-        return urljoin(url, location).startswith(SCHEME)
-    except ValueError:  # no address at all
-        return False
 
 
 def _by_hand(archive: Archive, mirror: Path | None) -> str:

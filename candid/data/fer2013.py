@@ -6,12 +6,13 @@ import csv
 import gzip
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from candid.data.archives import MAX_FILE_BYTES, is_tar, open_files
+from candid.data.archives import is_tar, open_files
 from candid.data.catalogue import Dataset
 from candid.data.labels import label_key, part_of
 from candid.data.readers import Items, Record, Rejected, Skipped, Wanted, read_folders, table_rows, to_label
@@ -33,33 +34,29 @@ VOTES = (
 def read_fer2013_csv(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -> Items:
     """Read fer2013.csv (emotion,pixels,Usage), alone or in a zip or tar: one face a row, in its order.
 
-    `source` is file:line, the header being line 1. Columns may come in any order, with others between them;
-    without Usage the part stays unknown. Rows of another length than the header are rejected. Pixels are
-    checked where they are decoded. With FER+'s table as second file the raters' majority is the label.
+    `source` is file:line, the header being line 1. Where Usage is empty or not there the part stays unknown.
+    Rows of another length than the header are rejected. Pixels are checked where they are decoded. With
+    FER+'s table as second file the raters' majority is the label.
     """
     path = paths[0]
     votes = read_votes(paths[1]) if len(paths) > 1 else None
     with _open_table(path) as (table, lines):
-        rows = _rows(lines, path)
-        header = [column.strip().lower() for column in next(rows, (0, []))[1]]
-        if not {"emotion", "pixels"} <= set(header):
-            raise CandidError(f"{path}: columns {','.join(header)[:80]!r}; expected emotion,pixels,Usage")
-        emotion, pixels = header.index("emotion"), header.index("pixels")
-        usage = header.index("usage") if "usage" in header else None
-        for row_number, (line, row) in enumerate(rows):
+        rows = table_rows(lines, ("emotion", "pixels"), str(path), ("usage",), strict=False)
+        for number, (line, cells) in enumerate(rows):
             source, where = f"{table}:{line}", f"{path}, line {line}"
-            if len(row) != len(header):
-                yield Rejected(source, f"{len(row):,} cells; expected {len(header)}")
+            if not cells:
+                yield Rejected(source, "another number of cells than in the header")
                 continue
-            part = _usage(row[usage], where) if usage is not None else ""
-            voted = votes.get(str(row_number), ()) if votes is not None else ()
-            label = to_label(row[emotion], entry, where) if votes is None else majority(voted)
+            emotion, pixels, usage = cells
+            part = _usage(usage, where) if usage else ""
+            voted = votes.get(str(number), ()) if votes is not None else ()
+            label = to_label(emotion, entry, where) if votes is None else majority(voted)
             if not label:
                 yield Skipped(source, "no_majority")
             elif reason := wanted.skips(label, part, name):
                 yield Skipped(source, reason, label)
             else:
-                yield Record(row[pixels], label, source, part, votes=voted)
+                yield Record(pixels, label, source, part, votes=voted)
 
 
 def read_ferplus(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -> Items:
@@ -102,30 +99,15 @@ def majority(votes: tuple[int, ...]) -> str:
 
 def read_votes(path: Path) -> dict[str, tuple[int, ...]]:
     """Votes by file name where the table has a column file, else by row of fer2013.csv from 0."""
-    text = _text(path)
-    named = "file" in [column.strip() for column in text.partition("\n")[0].split(",")]
     votes: dict[str, tuple[int, ...]] = {}
-    columns = ("file", *VOTES) if named else VOTES
-    for number, (line, cells) in enumerate(table_rows(text, columns, str(path))):
-        key, counts = (cells[0], cells[1:]) if named else (str(number), cells)
-        if not all(count.strip().isdecimal() and int(count) <= 10 for count in counts):
-            raise CandidError(f"{path}, line {line}: {','.join(counts)[:60]!r}; expected votes of ten raters")
-        votes[key] = tuple(map(int, counts))
+    with _open_table(path) as (_, lines):
+        rows = table_rows(lines, VOTES, str(path), ("file",))
+        for number, (line, (*counts, file)) in enumerate(rows):
+            if not all(count.strip().isdecimal() and int(count) <= 10 for count in counts):
+                shown = ",".join(counts)[:60]
+                raise CandidError(f"{path}, line {line}: {shown!r}; expected votes of ten raters")
+            votes[file or str(number)] = tuple(map(int, counts))
     return votes
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES)
-        if data[:2] == b"\x1f\x8b":
-            with gzip.open(io.BytesIO(data)) as unpacked:
-                data = unpacked.read(MAX_FILE_BYTES)
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise CandidError(f"{path}: not UTF-8 text") from None
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise CandidError(f"{path}: cut short or damaged: {error}") from None
 
 
 def _stem(file: str) -> str:
@@ -140,36 +122,26 @@ def _usage(usage: str, where: str) -> str:
     return part
 
 
-def _rows(lines: Iterator[str], path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of each row that isn't empty."""
-    rows, line = csv.reader(lines), 1
-    try:
-        for row in rows:
-            if row:
-                yield rows.line_num, row
-            line = rows.line_num + 1
-    except csv.Error as error:
-        raise CandidError(f"{path}, line {line}: not CSV: {error}") from None
-    except UnicodeDecodeError:
-        raise CandidError(f"{path}, after line {line}: not UTF-8 text") from None
-
-
 @contextmanager
 def _open_table(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
-    """Name of the table and its lines."""
-    if zipfile.is_zipfile(path) or path.suffix in (".gz", ".tar", ".tgz", ".zip") or is_tar(path):
+    """Name of the table and its lines; it may lie in a zip or a tar, or be packed by gzip."""
+    if zipfile.is_zipfile(path) or is_tar(path):
         with open_files(path) as files:
             tables = [file for table in TABLES for file in files.names if file.rpartition("/")[2] == table]
             if not tables:
                 raise CandidError(f"{path}: holds neither {' nor '.join(TABLES)}")
             with files.stream(tables[0]) as member:
                 yield tables[0], _lines(member)
-    else:
-        with path.open("rb") as file:
-            yield path.name, _lines(file)
+        return
+    with path.open("rb") as file:
+        unpacked = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file
+        try:
+            yield path.name, _lines(unpacked)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise CandidError(f"{path}: cut short or damaged: {error}") from None
 
 
-def _lines(file: IO[bytes]) -> Iterator[str]:
+def _lines(file: IO[bytes] | gzip.GzipFile) -> Iterator[str]:
     with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         while line := text.readline(MAX_LINE):
             if len(line) == MAX_LINE:

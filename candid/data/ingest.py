@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,6 @@ from candid.data.readers import (
     Items,
     Record,
     Rejected,
-    Skipped,
     Wanted,
     read_folders,
     read_muxspace,
@@ -34,6 +34,7 @@ from candid.data.readers import (
 from candid.errors import CandidError
 
 PLANTED_COLUMNS = ("a", "b", "kind")
+LOST_COLUMNS = ("dataset", "file", "reason", "label")
 UNREAD = ("raw_photograph", "video", EMPTY)
 """Reasons for which a file or folder of a class was passed over although it may have been meant."""
 
@@ -47,31 +48,22 @@ READERS: dict[str, Callable[[str, Dataset, list[Path], Wanted], Items]] = {
 """Each takes the dataset's name and entry, its files in the catalogue's order, and what is wanted of it."""
 
 
-class Row(NamedTuple):
-    """One line of faces.csv, without its id."""
-
-    label: str
-    source: str
-    dataset: str
-    part: str
-    subject: str
-    sequence: str
-
-
 @dataclass(frozen=True)
 class Ingested:
     """What came of the files of a set."""
 
     images: NDArray[np.uint8]
     """N x size x size, or x 3."""
-    rows: list[Row]
-    votes: list[tuple[int, ...]]
-    """For each row the raters' votes (fer2013.VOTES); empty where the set has none."""
-    rejected: list[tuple[str, Rejected]]
-    """Dataset and what was rejected in it, in the order of the files."""
-    skipped: list[tuple[str, Skipped]]
+    faces: pd.DataFrame
+    """The table of data/faces.csv."""
+    votes: pd.DataFrame
+    """That of data/votes.csv: id and the raters' votes; empty for sets without."""
+    rejected: pd.DataFrame
+    """Dataset, file, reason and label (or "") of what was rejected, in the order of the files."""
+    skipped: pd.DataFrame
+    """The same of what was skipped."""
     files: dict[int, bytes]
-    """By row the file of each face that was to be kept."""
+    """By id the file of each face that was to be kept."""
 
 
 def read_all(datasets: dict[str, Dataset], raw: Path, wanted: Wanted) -> Iterator[tuple[str, Item]]:
@@ -119,54 +111,42 @@ def assemble(
         file_bytes: of the archives on disk: bounds the pixels that are decoded (PixelBudget).
         keep: says of a source whether its file is kept; None: none is.
     """
-    shape = (0, size, size) if color == "grey" else (0, size, size, 3)
     images: list[NDArray[np.uint8]] = []
-    ingested = Ingested(np.empty(shape, np.uint8), [], [], [], [], {})
+    faces: list[tuple[int | str, ...]] = []
+    votes: list[tuple[int, ...]] = []
+    rejected: list[tuple[str, ...]] = []
+    skipped: list[tuple[str, ...]] = []
+    files: dict[int, bytes] = {}
     budget = PixelBudget(file_bytes)
     for dataset, item in items:
-        if isinstance(item, Rejected):
-            ingested.rejected.append((dataset, item))
-        elif isinstance(item, Skipped):
-            ingested.skipped.append((dataset, item))
-        else:
-            try:
-                if isinstance(item.data, bytes):
-                    images.append(decode(item.data, size, color, budget))
-                else:
-                    images.append(decode_row(item.data, size, color))
-            except UnreadableError as error:
-                ingested.rejected.append((dataset, Rejected(item.source, str(error), item.label)))
-                continue
-            if keep and isinstance(item.data, bytes) and keep(item.source):
-                ingested.files[len(ingested.rows)] = item.data
-            row = Row(item.label, item.source, dataset, item.part, item.subject, item.sequence)
-            ingested.rows.append(row)
-            ingested.votes.append(item.votes)
-    return replace(ingested, images=np.stack(images)) if images else ingested
-
-
-def faces_table(ingested: Ingested) -> pd.DataFrame:
-    """Make the table of data/faces.csv."""
-    table = pd.DataFrame(ingested.rows, columns=Row._fields, dtype=str)
-    table.insert(0, "id", range(len(table)))
-    return table[list(FACES_COLUMNS)]
-
-
-def rejected_table(ingested: Ingested) -> pd.DataFrame:
-    """Make the table of data/rejected.csv: file, reason."""
-    return pd.DataFrame([fault[:2] for _, fault in ingested.rejected], columns=["file", "reason"], dtype=str)
-
-
-def votes_table(ingested: Ingested) -> pd.DataFrame:
-    """Make the table of data/votes.csv: id and the raters' votes for LABELS, unknown and not_a_face.
-
-    Empty for sets without votes.
-    """
-    names = [{"NF": "not_a_face"}.get(vote, label_key(vote)) for vote in VOTES]
-    rows = {i: votes for i, votes in enumerate(ingested.votes) if votes}
-    table = pd.DataFrame(list(rows.values()), columns=names, dtype=np.int64)
-    table.insert(0, "id", list(rows))
-    return table[["id", *LABELS, "unknown", "not_a_face"]]
+        if not isinstance(item, Record):
+            (rejected if isinstance(item, Rejected) else skipped).append((dataset, *item))
+            continue
+        data, label, source, *places, voted = item
+        try:
+            if isinstance(data, bytes):
+                images.append(decode(data, size, color, budget))
+            else:
+                images.append(decode_row(data, size, color))
+        except UnreadableError as error:
+            rejected.append((dataset, source, str(error), label))
+            continue
+        number = len(faces)
+        faces.append((number, label, source, dataset, *places))
+        if voted:
+            votes.append((number, *voted))
+        if isinstance(data, bytes) and keep and keep(source):
+            files[number] = data
+    raters = ["id", *({"NF": "not_a_face"}.get(vote, label_key(vote)) for vote in VOTES)]
+    empty = np.empty((0, size, size) if color == "grey" else (0, size, size, 3), np.uint8)
+    return Ingested(
+        np.stack(images) if images else empty,
+        pd.DataFrame(faces, columns=list(FACES_COLUMNS)).astype({"id": np.int64}),
+        pd.DataFrame(votes, columns=raters, dtype=np.int64)[["id", *LABELS, "unknown", "not_a_face"]],
+        pd.DataFrame(rejected, columns=list(LOST_COLUMNS)),
+        pd.DataFrame(skipped, columns=list(LOST_COLUMNS)),
+        files,
+    )
 
 
 def planted_table(path: Path, member: str | None, faces: pd.DataFrame) -> pd.DataFrame:
@@ -182,7 +162,8 @@ def planted_table(path: Path, member: str | None, faces: pd.DataFrame) -> pd.Dat
     with open_files(path) as files:
         if member not in files.names:
             raise CandidError(f"{path}: no {member} in it; expected the list of planted pairs")
-        rows = [*table_rows(files.read_text(member), PLANTED_COLUMNS, f"{path}: {member}")]
+        lines = io.StringIO(files.read_text(member), "")
+        rows = [*table_rows(lines, PLANTED_COLUMNS, f"{path}: {member}")]
     ids = dict(zip(faces["source"], faces["id"], strict=True))
     pairs = [(*sorted((ids[a], ids[b])), kind) for _, (a, b, kind) in rows if a in ids and b in ids]
     return pd.DataFrame(sorted(pairs), columns=list(PLANTED_COLUMNS))
@@ -203,18 +184,27 @@ def truth_table(faces: pd.DataFrame) -> pd.DataFrame:
 
 def refuse(ingested: Ingested, max_rejected_share: float, classes: list[str] | None) -> None:
     """Raise CandidError where too much was rejected, no face remains, or a class has none."""
-    files = len(ingested.rows) + len(ingested.rejected)
-    share = len(ingested.rejected) / files if files else 0.0
+    rejected, skipped, labels = ingested.rejected, ingested.skipped, {*ingested.faces["label"]}
+    files = len(ingested.faces) + len(rejected)
+    share = len(rejected) / max(files, 1)
     if share > max_rejected_share:
-        first = ingested.rejected[0][1]
+        first = rejected.iloc[0]
         raise CandidError(
-            f"{len(ingested.rejected):,} of {files:,} files ({share:.2%}) can't be read, the first"
+            f"{len(rejected):,} of {files:,} files ({share:.2%}) can't be read, the first"
             f" {first.file}: {first.reason}; expected at most data.max_rejected_share ="
             f" {max_rejected_share:g}; data/rejected.csv lists them"
         )
-    labels = {row.label for row in ingested.rows}
-    _refuse_lost_classes(ingested, labels)
-    others = sorted({skipped.label for _, skipped in ingested.skipped if skipped.label} | labels)
+    # a class all of whose files can't be read, or whose folder is empty, would be gone without a word
+    lost = pd.concat([rejected, skipped[skipped["reason"].isin(UNREAD)]])
+    lost = lost[(lost["label"] != "") & ~lost["label"].isin(labels)].sort_values("label", kind="stable")
+    if len(lost):
+        first = lost.iloc[0]
+        raise CandidError(
+            f"class {first.label!r} has no face: of its files {(lost['label'] == first.label).sum():,} can't"
+            f" be read, the first {first.file}: {first.reason.replace('_', ' ')}; expected a picture, or the"
+            f" other classes in data.classes: [{', '.join(sorted(labels)[:12])}]"
+        )
+    others = sorted(({*skipped["label"]} - {""}) | labels)
     spelled = {label_key(label) for label in labels}
     missing = [name for name in classes or [] if label_key(name) not in spelled]
     if missing and others:
@@ -222,43 +212,28 @@ def refuse(ingested: Ingested, max_rejected_share: float, classes: list[str] | N
             f"data.classes: no face is labelled {missing[0]!r}; expected some of {', '.join(others)}"
         )
     if not labels:
-        counts = Counter(skipped.reason for _, skipped in ingested.skipped)
-        passed = ", ".join(f"{count:,} by {reason}" for reason, count in sorted(counts.items()))
         raise CandidError(
-            f"no face is left: {passed or 'the archive is empty'}; expected pictures in class folders"
-        )
-
-
-def _refuse_lost_classes(ingested: Ingested, labels: set[str]) -> None:
-    """A class all of whose files can't be read, or whose folder is empty, would be gone without a word."""
-    unread: list[Rejected | Skipped] = [item for _, item in ingested.rejected]
-    unread += [item for _, item in ingested.skipped if item.reason in UNREAD]
-    lost = [item for item in unread if item.label and item.label not in labels]
-    if lost:
-        first = min(lost, key=lambda item: item.label)
-        count = sum(item.label == first.label for item in lost)
-        what = f"none of its {count:,} files can be read" if first.reason != EMPTY else "no picture"
-        raise CandidError(
-            f"class {first.label!r} has no face: {what}, the first {first.file}:"
-            f" {first.reason.replace('_', ' ')}; expected a picture, or the other classes in data.classes:"
-            f" [{', '.join(sorted(labels)[:12])}]"
+            f"no face is left: {_reasons(skipped) or 'the archive is empty'}; expected pictures in class"
+            " folders"
         )
 
 
 def counts(ingested: Ingested, datasets: dict[str, Dataset]) -> dict[str, Any]:
     """Count faces by class, part and dataset, and what was skipped or rejected: metrics/ingest.json."""
-    rows = pd.DataFrame(ingested.rows, columns=Row._fields, dtype=str)
-    per_class, per_part = Counter(rows["label"]), Counter(rows["part"])
+    faces = ingested.faces
+    tables = {"faces": faces, "rejected": ingested.rejected, "skipped": ingested.skipped}
+    per_class, per_part = Counter(faces["label"]), Counter(faces["part"])
     return {
-        "faces": len(rows),
-        "rejected": len(ingested.rejected),
-        "skipped": len(ingested.skipped),
-        "subjects": len({*rows["subject"]} - {""}),
-        "sequences": len({*rows["sequence"]} - {""}),
-        "per_class": {label: per_class[label] for label in class_order(rows["label"])},
+        **{what: len(table) for what, table in tables.items()},
+        "subjects": len({*faces["subject"]} - {""}),
+        "sequences": len({*faces["sequence"]} - {""}),
+        "per_class": {label: per_class[label] for label in class_order(faces["label"])},
         "per_part": {part or "none": per_part[part] for part in (*PARTS, "") if part in per_part},
-        "per_dataset": {name: _of_dataset(ingested, name) for name in datasets},
-        "skipped_for": dict(sorted(Counter(skipped.reason for _, skipped in ingested.skipped).items())),
+        "per_dataset": {
+            name: {what: int((table["dataset"] == name).sum()) for what, table in tables.items()}
+            for name in datasets
+        },
+        "skipped_for": dict(sorted(Counter(ingested.skipped["reason"]).items())),
     }
 
 
@@ -266,24 +241,17 @@ def summary(ingested: Ingested, datasets: dict[str, Dataset]) -> list[str]:
     """Say in one line a dataset, and one of classes, what was read."""
     counted = counts(ingested, datasets)
     lines = []
-    for name, entry in datasets.items():
-        of = counted["per_dataset"][name]
+    for name, of in counted["per_dataset"].items():
         line = f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in of.items())
-        skipped = [item for dataset, item in ingested.skipped if dataset == name]
-        if skipped:
-            reasons = sorted(Counter(item.reason for item in skipped).items())
-            passed = (f"{reason.replace('_', ' ')} {count:,}" for reason, count in reasons)
-            line += f" ({', '.join(passed)})"
-        labelled = of["faces"] + sum(bool(item.label) for item in skipped)
-        if entry.faces is not None and labelled != entry.faces:
-            line += f" (with a label: {labelled:,}; published: {entry.faces:,})"
+        skipped = ingested.skipped[ingested.skipped["dataset"] == name]
+        line += f" ({_reasons(skipped)})" if len(skipped) else ""
+        labelled, published = of["faces"] + int((skipped["label"] != "").sum()), datasets[name].faces
+        if published not in (None, labelled):
+            line += f" (with a label: {labelled:,}; published: {published:,})"
         lines.append(line)
     return [*lines, "classes: " + ", ".join(f"{name} {n:,}" for name, n in counted["per_class"].items())]
 
 
-def _of_dataset(ingested: Ingested, name: str) -> dict[str, int]:
-    return {
-        "faces": sum(row.dataset == name for row in ingested.rows),
-        "rejected": sum(dataset == name for dataset, _ in ingested.rejected),
-        "skipped": sum(dataset == name for dataset, _ in ingested.skipped),
-    }
+def _reasons(skipped: pd.DataFrame) -> str:
+    reasons = sorted(Counter(skipped["reason"]).items())
+    return ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in reasons)

@@ -32,56 +32,42 @@ def compare_published(
     Probes of classes and parts that are not `wanted` are not missing. Files that were not kept are read again
     from the archives in `raw`.
     """
-    findings = []
-    for name, entry in datasets.items():
-        rows = [i for i, row in enumerate(ingested.rows) if row.dataset == name]
-        if not rows or not (entry.fingerprint or name == OWN):
-            continue
-        faces = [ingested.rows[i] for i in rows]
-        sources = [row.source.partition("#")[0] for row in faces]
-        is_table = entry.reader == "fer2013_csv"
-        has_parts = name != OWN or any(row.part for row in faces)
-        with ExitStack() as stack:
-            images = ImageSet(
-                [""] * len(rows) if is_table else sources,
-                [row.label for row in faces],
-                [row.part for row in faces] if has_parts else None,
-                ingested.images[rows[0] : rows[-1] + 1],  # a dataset's rows stand together
-                None
-                if is_table
-                else _reader(ingested, rows[0], sources, find(raw, entry.archives[0]), stack),
-            )
-            if entry.fingerprint is None:
-                finding = recognise(read_known(), images)
-            else:
-                classes = [label for label in LABELS if wanted.skips(label, "", name) != "class"]
-                finding = compare(
-                    read_fingerprint(FOLDER / f"{entry.fingerprint}.csv"), images, classes, wanted.parts
-                )
-        findings += [finding] if finding else []
-    return findings
+    findings = (_compare(ingested, name, entry, raw, wanted) for name, entry in datasets.items())
+    return [finding for finding in findings if finding]
 
 
-def _reader(
-    ingested: Ingested, first: int, sources: list[str], path: Path, stack: ExitStack
-) -> Callable[[int], bytes]:
-    archive = cache(lambda: stack.enter_context(open_files(path)))  # a large one takes its time to open
+def _compare(ingested: Ingested, name: str, entry: Dataset, raw: Path, wanted: Wanted) -> Finding | None:
+    faces = ingested.faces[ingested.faces["dataset"] == name]
+    if not len(faces) or not (entry.fingerprint or name == OWN):
+        return None
+    first, parts = int(faces["id"].iloc[0]), faces["part"].tolist()
+    sources = [source.partition("#")[0] for source in faces["source"]]
+    is_table = entry.reader == "fer2013_csv"
+    with ExitStack() as stack:
+        archive = cache(lambda: stack.enter_context(open_files(find(raw, entry.archives[0]))))  # takes time
 
-    def read(i: int) -> bytes:
-        kept = ingested.files.get(first + i)
-        return archive().read(sources[i]) if kept is None else kept  # a probe under another name: rare
+        def read(i: int) -> bytes:
+            kept = ingested.files.get(first + i)
+            return archive().read(sources[i]) if kept is None else kept  # a probe under another name: rare
 
-    return read
+        images = ImageSet(
+            [""] * len(faces) if is_table else sources,
+            faces["label"].tolist(),
+            parts if name != OWN or any(parts) else None,
+            ingested.images[first : first + len(faces)],  # a dataset's rows stand together
+            None if is_table else read,
+        )
+        if entry.fingerprint is None:
+            return recognise(read_known(), images)
+        classes = [label for label in LABELS if wanted.skips(label, "", name) != "class"]
+        fingerprint = read_fingerprint(FOLDER / f"{entry.fingerprint}.csv")
+        return compare(fingerprint, images, classes, wanted.parts)
 
 
 def as_json(findings: list[Finding]) -> dict[str, Any]:
     """Make the entry `published` of metrics/ingest.json: by known set, whether it is as published."""
     return {
-        finding.dataset: {
-            "as_published": finding.as_published,
-            "probes": finding.probes,
-            "compared": finding.compared,
-            "changes": finding.changes,
-        }
-        for finding in findings
+        each.dataset: {"as_published": each.as_published}
+        | {key: getattr(each, key) for key in ("probes", "compared", "changes")}
+        for each in findings
     }

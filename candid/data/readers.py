@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -230,7 +230,9 @@ def _read_legend(files: Files, file: str, entry: Dataset) -> dict[str, list[str]
     """Picture -> the label of each of its rows."""
     where = f"{files.path}: {file}"
     labels: dict[str, list[str]] = defaultdict(list)
-    for line, (image, emotion) in table_rows(files.read_text(file), ("image", "emotion"), where):
+    for line, (image, emotion) in table_rows(
+        io.StringIO(files.read_text(file), ""), ("image", "emotion"), where
+    ):
         if emotion.strip():
             labels[image.strip()].append(to_label(emotion, entry, f"{where}, line {line}"))
     return labels
@@ -261,37 +263,50 @@ def read_rafdb(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -> 
 
 def _read_list(path: Path, entry: Dataset) -> dict[str, str]:
     labels: dict[str, str] = {}
-    expected = "expected lines like 'train_00001.jpg 5'"
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise CandidError(f"{path}: not UTF-8 text; {expected}") from None
+        raise CandidError(f"{path}: not UTF-8 text") from None
     for number, line in enumerate(lines, start=1):
-        where, words = f"{path}, line {number}", line.split()
-        if len(words) not in (0, 2):
-            raise CandidError(f"{where}: is {line[:60]!r}; {expected}")
-        if words and words[0] in labels:
-            raise CandidError(f"{where}: names a picture twice; {expected}")
-        if words:
-            labels[words[0]] = to_label(words[1], entry, where)
-    if not labels:
-        raise CandidError(f"{path}: empty; {expected}")
+        words = line.split()
+        if len(words) == 2 and words[0] not in labels:
+            labels[words[0]] = to_label(words[1], entry, f"{path}, line {number}")
+        elif words:
+            expected = "expected lines like 'train_00001.jpg 5', each of another picture"
+            raise CandidError(f"{path}, line {number}: {line[:60]!r}; {expected}")
     return labels
 
 
-def table_rows(text: str, columns: tuple[str, ...], where: str) -> Iterator[tuple[int, list[str]]]:
-    """Give the line number and the cells of these columns, of each row of a small table."""
-    rows = csv.reader(io.StringIO(text, newline=""))
+def table_rows(
+    lines: Iterable[str],
+    columns: Sequence[str],
+    where: str,
+    optional: Sequence[str] = (),
+    strict: bool = True,
+) -> Iterator[tuple[int, list[str]]]:
+    """Give the line number and the cells of these columns, of each row that isn't empty.
+
+    Columns may come in any order, with others between them, in upper or lower case; the cells of one that is
+    `optional` and not there are "". No cells stand for a row of another length than the header, where that is
+    not refused (`strict`).
+    """
+    rows, line = csv.reader(lines), 0
     try:
-        header = [column.strip() for column in next(rows, [])]
-        lower = [column.lower() for column in header]
-        missing = [column for column in columns if column.lower() not in lower]
-        if missing:
-            raise CandidError(f"{where}: columns {','.join(header)[:80]!r}; expected {','.join(columns)}")
-        chosen = [lower.index(column.lower()) for column in columns]
-        for row in filter(None, rows):
-            if len(row) != len(header):
-                raise CandidError(f"{where}, line {rows.line_num}: {len(row)} cells; expected {len(header)}")
-            yield rows.line_num, [row[column] for column in chosen]
+        header = [column.strip().lower() for column in next(rows, [])]
+        if not {column.lower() for column in columns} <= {*header}:
+            found, expected = ",".join(header)[:80], ",".join(columns)
+            raise CandidError(f"{where}: columns {found!r}; expected {expected}")
+        wanted = [column.lower() for column in (*columns, *optional)]
+        chosen = [header.index(column) if column in header else None for column in wanted]
+        for row in rows:
+            line = rows.line_num
+            if len(row) == len(header):
+                yield line, ["" if column is None else row[column] for column in chosen]
+            elif row and strict:
+                raise CandidError(f"{where}, line {line}: {len(row)} cells; expected {len(header)}")
+            elif row:
+                yield line, []
     except csv.Error as error:
-        raise CandidError(f"{where}: not a CSV table: {error}") from None
+        raise CandidError(f"{where}, line {line + 1}: not CSV: {error}") from None
+    except UnicodeDecodeError:
+        raise CandidError(f"{where}, after line {line}: not UTF-8 text") from None

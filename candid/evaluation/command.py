@@ -25,7 +25,7 @@ from candid.data.archives import pack
 from candid.data.catalogue import OWN, members, read_catalogue
 from candid.data.download import MIRROR, obtain, read_mirror
 from candid.data.faces import PARTS, load_images, read_faces
-from candid.data.ingest import Ingested, assemble, faces_table, read_all, refuse
+from candid.data.ingest import Ingested, assemble, read_all, refuse
 from candid.data.readers import Item, Wanted, read_folders
 from candid.duplicates.find import find_duplicates
 from candid.errors import CandidError
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
     card = read_card(options.model)
     ingested = read_set(options.data, card, options.part)
     refuse(ingested, 1.0, None)
-    faces = faces_table(ingested)
+    faces = ingested.faces
     known = faces["label"].isin(card.classes).to_numpy()
     if not known.any():
         names = ", ".join(sorted(set(faces["label"])))
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
             f"{options.data}: faces of {clean(names)[:200]}; expected some of {', '.join(card.classes)}"
         )
     notes = [f"{len(ingested.rejected):,} files can't be read, the first: {item.file}: {item.reason}"
-             for _, item in ingested.rejected[:1]]  # fmt: skip
+             for item in ingested.rejected[:1].itertuples()]  # fmt: skip
     if others := faces["label"][~known].value_counts().to_dict():
         counts = ", ".join(f"{name} {count:,}" for name, count in others.items())
         notes.append(f"left out, of classes that the model does not have: {counts}")

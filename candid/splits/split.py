@@ -160,11 +160,10 @@ def _check_enough(labels: Integers, groups: Integers, names: Sequence[str], leas
         members = groups[labels == code]
         count = len(np.unique(members))
         if count < least:
-            alone = count == len(members)
-            has = f"{len(members)} faces" + ("" if alone else f" in {count} groups that stay together")
             raise CandidError(
-                f"data/faces.csv: class {names[code]!r} has {has}, too few for {least} {of}"
-                f"; expected {least}{'' if alone else ' groups'} or more (or drop it by data.classes)"
+                f"data/faces.csv: class {names[code]!r} has {len(members)} faces in {count} groups that stay"
+                f" together, too few for {least} {of}; expected {least} groups or more (or drop it by"
+                " data.classes)"
             )
 
 
@@ -203,10 +202,7 @@ def components(faces: int, kinds: Iterable[Integers]) -> Integers:
 
 def _smallest(groups: Integers, ids: Integers) -> Integers:
     """Rename each group to the smallest of its ids."""
-    _, inverse = np.unique(groups, return_inverse=True)
-    smallest = np.full(inverse.max(initial=-1) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(smallest, inverse, ids)
-    return np.asarray(smallest[inverse])
+    return pd.Series(ids).groupby(groups).transform("min").to_numpy(np.int64)
 
 
 def summary(splits: pd.DataFrame, faces: pd.DataFrame, kept: pd.DataFrame) -> dict[str, Any]:

@@ -130,9 +130,6 @@ def test_what_only_a_person_can_get_says_what_from_where_and_where_to_put_it(tmp
         obtain(archive, tmp_path, tmp_path)
 
 
-# The user's own pictures
-
-
 # HTTPS
 
 
@@ -184,10 +181,10 @@ def test_a_fetched_archive_is_checked_and_named(tmp_path, published, plain_http)
     ("options", "match"),
     [
         ({"body": b"<html>login</html>" * 40}, "sha256"),
-        ({"body": b"x" * 5000, "length": False}, "more than 4,000 bytes, and no end in sight"),
-        ({"body": b"x" * 5000}, "5,000 bytes; at most 4,000 are fetched"),
-        ({"location": "ftp://elsewhere/x"}, "redirects to ftp://elsewhere/x; expected"),
-        ({"location": "http://[::1/x\x1b[31m"}, r"redirects to http://\[::1/x\\x1b"),
+        ({"body": b"x" * 5000, "length": False}, "more than 4,000 bytes"),
+        ({"body": b"x" * 5000}, "more than 4,000 bytes"),
+        ({"location": "ftp://elsewhere/x"}, "'ftp://elsewhere/x'; expected an https address"),
+        ({"location": "http://[::1/x\x1b[31m"}, "Invalid"),
         ({"status": 404}, "404"),
     ],
 )

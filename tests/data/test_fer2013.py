@@ -55,7 +55,9 @@ def test_rows_of_another_length_are_rejected_and_classes_and_parts_chosen_unseen
     data = table(2) + b"3,1 2 3\n" + wide + b"3,1 2,Training\n"
     items = read("fer2013_csv", [written(tmp_path / "a.csv", data)])
     assert [type(item) for item in items] == [Record, Record, Rejected, Rejected, Record]
-    assert rejected(items) == {"a.csv:4": "2 cells; expected 3", "a.csv:5": "1,000,002 cells; expected 3"}
+    assert rejected(items) == dict.fromkeys(
+        ["a.csv:4", "a.csv:5"], "another number of cells than in the header"
+    )
     wanted = Wanted({"disgust": "disgust"}, frozenset({"validation"}))
     items = read("fer2013_csv", [written(tmp_path / "a.csv", table())], wanted)
     assert list(skipped(items).values()) == ["class"] * 5
@@ -125,7 +127,7 @@ def test_votes_by_file_are_the_labels_of_the_folders(tmp_path, packed):
 @pytest.mark.parametrize(
     ("data", "match"),
     [
-        (b"file,neutral\na,1\n", "expected file,neutral,happiness"),
+        (b"file,neutral\na,1\n", "expected neutral,happiness"),
         (votes_csv(("a", "0", ("x",) * 10), first=BY_FILE), "line 2: 'x,x.*votes of ten raters"),
         (votes_csv(("a", "0", (99,) * 10), first=BY_FILE), "votes of ten raters"),
         (gzip.compress(b"file,", mtime=0)[:-6], "cut short or damaged"),

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from candid.data.catalogue import members
-from candid.data.ingest import assemble, counts, faces_table, read_all
+from candid.data.ingest import assemble, counts, read_all
 from candid.data.readers import Wanted
 from tests.data.made import CATALOGUE, SETTINGS
 
@@ -32,7 +32,7 @@ def fergit(mirror):
 
 
 def test_fer2013_has_the_published_classes_parts_and_pixels(fergit, mirror):
-    table = faces_table(fergit)
+    table = fergit.faces
     fer = table[table["dataset"] == "fer2013"]
     assert fer["label"].value_counts().to_dict() == FER2013
     assert fer["part"].value_counts().to_dict() == {"train": 28709, "validation": 3589, "test": 3589}
@@ -40,17 +40,17 @@ def test_fer2013_has_the_published_classes_parts_and_pixels(fergit, mirror):
     assert counted["per_dataset"]["fer2013"] == {"faces": 35887, "rejected": 0, "skipped": 0}
     with zipfile.ZipFile(mirror / "fer2013.zip") as archive:
         for i in range(0, 35887, 1999):
-            pixels = np.asarray(Image.open(io.BytesIO(archive.read(fergit.rows[i].source))))
-            assert np.array_equal(fergit.images[i], pixels), fergit.rows[i]
+            pixels = np.asarray(Image.open(io.BytesIO(archive.read(fergit.faces["source"][i]))))
+            assert np.array_equal(fergit.images[i], pixels), fergit.faces["source"][i]
 
 
 def test_muxspace_is_all_accounted_for(fergit):
     """13,718 pictures: 9 of contempt, 36 without a label, 1 with two, and 13,672 faces."""
     counted = counts(fergit, members("fergit_sad", CATALOGUE))
     assert counted["per_dataset"]["muxspace"] == {"faces": 13672, "rejected": 37, "skipped": 9}
-    reasons = Counter(fault.reason for _, fault in fergit.rejected)
+    reasons = Counter(fergit.rejected["reason"])
     assert reasons == {"no label in data/legend.csv": 36, "labels that differ: sad, surprise": 1}
-    assert {skipped.label for _, skipped in fergit.skipped} == {"contempt"}
+    assert {*fergit.skipped["label"]} == {"contempt"}
     assert counted["faces"] == 35887 + 13672
     assert counted["per_part"] == {"train": 28709, "validation": 3589, "test": 3589, "none": 13672}
 
@@ -74,7 +74,7 @@ def test_ferplus_has_eight_classes_and_the_parts_of_fer2013(mirror):
 
 
 def test_ck48_has_118_subjects_with_sequences_of_three(mirror):
-    table = faces_table(assemble(items("ck48", mirror), 48, "grey"))
+    table = assemble(items("ck48", mirror), 48, "grey").faces
     assert (len(table), table["subject"].nunique(), table["sequence"].nunique()) == (981, 118, 327)
     assert set(table["sequence"].value_counts()) == {3}
     assert table.groupby("sequence")["label"].nunique().max() == 1

@@ -145,7 +145,7 @@ def test_no_drop_is_called_detectable_that_the_permutation_test_cannot_prove():
 
 @pytest.mark.parametrize("grouped", [False, True])
 def test_false_alarms_and_catches_at_the_size_of_a_test_part(grouped):
-    """A small run of benchmarks/gate.py, whose figures are in docs/gate.md."""
+    """A small run of the simulation whose figures are in docs/gate.md."""
     generator = np.random.default_rng(5)
     groups = np.arange(1200) // 3 if grouped else None
     failed = [bool(compare(drawn(generator, 1200, 0.1, 0.0, groups)).failed) for _ in range(60)]

@@ -57,10 +57,10 @@ def columns(order: list[int], *more: str) -> str:
 
 PUBLISHED = [
     fer2013("as it is", TABLE),
-    fer2013("of 0 bytes", "", "data/raw/fer2013.csv", "expected emotion,pixels,Usage"),
+    fer2013("of 0 bytes", "", "data/raw/fer2013.csv", "expected emotion,pixels"),
     fer2013("with nothing but its header", HEADER + "\n", "no face is left"),
     fer2013("without pixels", columns([0, 2]), "columns 'emotion,usage'"),
-    fer2013("without its header", "\n".join(LINES), "expected emotion,pixels,Usage"),
+    fer2013("without its header", "\n".join(LINES), "expected emotion,pixels"),
     fer2013("without Usage", columns([0, 1])),
     fer2013("with other columns", columns([0, 1, 2], "x", "y")),
     fer2013("in another order", columns([2, 1, 0])),
@@ -70,7 +70,7 @@ PUBLISHED = [
     fer2013("with a header in other case", TABLE.replace(HEADER, " Emotion , PIXELS,usage")),
     fer2013("with CR only", TABLE.replace("\n", "\r")),
     fer2013("in quotes", "\n".join('"' + line.replace(",", '","') + '"' for line in TABLE.splitlines())),
-    fer2013("between semicolons", TABLE.replace(",", ";"), "expected emotion,pixels,Usage"),
+    fer2013("between semicolons", TABLE.replace(",", ";"), "expected emotion,pixels"),
     fer2013("in UTF-16", TABLE.encode("utf-16"), "fer2013.csv", "not UTF-8"),
     fer2013("in Latin-1", with_row(f"3,{ROW},Training\xe9").encode("latin-1"), "not UTF-8"),
     fer2013("with zero bytes", TABLE.replace("7 7", "7\0 7"), "fer2013.csv"),
@@ -86,9 +86,11 @@ PUBLISHED = [
         "with a row too short", with_row("3,7 7 7,Training"), "fer2013.csv:9", "3 pixels; expected 2,304"
     ),
     fer2013("with an empty row", with_row("3,,Training"), "fer2013.csv:9", "0 pixels"),
-    fer2013("with a cell too many", with_row(f"3,{ROW},Training,x"), "fer2013.csv:9", "4 cells; expected 3"),
-    fer2013("with a million columns", HEADER + ",x" * 1_000_000 + "\n" + LINES[0], "expected 1000003"),
-    fer2013("with a row of a million cells", with_row("3" + ",x" * 1_000_000), "1,000,001 cells"),
+    fer2013(
+        "with a cell too many", with_row(f"3,{ROW},Training,x"), "fer2013.csv:9", "another number of cells"
+    ),
+    fer2013("with a million columns", HEADER + ",x" * 1_000_000 + "\n" + LINES[0], "another number of cells"),
+    fer2013("with a row of a million cells", with_row("3" + ",x" * 1_000_000), "another number of cells"),
     fer2013("with half of its rows bad", TABLE + "3,1,Training\n" * 7, share=0.5),
 ]
 
@@ -117,11 +119,11 @@ LISTS = [
     muxspace("with a short row", "user.id,image,emotion\n1,a.png\n", "legend.csv, line 2", "2 cells"),
     muxspace("with an unknown word", "image,emotion\na.png,bored\n", "legend.csv, line 2", "'bored'"),
     muxspace("in UTF-16", "image,emotion\na.png,sad\n".encode("utf-16"), "legend.csv", "not UTF-8"),
-    muxspace("with an open quote", 'image,emotion\n"' + "a" * 200_000, "legend.csv", "not a CSV table"),
+    muxspace("with an open quote", 'image,emotion\n"' + "a" * 200_000, "legend.csv", "not CSV"),
     muxspace("about other pictures", "image,emotion\nb.png,sad\n", "images/a.png", "no label"),
-    rafdb("empty", "", "list_patition_label.txt", "empty"),
+    rafdb("empty", "", "list_patition_label.txt", "no label"),
     rafdb("with one word a line", "train_00001.jpg\n", "list_patition_label.txt, line 1"),
-    rafdb("with a picture twice", "train_00001.jpg 1\n" * 2, "line 2", "twice"),
+    rafdb("with a picture twice", "train_00001.jpg 1\n" * 2, "line 2", "each of another picture"),
     rafdb("in UTF-16", "train_00001.jpg 1\n".encode("utf-16"), "list_patition_label.txt", "not UTF-8"),
     rafdb("about missing pictures", "test_0009.jpg 1\n", "train_00001_aligned.jpg", "no label"),
 ]

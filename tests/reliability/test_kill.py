@@ -14,12 +14,12 @@ from candid.errors import run
 from tests.reliability.tiny import DATA_STAGES, EARLIER, PIPELINE, Undisturbed, files_at, outputs
 
 KILLS = 3
-LONGEST = {"dedup": 0.5, "train": 6.0, "evaluate": 6.0}
+LONGEST = {"dedup": 0.5, "train": 4.0, "evaluate": 4.0}
 """Seconds until the last kill; the other stages take a few hundredths."""
 HISTORY = "plots/history.csv"
 """Written anew after each epoch, so that a training can be watched."""
 HERE = multiprocessing.get_context("forkserver")
-HERE.set_forkserver_preload([f"stages.{stage}" for stage in PIPELINE])
+HERE.set_forkserver_preload(["keras", *(f"stages.{stage}" for stage in PIPELINE)])
 
 
 def work(stage: str, folder: Path) -> None:

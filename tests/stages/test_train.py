@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from candid.errors import CandidError
 from candid.training.lineage import ancestor_digests, read_about, seen_digests
 from stages.train import main
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
 SIZE = 16
 NET = {"arch": "self_built", "weights": None}
 
@@ -64,12 +62,21 @@ def outputs(folder: Path) -> tuple[bytes, bytes]:
     return (folder / "models/model.keras").read_bytes(), (folder / "plots/history.csv").read_bytes()
 
 
-def test_twice_the_same_bytes_and_killed_in_between_too(project: Path, run_stage: Run) -> None:
-    """An undisturbed run; then one that gets SIGKILL after its second epoch, and the same command again."""
-    done = run_stage("stages.train")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert [line.split()[1] for line in done.stdout.splitlines()] == ["1/4", "2/4", "3/4", "4/4"]
+def train_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the stage in this process: it saves the seconds in which TensorFlow starts."""
+    import keras
+
+    monkeypatch.chdir(folder)
+    keras.backend.clear_session()
+    main()
+
+
+def test_twice_the_same_bytes_and_killed_in_between_too(project, monkeypatch, capsys):
+    """An undisturbed run; then a process that gets SIGKILL after its second epoch, and the same run again."""
+    train_here(project, monkeypatch)
+    said = capsys.readouterr()
+    assert [line.split()[1] for line in said.out.splitlines()] == ["1/4", "2/4", "3/4", "4/4"]
+    assert said.err == ""
     first = outputs(project)
     with Image.open(project / "plots/augmented.png") as sheet:
         assert sheet.size == (7 * 2 * (SIZE + 2), 6 * 2 * (SIZE + 2))
@@ -99,20 +106,11 @@ def test_twice_the_same_bytes_and_killed_in_between_too(project: Path, run_stage
     watched = pd.read_csv(project / "plots/history.csv")  # written after each epoch
     pd.testing.assert_frame_equal(watched, history[: len(watched)])
     assert len(watched) >= 2
-    again = run_stage("stages.train")
+    train_here(project, monkeypatch)
     # The second epoch's checkpoint may be left out on a machine where writing takes a second.
-    resumed = re.match(r"resuming after epoch ([12])\nepoch (?!\1)[23]/4", again.stdout)
-    assert resumed, again.stdout + again.stderr
+    again = capsys.readouterr().out
+    assert re.match(r"resuming after epoch ([12])\nepoch (?!\1)[23]/4", again), again
     assert outputs(project) == first
-
-
-def train_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the stage in this process: it saves the seconds in which TensorFlow starts."""
-    import keras
-
-    monkeypatch.chdir(folder)
-    keras.backend.clear_session()
-    main()
 
 
 def test_the_model_loads_without_this_project_and_says_its_classes(project, monkeypatch):
