@@ -6,7 +6,6 @@ import csv
 import html.parser
 import json
 import re
-import sys
 import unicodedata
 from pathlib import Path
 
@@ -23,12 +22,11 @@ VOID = {"meta", "img", "br", "link"}
 
 
 @pytest.fixture
-def audit(monkeypatch, capsys):
-    """Run the audit in this process; gives what it printed."""
+def audit(capsys):
+    """Run the audit in this process, without planted copies unless asked; gives what it printed."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["audit", *map(str, arguments)])
-        main()
+        main(["--plant", "0", *map(str, arguments)])
         return capsys.readouterr().out
 
     return run
@@ -69,7 +67,7 @@ def read_page(path: Path) -> Reader:
 def test_a_set_with_known_copies_is_told_as_it_is(tmp_path, audit):
     known_set(tmp_path / "set")
     out = tmp_path / "report"
-    told = audit(tmp_path / "set", "--out", out)
+    told = audit(tmp_path / "set", "--out", out, "--plant", "5")
     said = json.loads((out / "audit.json").read_text())
     assert said["images"] == 20
     assert said["unreadable"] == 1
@@ -88,6 +86,7 @@ def test_a_set_with_known_copies_is_told_as_it_is(tmp_path, audit):
     assert said["parts"] == {"train": 14, "test": 6}
     assert said["with_copy_in_train"] == {"test": 2}
     assert re.search(r"^images +20  in 2 classes$", told, re.M)
+    assert re.search(r"^recall: .* % of 40 planted copies; least: ", told, re.M)
     assert re.search(r"^test leaks +2  of 6 images \(33\.3 %\)", told, re.M)
 
     pairs = pd.read_csv(out / "duplicates.csv").sort_values("file_a")
@@ -215,7 +214,7 @@ def test_what_the_options_do(tmp_path, audit):
     assert counts("--no-labels")["conflicting_groups"] == 0
     assert counts("--method", "hash")["near_pairs"] == 2
     page = read_page(tmp_path / "report/index.html").text
-    assert "phash of 64 bits, within 4" in page
+    assert "hash phash; hash_size 8; max_distance_bits 4" in page
 
 
 def test_an_implausible_group_is_a_warning_not_the_end(tmp_path, audit):
