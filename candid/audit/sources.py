@@ -262,7 +262,7 @@ def _read_npz(path: Path, _: list[Path], columns: Columns) -> tuple[Files, pd.Da
                 described["label"] += [" ".join(map(str, row)) for row in rows]
                 described["part"] += [_part_in(key)] * len(images)
                 names += [f"{key}/{row:06d}" for row in range(len(images))]
-                cells += images
+                cells.extend(images)
             if not names:
                 raise CandidError(
                     f"{path}: arrays {', '.join(there)}; expected images, train_images, x_test, ..."
