@@ -35,14 +35,17 @@ def main(arguments: list[str] | None = None) -> None:
     recipe = load_recipe(options.recipe)
     runs = choose(recipe, options.only)
     comparison = build(Path(), recipe, runs, options.folder, options.full or options.export is not None)
+    first = f"run `candid reproduce {recipe.key}`"
     if options.export is None:
         sys.stdout.write(render(comparison, options.full, options.markdown))
-        if options.plots:
-            print("", *draw_matrices(comparison, options.plots), sep="\n")
+        drawn = [*draw_matrices(comparison, options.plots)] if options.plots else []
+        if options.plots and not drawn:
+            raise CandidError(f"{recipe.key}: no confusion matrix to draw; {first}")
+        print(*drawn, sep="\n", end="\n" * bool(drawn))
         return
     results = [one for pair in comparison.pairs for _, one in pair.results if not one.recorded]
     if not results:
-        raise CandidError(f"{recipe.key}: no experiment to export here; run `candid reproduce {recipe.key}`")
+        raise CandidError(f"{recipe.key}: no experiment to export here; {first}")
     print(*export(options.export, recipe, results), sep="\n")
 
 

@@ -445,6 +445,7 @@ def test_the_examples_of_the_docstrings_run(monkeypatch: pytest.MonkeyPatch) -> 
         (["made2024", "--only", "plian"], "made2024 has no run 'plian'; expected one of plain"),
         (["made2024", "--from", "nowhere"], "nowhere: no such folder"),
         (["made2024", "--export", "out"], "made2024: no experiment to export here"),
+        (["made2024", "--plots", "out"], "made2024: no confusion matrix to draw"),
         (["made2024", "--from", "broken"], "broken/a.json: result.leak_free is missing"),
         (["made2024", "--from", "cut"], "cut/a.json: not JSON"),
     ],
