@@ -357,7 +357,8 @@ def test_transfer_and_scratch_are_a_pair_with_its_difference(
     assert found.measured.low < after - before < found.measured.high
     wide = 2 * 1.96 * ((0.2 - 0.2**2) / 400) ** 0.5  # a fifth of the faces gained, none lost
     assert found.measured.high - found.measured.low == pytest.approx(wide, rel=0.3)
-    assert f"transfer {gain} – +{100 * (after - before):.1f} (+" in line(text(capsys), "transfer accuracy: ")
+    shown = next(one for one in text(capsys).splitlines() if "minus scratch" in one)
+    assert f"transfer {gain} – +{100 * (after - before):.1f} (+" in " ".join(shown.split())
     project.member("transfer", variation="scratch", table=faces(right=0.6, seed=1), **SCRATCH)
     found = pair(project, "transfer").rows(full=False)[-1]
     assert found.measured is not None
