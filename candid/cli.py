@@ -28,10 +28,8 @@ EXAMPLES = """examples:
   candid gate --baseline main
   candid compare li2021
   candid COMMAND --help"""
-FAILURE = {"gate": 2, "audit": 2}
-"""Status of a fault, where 1 has another meaning: a regression, or copies across sets."""
-PACKAGES = {"evaluate": "evaluation"}
-"""Where the command lies, if not in the package of its name (`candid.evaluate` is a function)."""
+FAILURE = {"gate": 2, "audit": 2}  # status of a fault, where 1 is a regression, or copies across sets
+PACKAGES = {"evaluate": "evaluation"}  # of a command that isn't in the package of its name
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,17 +41,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one line and exit."""
         self.exit(2, f"{self.prog}: {' '.join(message.split())}; `{self.prog} --help` shows the usage\n")
-
-
-def parser() -> Parser:
-    """The arguments before those of a command."""
-    about = "Classifiers of facial expressions, and honest numbers about them."
-    top = Parser(prog="candid", description=about, epilog=EXAMPLES)
-    top.add_argument("--version", action="version", version=f"candid {version()}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name, text in COMMANDS.items():
-        commands.add_parser(name, help=text, add_help=False)
-    return top
 
 
 def version() -> str:
@@ -72,10 +59,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _call(name: str, words: list[str]) -> int | None:
-    if not name:
-        top = parser()
-        top.parse_args(words[:1])
-        top.print_help()
-        return 2
-    status: int | None = importlib.import_module(f"candid.{PACKAGES.get(name, name)}.command").main(words[1:])
-    return status
+    if name:
+        command = importlib.import_module(f"candid.{PACKAGES.get(name, name)}.command")
+        status: int | None = command.main(words[1:])
+        return status
+    about = "Classifiers of facial expressions, and honest numbers about them."
+    top = Parser(prog="candid", description=about, epilog=EXAMPLES)
+    top.add_argument("--version", action="version", version=f"candid {version()}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for each, text in COMMANDS.items():
+        commands.add_parser(each, help=text, add_help=False)
+    top.parse_args(words[:1])
+    top.print_help()
+    return 2

@@ -190,6 +190,10 @@ def _locate(kind: Any, loc: tuple[int | str, ...]) -> tuple[list[str], Any, str 
     keys: list[str] = []
     choice: str | None = None
     for number, part in enumerate(loc):
+        if isinstance(part, int):  # of a list
+            kind = get_args(kind)[0]
+            keys.append(str(part))
+            continue
         member = next((each for each in _members(kind) if part in _names(each)), None)
         if member is not None and get_origin(kind) is not None:  # the name of a choice, no key of the file
             kind, choice = member, str(part)

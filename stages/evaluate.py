@@ -49,7 +49,6 @@ def main() -> None:
 
     seeds = {"split": splitting.seed, "train": training.seed, "evaluate": settings.seed}
     made = provenance(training.backend, devices(), seeds, FINGERPRINTED)
-    made["milliseconds"] = round(milliseconds(model, images, settings.tta), 3)
     if card.best_epoch:
         made["best_epoch"] = card.best_epoch
     if card.started_from:
@@ -64,18 +63,13 @@ def main() -> None:
     write_csv("plots/predictions.csv", table)
     # No output of DVC's: it names the git revision, and a hash in dvc.lock that changed with every commit
     # could not show that a run gave the same bits.
-    write_json(PROVENANCE, with_first_time(made))
+    earlier: dict[str, Any] = {}
+    with suppress(CandidError):  # there is none, or one with git's marks of a conflict
+        earlier = read_json(PROVENANCE)
+    if not made.items() <= earlier.items():  # a rerun keeps the time of before, and changes no file
+        write_json(PROVENANCE, made | {"milliseconds": round(milliseconds(model, images, settings.tta), 3)})
     write_json("metrics/report.json", report)
     write_json("metrics/metrics.json", headline(report))
-
-
-def with_first_time(made: dict[str, Any]) -> dict[str, Any]:
-    """Keep the time a face that was measured first where all else is the same: a rerun changes no file."""
-    with suppress(CandidError, KeyError, TypeError):
-        earlier = read_json(PROVENANCE)["milliseconds"]
-        if {**made, "milliseconds": earlier} == read_json(PROVENANCE):
-            return {**made, "milliseconds": earlier}
-    return made
 
 
 if __name__ == "__main__":

@@ -19,23 +19,13 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from candid.audit.findings import (
-    KEEP,
-    PARTS,
-    Findings,
-    ages,
-    audit_images,
-    counts,
-    leaks,
-    samples,
-    surplus,
-    tables,
-)
+from candid.audit.findings import KEEP, Findings, ages, audit_images, counts, leaks, samples, surplus, tables
 from candid.audit.images import read_images, thumbnails
 from candid.audit.measure import drawn_pairs, judged_table, planted_recall, precision, read_verdicts
 from candid.audit.page import page, sections
 from candid.audit.sources import COLUMNS, NEW, open_source, open_two
 from candid.cli import Parser
+from candid.data.faces import PARTS
 from candid.duplicates.settings import Aligned, DedupSettings
 from candid.errors import CandidError
 from candid.files import read_json, write_csv, write_json, write_text
@@ -66,10 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
         findings = audit_images(read, settings, options.against is not None, verdicts)
         numbers = counts(findings)
         if options.max_leak is not None and not leaks(numbers):
-            raise CandidError(
-                f"{options.path}: --max-leak has no effect without both train and a test or validation set;"
-                " expected such folders or a column, or --against"
-            )
+            without = "--max-leak has no effect without both train and a test or validation set"
+            raise CandidError(f"{options.path}: {without}; expected such folders or a column, or --against")
         recall = planted_recall(source.files, findings, read.pixels, settings, options.plant)
         drawn = drawn_pairs(findings, verdicts)
         shown = sections(findings, drawn, options.groups)
@@ -78,18 +66,16 @@ def main(arguments: list[str] | None = None) -> int:
         removed = surplus(findings.images, options.keep, options.protect, modified)
         tagged = samples(findings, source.files, options.out, removed)
     pictures = {row: large.get(files[row]) or Image.fromarray(read.pixels[row]) for row in rows}
-    html = page(name, _in_words(settings), findings, shown, pictures, settings.method, recall, drawn)
-    numbers["to_remove"] = int(removed.sum())
-    numbers["recall"] = {kind: share._asdict() for kind, share in recall.items()}
+    search = "; ".join(f"{key} {value}" for key, value in settings.method.model_dump().items())
+    search += "; mirrored copies, too" if settings.mirror else "; no mirrored copies"
+    html = page(name, search, findings, numbers, shown, pictures, settings.method, recall, drawn)
     judged = precision(drawn)
-    numbers["precision"] = judged._asdict() if judged else None
+    numbers |= {"to_remove": int(removed.sum()), "precision": judged._asdict() if judged else None}
+    numbers["recall"] = {kind: share._asdict() for kind, share in recall.items()}
     strip = len(NEW) + 1 if options.against else 0
-    made: dict[str, str | pd.DataFrame] = {
-        **tables(findings, removed),
-        "judged.csv": judged_table(drawn, verdicts),
-        "remove.txt": "".join(f"{name[strip:]}\n" for name in findings.images["file"][removed]),
-        "index.html": html,
-    }
+    made: dict[str, Any] = {**tables(findings, removed), "index.html": html}
+    made["judged.csv"] = judged_table(drawn, verdicts)
+    made["remove.txt"] = "".join(f"{name[strip:]}\n" for name in findings.images["file"][removed])
     if tagged:
         made["samples.json"] = json.dumps({"samples": tagged})  # ASCII: a path need not be UTF-8
     write_report(options.out, numbers, made)
@@ -117,21 +103,16 @@ def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace
     option("path", type=Path, metavar="PATH", help=kinds)
     option("--against", type=Path, metavar="OLD", help="another set: is anything of PATH in OLD")
     option("--out", type=Path, default=Path("audit"), help="folder of the report; default: audit")
-    option(
-        "--columns", default="", metavar="KEY=NAME,...", help="of a table: image=file,label=class,split=fold"
-    )
+    example = "of a table: image=file,label=class,split=fold"
+    option("--columns", default="", metavar="KEY=NAME,...", help=example)
     option("--no-labels", dest="labels", action="store_false", help="folders are not classes")
     option("--groups", type=int, default=20, help="shown of each kind; default: 20")
     option("--method", choices=("aligned", "hash"), default="aligned", help="default: aligned")
     least = Aligned().min_similarity
     option("--min-similarity", type=float, help=f"of the method aligned, 0.5 to 1; default: {least}")
     option("--mirror", action="store_true", help="also find mirrored copies")
-    option(
-        "--keep", choices=KEEP, default=KEEP[0], help="what stays of a group (remove.txt); default: largest"
-    )
-    option(
-        "--protect", default="test", metavar="SETS", help="lose nothing: train,validation,test; default: test"
-    )
+    option("--keep", choices=KEEP, default=KEEP[0], help="what stays of a group; default: largest")
+    option("--protect", default="test", metavar="SETS", help="these lose nothing: train,validation,test")
     option("--judged", type=Path, metavar="CSV", help="verdicts on pairs: judged.csv of an earlier report")
     option("--plant", type=int, default=100, metavar="N", help="images to copy, for the recall; default: 100")
     option("--max-leak", type=int, metavar="N", help="status 1 where more test images have a copy in train")
@@ -151,40 +132,25 @@ def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace
     return options, check("dedup", DedupSettings, {"method": method, "mirror": options.mirror}, "options")
 
 
-def _in_words(settings: DedupSettings) -> str:
-    method = settings.method
-    if isinstance(method, Aligned):
-        words = f"aligned, similarity {method.min_similarity:g} or more"
-    else:
-        words = f"{method.hash} of {method.hash_size**2} bits, within {method.max_distance_bits}"
-    return f"{words}; {'mirrored copies, too' if settings.mirror else 'no mirrored copies'}"
-
-
 def check_folder(folder: Path) -> set[str]:
     """Make sure that a report can go here; return the files of an earlier report, which it replaces.
 
-    Raises:
-        CandidError: the folder holds anything that no audit wrote, or is a file.
+    CandidError where the folder holds anything that no audit wrote, or is a file.
     """
     if folder.exists() and not folder.is_dir():
         raise CandidError(f"{folder}: is a file; expected a folder for the report, new or empty")
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    ours = there & _listed(folder)
+    manifest: Any = read_json(folder / MANIFEST) if MANIFEST in there else None
+    made_here = isinstance(manifest, dict) and manifest.get("made_by") == MADE_BY
+    ours = there & {MANIFEST, *map(str, manifest["files"])} if made_here else set()
     if foreign := sorted(there - ours):
-        raise CandidError(
-            f"{folder}: holds files that no audit wrote ({foreign[0]!r}, {len(foreign)} in all); "
-            "expected a new or empty folder: name one by --out"
-        )
+        others = f"files that no audit wrote ({foreign[0]!r}, {len(foreign)} in all)"
+        raise CandidError(f"{folder}: holds {others}; expected a new or empty folder: name one by --out")
     return ours
 
 
 def write_report(folder: Path, numbers: Mapping[str, Any], files: Mapping[str, str | pd.DataFrame]) -> None:
-    """Replace an earlier report.
-
-    Args:
-        numbers: what audit.json says beside the list of files.
-        files: file name -> text or table.
-    """
+    """Replace an earlier report: `numbers` go into audit.json, `files` are texts or tables by their names."""
     for name in sorted(check_folder(folder)):
         (folder / name).unlink()
     # The list goes first: a run that is cut short leaves nothing that the next one takes for somebody else's.
@@ -196,17 +162,8 @@ def write_report(folder: Path, numbers: Mapping[str, Any], files: Mapping[str, s
             write_csv(folder / name, content)
 
 
-def _listed(folder: Path) -> set[str]:
-    """Names that the report in this folder lists as its own, itself included."""
-    manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
-    if not isinstance(manifest, dict) or manifest.get("made_by") != MADE_BY:
-        return set()
-    files = manifest.get("files")
-    return {MANIFEST, *map(str, files)} if isinstance(files, list) else set()
-
-
 def summary(name: str, numbers: Mapping[str, Any], findings: Findings, report: str) -> str:
-    """Write the counts as aligned lines."""
+    """Write the counts as aligned lines, and how well the search did, with the kinds that it found least."""
     images, grouped = numbers["images"], numbers["grouped_images"]
     lines = [
         ("images", images, f"in {numbers['classes']} classes" if numbers["classes"] else ""),
@@ -230,21 +187,13 @@ def summary(name: str, numbers: Mapping[str, Any], findings: Findings, report: s
         lines.append(("other issues", sum(some.values()), note))
     width = max(len(f"{number:,}") for _, number, _ in lines)
     body = [f"{title:<20}{number:>{width},}  {note}".rstrip() for title, number, note in lines]
-    known = [f"known set: {findings.known}"] if findings.known else []
-    return "\n".join([name, *body, *known, *_accuracy(numbers), f"report: {report}"])
-
-
-def _accuracy(numbers: Mapping[str, Any]) -> list[str]:
-    """Recall of planted copies, the worst kinds by name, and precision where pairs were judged."""
-    said = []
+    said = [f"known set: {findings.known}"] if findings.known else []
     if recall := numbers["recall"]:
         hits, cases = (sum(share[key] for share in recall.values()) for key in ("hits", "cases"))
-        shares = {kind.split(" (")[0]: share["hits"] / share["cases"] for kind, share in recall.items()}
-        least = ", ".join(
-            f"{kind} {percent(shares[kind])}" for kind in sorted(shares, key=shares.__getitem__)[:2]
-        )
+        worst = sorted((one["hits"] / one["cases"], kind.split(" (")[0]) for kind, one in recall.items())[:2]
+        least = ", ".join(f"{kind} {percent(share)}" for share, kind in worst)
         said.append(f"recall: {percent(hits / cases)} of {cases:,} planted copies; least: {least}")
     if share := numbers["precision"]:
         value = f"{percent(share['hits'] / share['cases'])}{interval(share['low'], share['high'])}"
         said.append(f"precision: {value}, of {share['cases']} judged pairs")
-    return said
+    return "\n".join([name, *body, *said, f"report: {report}"])

@@ -16,6 +16,7 @@ from candid.audit.images import ImageSet
 from candid.audit.sources import NEW, OLD
 from candid.data.archives import Files
 from candid.data.copies import recognise
+from candid.data.faces import PARTS
 from candid.data.fingerprints import ImageSet as KnownSet
 from candid.data.fingerprints import read_known
 from candid.data.ingest import truth_table
@@ -27,7 +28,6 @@ from candid.errors import CandidError
 from candid.text import csv_cell
 
 NO_GROUP = -1
-PARTS = ("train", "validation", "test")
 KEEP = ("largest", "sharpest", "oldest", "majority")
 """Which picture of a group stays: most pixels; finest structure; oldest file; one with the usual label."""
 
@@ -40,10 +40,8 @@ class Issue(NamedTuple):
 
     name: str
     title: str
-    score: str
-    """What the score is, in words."""
-    least: float
-    """Below this it is an issue."""
+    score: str  # what the score is, in words
+    least: float  # below this it is an issue
 
 
 ISSUES = (
@@ -62,20 +60,13 @@ class Findings(NamedTuple):
     images: pd.DataFrame
     """The columns of ImageSet.images and side (new, old, or "" of one set), group (NO_GROUP, or the smallest
     id in it), flat (too little contrast to compare), first (False for an exact copy of an earlier image)."""
-    pairs: pd.DataFrame
-    """a, b, similarity, kind (exact, near or mirror): accepted, most similar first."""
-    rejected: pd.DataFrame
-    """The same columns: pairs that fell just short of the threshold."""
-    searched: pd.DataFrame
-    """The same columns: what the search accepted, before verdicts of a person."""
-    scores: pd.DataFrame
-    """A column for each of ISSUES; NaN where a picture is not judged by it."""
-    skipped: pd.DataFrame
-    """file, reason."""
-    other_files: int
-    """Files in the set that are no images."""
-    warnings: list[str]
-    """Why groups are not plausible; that a known set is not as published."""
+    pairs: pd.DataFrame  # a, b, similarity, kind (exact, near or mirror): accepted, most similar first
+    rejected: pd.DataFrame  # the same columns: pairs that fell just short of the threshold
+    searched: pd.DataFrame  # the same columns: what the search accepted, before verdicts of a person
+    scores: pd.DataFrame  # a column for each of ISSUES; NaN where a picture is not judged by it
+    skipped: pd.DataFrame  # file, reason
+    other_files: int  # files in the set that are no images
+    warnings: list[str]  # why groups are not plausible; that a known set is not as published
     known: str
     """Which known set this is, and whether it is as published; "" where it is none."""
 
@@ -85,9 +76,8 @@ def audit_images(
 ) -> Findings:
     """Search a set for copies, and recognise whether it is a known one.
 
-    Args:
-        against: the set is one of open_two: pairs within the old one are passed over.
-        verdicts: what a person said of pairs; it holds for their exact copies, too.
+    `against`: the set is one of open_two, and pairs within the old one are passed over. `verdicts`: what a
+    person said of pairs; it holds for their exact copies, too.
     """
     duplicates = find_duplicates(read.pixels, settings.method, settings.mirror, read.digests)
     _, index, which = np.unique(read.digests, return_index=True, return_inverse=True)
@@ -195,18 +185,15 @@ def counts(findings: Findings) -> dict[str, Any]:
         numbers["new_images"] = int((images["side"] == NEW).sum())
         numbers["with_copy_in_old"] = copied("side", NEW, OLD)
         parts = []  # of two sets, what is within one of them is not the question
-    numbers["with_copy_in_train"] = {
-        part: copied("part", part, "train") for part in parts if part != "train" and "train" in parts
-    }
+    tested = [part for part in parts if part != "train"] if "train" in parts else []
+    numbers["with_copy_in_train"] = {part: copied("part", part, "train") for part in tested}
     return numbers
 
 
 def leaks(numbers: Mapping[str, Any]) -> list[tuple[str, int, int, str]]:
     """List (pictures of, how many, with a copy in, the other set) from the numbers of `counts`."""
-    across = [
-        (part, numbers["parts"][part], copies, "train")
-        for part, copies in numbers["with_copy_in_train"].items()
-    ]
+    of, copied = numbers["parts"], numbers["with_copy_in_train"]
+    across = [(part, of[part], copies, "train") for part, copies in copied.items()]
     if "with_copy_in_old" in numbers:
         across.append((NEW, numbers["new_images"], numbers["with_copy_in_old"], OLD))
     return across
@@ -220,9 +207,10 @@ def conflicting(findings: Findings) -> pd.DataFrame:
     return rows.rename_axis("id").sort_values(["group", "id"])[["group", "file", "label", "part"]]
 
 
-def labels_that_meet(rows: pd.DataFrame) -> pd.Series[str]:
-    """Of rows of `conflicting`: group -> its labels, "angry, sad"."""
-    return rows.groupby("group")["label"].agg(lambda labels: ", ".join(sorted(set(labels))))
+def labels_that_meet(findings: Findings) -> pd.Series[str]:
+    """Of groups in conflict: group -> its labels, "angry, sad"."""
+    groups = conflicting(findings).groupby("group")
+    return groups["label"].agg(lambda labels: ", ".join(sorted(set(labels))))
 
 
 def surplus(
@@ -264,10 +252,8 @@ def tables(findings: Findings, removed: NDArray[np.bool_]) -> dict[str, pd.DataF
     images, pairs = findings.images.assign(kept=~removed), findings.pairs
     grouped = images[images["group"] != NO_GROUP].rename_axis("id").sort_values(["group", "id"])
     grouped = grouped.assign(size=grouped.groupby("group")["group"].transform("size"))
-    ends = {
-        f"{column}_{end}": images[column].to_numpy()[pairs[end]]
-        for column in ("file", "label") for end in ("a", "b")
-    }  # fmt: skip
+    ends = {f"{column}_{end}": images[column].to_numpy()[pairs[end]]
+            for column in ("file", "label") for end in ("a", "b")}  # fmt: skip
     similarity = pairs["similarity"].map("{:.4f}".format)
     made = {
         "duplicates.csv": pd.DataFrame({**ends, "kind": pairs["kind"], "similarity": similarity}),

@@ -33,55 +33,37 @@ THUMBNAIL = 192  # pixels a side of the pictures that are shown: twice what the 
 Made = TypeVar("Made")
 
 
-class Tone(NamedTuple):
-    """Measured at LEAST pixels on the shorter side, or at a smaller picture's own size."""
-
-    dark: float
-    """The 5 % quantile of the grey levels."""
-    bright: float
-    """The 95 % quantile."""
-    sharpness: float
-    """Energy of the finest structure (up to 3 pixels) over that of the next (3 to 9), which blur leaves."""
-
-
 class Decoded(NamedTuple):
-    """What is kept of one image."""
+    """What is kept of one image; dark, bright and sharpness are of LEAST pixels on the shorter side."""
 
-    grey: NDArray[np.uint8]
-    """SIZE x SIZE."""
-    size: tuple[int, int]
-    """Width and height, in pixels, upright."""
-    tone: Tone
-    digest: bytes
-    """16 bytes of the size and of the pixels at SIZE x SIZE in colour."""
-    reduced: bool
-    """Whether it was decoded at a reduced size: a large JPEG, in a tenth of the time."""
-    frames: bool
-    """Whether the file holds several frames; the first is compared."""
+    grey: NDArray[np.uint8]  # SIZE x SIZE
+    digest: bytes  # 16 bytes of the size and of the pixels at SIZE x SIZE in colour
+    reduced: bool  # whether it was decoded at a reduced size: a large JPEG, in a tenth of the time
+    frames: bool  # whether the file holds several frames; the first is compared
+    width: int  # pixels, upright
+    height: int
+    dark: int  # the 5 % quantile of the grey levels
+    bright: int  # the 95 % quantile
+    sharpness: float  # energy of structure up to 3 pixels over that of 3 to 9, which blur leaves
+
+
+MEASURED = Decoded._fields[3:]  # columns of ImageSet.images
 
 
 class ImageSet(NamedTuple):
     """What was read of a set."""
 
     images: pd.DataFrame
-    """file, label, part ("" where unknown), frames, width, height, bytes, and the columns of Tone; one row an
-    image, in order of file."""
-    pixels: NDArray[np.uint8]
-    """N x SIZE x SIZE, grey."""
+    """file, label, part ("" where unknown), bytes, and MEASURED; one row an image, in order of file."""
+    pixels: NDArray[np.uint8]  # N x SIZE x SIZE, grey
     digests: NDArray[np.void]
     """16 bytes an image, equal for exact copies: in all that the files show, at full size."""
-    skipped: pd.DataFrame
-    """file, reason: unreadable pictures, raw photographs, videos."""
-    other_files: int
-    """Files that are no images."""
+    skipped: pd.DataFrame  # file, reason: unreadable pictures, raw photographs, videos
+    other_files: int  # files that are no images
 
 
 def read_images(given: Source) -> ImageSet:
-    """Decode all images of a set, straight to the working size.
-
-    Raises:
-        CandidError: there is no image in it.
-    """
+    """Decode all images of a set, straight to the working size; CandidError where there is none."""
     source = given.files
     reasons = {name: "" if given.listed else skip_reason(name) for name in source.names}
     skipped = {name: reason.replace("_", " ") for name, reason in reasons.items()
@@ -98,19 +80,15 @@ def read_images(given: Source) -> ImageSet:
                 skipped[name] = str(result)
     if not kept:
         fault = next((f"; {name!r}: {reason}" for name, reason in sorted(skipped.items())), "")
-        raise CandidError(
-            f"no image among {len(source.names)} files{fault}; expected some of {', '.join(FORMATS)}"
-        )
+        expected = f"expected some of {', '.join(FORMATS)}"
+        raise CandidError(f"no image among {len(source.names)} files{fault}; {expected}")
     names = sorted(kept)
     digests = {name: kept[name].digest for name in names}
-    digests |= dict(_in_threads(source.read_all(_alike(kept)), _full_digest))
-    rows = [kept[name] for name in names]
+    again = _in_threads(source.read_all(_alike(kept)), _full_digest)
+    digests |= {name: digest for name, digest in again if isinstance(digest, bytes)}
     images = pd.DataFrame({"file": names, **given.describe(names)}, dtype=str).assign(
-        frames=[row.frames for row in rows],
-        width=[row.size[0] for row in rows],
-        height=[row.size[1] for row in rows],
         bytes=[_bytes(source, name) for name in names],
-        **{key: [getattr(row.tone, key) for row in rows] for key in Tone._fields},
+        **{key: [getattr(kept[name], key) for name in names] for key in MEASURED},
     )
     return ImageSet(
         images,
@@ -139,13 +117,20 @@ def _bytes(source: Files, name: str) -> int:
 
 
 def _in_threads(
-    files: Iterator[tuple[str, bytes | UnreadableError]], make: Callable[[bytes | UnreadableError], Made]
-) -> Iterator[tuple[str, Made]]:
+    files: Iterator[tuple[str, bytes | UnreadableError]], make: Callable[[bytes], Made]
+) -> Iterator[tuple[str, Made | UnreadableError]]:
     """Decode on several cores while this one reads; in the order of `files`."""
-    waiting: deque[tuple[str, Future[Made]]] = deque()
+
+    def attempt(data: bytes | UnreadableError) -> Made | UnreadableError:
+        try:
+            return data if isinstance(data, UnreadableError) else make(data)
+        except UnreadableError as error:
+            return error
+
+    waiting: deque[tuple[str, Future[Made | UnreadableError]]] = deque()
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
         for name, data in files:
-            waiting.append((name, pool.submit(make, data)))
+            waiting.append((name, pool.submit(attempt, data)))
             if len(waiting) >= WAITING:
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -153,37 +138,29 @@ def _in_threads(
             yield name, future.result()
 
 
-def _decode(data: bytes | UnreadableError, budget: PixelBudget) -> Decoded | UnreadableError:
-    if isinstance(data, UnreadableError):
-        return data
-    try:
-        with opened(data) as image:
-            frames = image.format != "MPO" and bool(getattr(image, "is_animated", False))
-            size, large = image.size, image.format == "JPEG" and min(image.size) >= 2 * LEAST
-            upright = _decode_reduced(image, budget) if large else None
-        reduced = upright is not None
-        if upright is None:
-            upright = open_picture(data, budget)
-            size = upright.size
-        elif (upright.width < upright.height) != (size[0] < size[1]):
-            size = size[::-1]
-    except UnreadableError as error:
-        return error
+def _decode(data: bytes, budget: PixelBudget) -> Decoded:
+    with opened(data) as image:
+        frames = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+        size, large = image.size, image.format == "JPEG" and min(image.size) >= 2 * LEAST
+        small = _decode_reduced(image, budget) if large else None
+    upright = small or open_picture(data, budget)
+    if small is None:
+        size = upright.size
+    elif (small.width < small.height) != (size[0] < size[1]):
+        size = size[::-1]
     colour = upright.convert("RGB")
-    pixels = np.asarray(
-        colour if colour.size == (SIZE, SIZE) else colour.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-    )
+    if colour.size != (SIZE, SIZE):
+        colour = colour.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    pixels = np.asarray(colour)
     digest = hashlib.blake2b(f"{sorted(size)}".encode() + pixels.tobytes(), digest_size=16).digest()
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
-    return Decoded(grey, size, _tone(upright), digest, reduced, frames)
+    dark, bright, sharpness = _tone(upright)
+    return Decoded(grey, digest, small is not None, frames, *size, dark, bright, sharpness)
 
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:
     """Decode one picture as read_images does: SIZE x SIZE."""
-    decoded = _decode(data, PixelBudget(len(data)))
-    if isinstance(decoded, UnreadableError):
-        raise decoded
-    return decoded.grey
+    return _decode(data, PixelBudget(len(data))).grey
 
 
 def _decode_reduced(image: Image.Image, budget: PixelBudget) -> Image.Image | None:
@@ -198,7 +175,7 @@ def _decode_reduced(image: Image.Image, budget: PixelBudget) -> Image.Image | No
         return None
 
 
-def _tone(image: Image.Image) -> Tone:
+def _tone(image: Image.Image) -> tuple[int, int, float]:
     grey = image.convert("L")
     shrink = LEAST / min(grey.size)
     if shrink < 1:
@@ -210,15 +187,14 @@ def _tone(image: Image.Image) -> Tone:
     bands = ((pixels, fine), (fine, coarse))
     finest, next_finer = (cv2.norm(a, b, cv2.NORM_L2SQR) / pixels.size for a, b in bands)
     sharpness = max(finest - ROUNDING, 0) / max(next_finer, ROUNDING)
-    return Tone(dark, bright, round(sharpness, 4))
+    return dark, bright, round(sharpness, 4)
 
 
-def _full_digest(data: bytes | UnreadableError) -> bytes:
-    content = str(data).encode() if isinstance(data, UnreadableError) else data
+def _full_digest(data: bytes) -> bytes:
     try:
-        return content_digest(content)
+        return content_digest(data)
     except UnreadableError:
-        return hashlib.blake2b(content, digest_size=16).digest()
+        return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def _alike(kept: dict[str, Decoded]) -> list[str]:
@@ -230,7 +206,8 @@ def _alike(kept: dict[str, Decoded]) -> list[str]:
     alike = {name for name, image in kept.items() if times[image.digest] > 1}
     by_size: dict[tuple[int, int], tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for name, image in kept.items():
-        by_size[min(image.size), max(image.size)][image.reduced].append(name)
+        sides = sorted((image.width, image.height))
+        by_size[sides[0], sides[1]][image.reduced].append(name)
     for full, reduced in by_size.values():
         if not full or not reduced:
             continue
@@ -241,7 +218,6 @@ def _alike(kept: dict[str, Decoded]) -> list[str]:
             grey = kept[name].grey.astype(np.int16)
             first, last = np.searchsorted(means, [grey.mean() - ALIKE, grey.mean() + ALIKE])
             near = np.abs(stack[first:last] - grey).mean(axis=(1, 2)) <= ALIKE
-            alike |= {reduced[first + row] for row in np.flatnonzero(near)} | (
-                {name} if near.any() else set()
-            )
+            if near.any():
+                alike |= {name, *(reduced[first + row] for row in np.flatnonzero(near))}
     return sorted(alike)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,9 +26,7 @@ from candid.errors import CandidError
 from candid.files import read_csv
 from candid.text import csv_cell
 
-AMONG = (
-    5000  # pictures of the set that copies are searched in, at most: else a second search of the whole set
-)
+AMONG = 5000  # pictures of the set, at most, that copies are searched in: else a second search of the set
 LONGEST = 512  # pixels a side of the copies
 DRAWN = 40  # pairs that a person is to judge
 VERDICTS = {"yes": True, "no": False, "": None}
@@ -79,9 +78,7 @@ KINDS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "cut (15 % of the bottom)": lambda image: _cropped(image, 0, 0, 0, 0.15),
     "turned (4 degrees, black corners)": lambda image: image.rotate(4, Image.Resampling.BICUBIC),
     "lettered": _lettered,
-    "framed (white, 6 %)": lambda image: ImageOps.expand(
-        image, max(1, round(0.06 * min(image.size))), "white"
-    ),
+    "framed (white, 6 %)": lambda image: ImageOps.expand(image, round(0.06 * min(image.size)) or 1, "white"),
 }
 """What copies are made: name -> how."""
 
@@ -107,10 +104,8 @@ def planted_recall(
     kinds = KINDS | ({"mirrored": ImageOps.mirror} if settings.mirror else {})
     planted: list[Any] = []
     made: list[tuple[str, int]] = []
-    order = files.in_quickest_order(rows)
-    for name, data in tqdm(
-        files.read_all(order), "copies", len(rows), unit=" images", disable=None, leave=False
-    ):
+    progress: dict[str, Any] = {"unit": " images", "disable": None, "leave": False}
+    for name, data in tqdm(files.read_all(rows), "copies", len(rows), **progress):
         try:
             image = open_picture(b"" if isinstance(data, UnreadableError) else data).convert("RGB")
         except UnreadableError:  # changed since it was read
@@ -124,21 +119,15 @@ def planted_recall(
     base = np.concatenate([chosen, others])
     duplicates = find_duplicates(np.concatenate([pixels[base], planted]), settings.method, settings.mirror)
     groups = np.where(images["group"] == NO_GROUP, images.index, images["group"])
-    hits = dict.fromkeys(kinds, 0)
     pairs = duplicates.pairs[(duplicates.pairs["a"] < len(base)) & (duplicates.pairs["b"] >= len(base))]
-    partners = groups[base[pairs["a"].to_numpy()]]
-    right = pairs["b"][partners == groups[[made[copy - len(base)][1] for copy in pairs["b"]]]].unique()
-    for copy in right:
-        hits[made[copy - len(base)][0]] += 1
-    return {kind: Share.of(number, len(made) // len(kinds)) for kind, number in hits.items()}
+    copies = pairs["b"].to_numpy() - len(base)
+    same = groups[base[pairs["a"].to_numpy()]] == groups[[made[copy][1] for copy in copies]]
+    hits = Counter(made[copy][0] for copy in np.unique(copies[same]))
+    return {kind: Share.of(hits[kind], len(made) // len(kinds)) for kind in kinds}
 
 
 def read_verdicts(path: Path | None) -> dict[frozenset[str], bool]:
-    """Read what a person said of pairs: file_a, file_b, duplicate (yes, no, or empty: not judged yet).
-
-    Raises:
-        CandidError: no such file, another word, or a pair with two verdicts.
-    """
+    """Read what a person said of pairs: file_a, file_b, duplicate (yes, no, or empty: not judged yet)."""
     if path is None:
         return {}
     if not path.is_file():
@@ -150,9 +139,8 @@ def read_verdicts(path: Path | None) -> dict[frozenset[str], bool]:
             raise CandidError(f"{path}: line {number}: duplicate = {word!r}; expected yes, no or nothing")
         same = VERDICTS[word.strip().lower()]
         if same is not None and verdicts.setdefault(frozenset((a, b)), same) != same:
-            raise CandidError(
-                f"{path}: line {number}: {a!r} and {b!r} are judged yes and no; expected one verdict"
-            )
+            fault = f"{a!r} and {b!r} are judged yes and no; expected one verdict"
+            raise CandidError(f"{path}: line {number}: {fault}")
     return verdicts
 
 
@@ -169,11 +157,9 @@ def drawn_pairs(findings: Findings, verdicts: Verdicts) -> pd.DataFrame:
     pairs = pairs[(pairs["kind"] != "exact") & first[pairs["a"]] & first[pairs["b"]]]
     files = [images["file"].map(csv_cell).to_numpy()[pairs[end]] for end in ("a", "b")]
     pairs = pairs.assign(file_a=files[0], file_b=files[1])
-    keys = ["\n".join(sorted(names)) for names in zip(*files, strict=True)]
-    lots = pd.Series(
-        [hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys], pairs.index, dtype=object
-    )
-    drawn = pairs.loc[lots.sort_values().index[:DRAWN]]
+    keys = ["\n".join(sorted(names)).encode() for names in zip(*files, strict=True)]
+    lots = [hashlib.blake2b(key, digest_size=8).digest() for key in keys]
+    drawn = pairs.iloc[sorted(range(len(lots)), key=lots.__getitem__)[:DRAWN]]
     words = {True: "yes", False: "no", None: ""}
     ends = zip(drawn["file_a"], drawn["file_b"], strict=True)
     return drawn.assign(duplicate=[words[verdicts.get(frozenset(pair))] for pair in ends])

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import io
+import tempfile
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from candid.audit.findings import (
-    ISSUES,
-    NO_GROUP,
-    Findings,
-    conflicting,
-    counts,
-    issues,
-    labels_that_meet,
-    leaks,
-)
+from candid.audit.findings import ISSUES, NO_GROUP, Findings, issues, labels_that_meet, leaks
 from candid.audit.measure import AMONG, Share, precision
 from candid.duplicates.settings import Aligned, Method
+from candid.evaluation.picture import MUTED, save_picture
 from candid.html import data_uri, render
 
 ROWS = 20  # rows of a table on the page; the whole is in the CSV files
@@ -40,11 +32,9 @@ class Shown(NamedTuple):
     """Some pictures of one group, of a pair, or with one issue."""
 
     ids: list[int]
-    size: int
-    """Images in the group."""
+    size: int  # images in the group
     caption: str
-    file: str = "groups.csv"
-    """Where all of them are listed."""
+    file: str = "groups.csv"  # where all of them are listed
 
 
 class Section(NamedTuple):
@@ -56,17 +46,6 @@ class Section(NamedTuple):
     noun: str = "group"
     note: str = ""
     folded: bool = False
-
-
-class Picture(NamedTuple):
-    """One image as the page shows it."""
-
-    uri: str
-    small: bool
-    file: str
-    name: str
-    label: str
-    part: str
 
 
 def sections(findings: Findings, drawn: pd.DataFrame, most: int) -> list[Section]:
@@ -83,7 +62,7 @@ def sections(findings: Findings, drawn: pd.DataFrame, most: int) -> list[Section
     groups = images["group"].to_numpy()[pairs["a"]]
     least = pairs["similarity"].groupby(groups).min()
     exact = (pairs["kind"] == "exact").groupby(groups).all()
-    meet = labels_that_meet(conflicting(findings))
+    meet = labels_that_meet(findings)
     turn = meet.groupby(meet).cumcount().to_frame("turn")
     turn["flat"] = [bool(images["flat"][members[group]].all()) for group in turn.index]
     conflicts = turn.sort_values(["flat", "turn"], kind="stable").index
@@ -135,22 +114,13 @@ def _spread(rows: Any, most: int) -> Any:
 
 
 def page(
-    name: str, search: str, findings: Findings, sections: list[Section],
+    name: str, search: str, findings: Findings, numbers: dict[str, Any], sections: list[Section],
     pictures: Mapping[int, Image.Image], method: Method, recall: Mapping[str, Share], drawn: pd.DataFrame,
 ) -> str:  # fmt: skip
-    """Write the page.
-
-    Args:
-        name: the image set, as its user gave it.
-        search: the options in words.
-        sections: the groups that are shown.
-        pictures: row of findings.images -> picture, of every image in those groups.
-        recall: of each kind of planted copy.
-        drawn: the pairs to judge, with the verdicts that there are.
-    """
-    images, numbers = findings.images, counts(findings)
+    """Write the page: `name` of the set, `search` in words, `numbers` of `counts`, `drawn` pairs."""
+    images = findings.images
     sizes = images["group"][images["group"] != NO_GROUP].value_counts().value_counts().sort_index()
-    meet = labels_that_meet(conflicting(findings)).value_counts().sort_index()
+    meet = labels_that_meet(findings).value_counts().sort_index()
     meet = meet.sort_values(ascending=False, kind="stable").head(ROWS)
     return render(
         "audit.html",
@@ -174,16 +144,14 @@ def page(
     )  # fmt: skip
 
 
-def _picture(row: Any, image: Image.Image) -> Picture:
+def _picture(row: Any, image: Image.Image) -> dict[str, Any]:
     buffer, small = io.BytesIO(), max(image.size) <= PIXEL_EXACT
-    if small:
-        image.save(buffer, "PNG", optimize=True)
-        uri = data_uri(buffer.getvalue())
-    else:
-        image.save(buffer, "JPEG", quality=82)
-        uri = f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    kind: Any = {"format": "PNG", "optimize": True} if small else {"format": "JPEG", "quality": 82}
+    image.save(buffer, **kind)
+    uri = data_uri(buffer.getvalue(), f"image/{kind['format'].lower()}")
     where = " ".join(filter(None, (row["side"], row["part"])))
-    return Picture(uri, small, row["file"], PurePosixPath(row["file"]).name, row["label"], where)
+    named = {"name": PurePosixPath(row["file"]).name, "file": row["file"], "label": row["label"]}
+    return {"uri": uri, "small": small, "part": where, **named}
 
 
 def _histogram(findings: Findings, method: Method) -> str:
@@ -192,25 +160,20 @@ def _histogram(findings: Findings, method: Method) -> str:
     values = np.concatenate([near, findings.rejected["similarity"].to_numpy(float)])
     if not len(values):
         return ""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
     least = float(values.min())
     threshold = method.min_similarity if isinstance(method, Aligned) else least
-    figure = Figure(figsize=(7, 2.4), dpi=140, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
     numbers, edges = np.histogram(values, bins=BARS, range=(min(least, threshold), 1.0))
     middle = (edges[1:] + edges[:-1]) / 2
     colors = np.where(middle >= threshold, "#14713d", "#b3541e").tolist()
-    axes.bar(middle, numbers, width=0.85 * (edges[1] - edges[0]), color=colors)
-    if threshold > least:
-        axes.axvline(threshold, color="#59616b", linestyle="--", linewidth=1)
-    axes.set_xlabel("similarity")
-    axes.set_ylabel("pairs")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return data_uri(buffer.getvalue())
+
+    def draw(figure: Any) -> None:
+        axes = figure.add_subplot()
+        axes.bar(middle, numbers, width=0.85 * (edges[1] - edges[0]), color=colors)
+        if threshold > least:
+            axes.axvline(threshold, color=MUTED, linestyle="--", linewidth=1)
+        axes.set(xlabel="similarity", ylabel="pairs")
+        axes.locator_params(axis="y", nbins=4, integer=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        save_picture(Path(folder, "similarity.png"), (7, 2.4), draw)
+        return data_uri(Path(folder, "similarity.png").read_bytes())

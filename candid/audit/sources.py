@@ -8,7 +8,8 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -18,7 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from candid.data.archives import FREE_BYTES, MAX_EXPANSION, Files, UnreadableError, one_line, open_files
+from candid.data import archives
+from candid.data.archives import Files, UnreadableError, _Folder, one_line, open_files
 from candid.data.faces import LABELS
 from candid.data.labels import PART_WORDS, label_key, label_name, part_of, read_layout
 from candid.data.packed import DAMAGED
@@ -152,30 +154,18 @@ class _Joined(Files):
         return self._sets[key]._open(own)
 
 
-class _Paths(Files):
+class _Paths(_Folder):
     """Pictures on disk that a table names."""
 
-    def __init__(self, path: Path, paths: Mapping[str, Path]) -> None:
-        super().__init__(path)
-        self._paths = paths
-        self.names = sorted(paths)
-
-    def location(self, name: str) -> Path | None:
-        return self._paths[name]
+    def __init__(self, path: Path, paths: dict[str, Path]) -> None:
+        Files.__init__(self, path)
+        self._paths, self.names = paths, sorted(paths)
 
     def size(self, name: str) -> int:
-        try:
-            if not self._paths[name].is_file():
-                raise UnreadableError("no such file")
-            return self._paths[name].stat().st_size
-        except (OSError, ValueError) as error:
-            raise UnreadableError(getattr(error, "strerror", "") or str(error)) from None
-
-    def _open(self, name: str) -> IO[bytes]:
-        try:
-            return self._paths[name].open("rb")
-        except OSError as error:
-            raise UnreadableError(error.strerror or type(error).__name__) from None
+        with suppress(OSError):
+            if self._paths[name].is_file():
+                return super().size(name)
+        raise UnreadableError("no such file")
 
 
 class _Cells(Files):
@@ -235,54 +225,52 @@ def _read_coco(path: Path, *_: Any) -> tuple[Files, pd.DataFrame]:
         names = [str(each["file_name"]) for each in content["images"]]
         joined = [" + ".join(sorted(labels[each["id"]])) for each in content["images"]]
     except (AttributeError, KeyError, TypeError) as error:
-        raise CandidError(
-            f"{path}: not COCO ({type(error).__name__}: {error}); expected images with id and file_name,"
-            " annotations with image_id and category_id, categories with id and name"
-        ) from None
+        fields = "images (id, file_name), annotations (image_id, category_id), categories (id, name)"
+        fault = f"not COCO ({type(error).__name__}: {error})"
+        raise CandidError(f"{path}: {fault}; expected {fields}") from None
     if not names:
         raise CandidError(f"{path}: no images; expected one or more")
     folder, stem = path.parent, path.stem.rpartition("_")[2]  # images/val2017 for instances_val2017
-    roots = [
-        each / below for each in (folder, folder.parent) for below in ("", "images", stem, f"images/{stem}")
-    ]
+    roots = [each / below for each in (folder, folder.parent)
+             for below in ("", "images", stem, f"images/{stem}")]  # fmt: skip
     root = next((each for each in roots if (each / names[0]).is_file()), folder)
     return _from_paths(path, root, {"image": names, "label": joined})
 
 
 def _read_npz(path: Path, _: list[Path], columns: Columns) -> tuple[Files, pd.DataFrame]:
     """Arrays N x H x W (x 1, 3 or 4), uint8; each part may have its own: train_images, train_labels."""
-    parts: list[tuple[NDArray[np.uint8], list[str], str, str]] = []
+    names: list[str] = []
+    cells: list[NDArray[np.uint8]] = []
+    described: Described = {"label": [], "part": []}
     try:
         with np.load(path, allow_pickle=False) as archive:
-            declared = sum(info.file_size for info in archive.zip.infolist())
-            if declared > max(MAX_EXPANSION * path.stat().st_size, FREE_BYTES):
+            declared, there = sum(info.file_size for info in archive.zip.infolist()), archive.files
+            if declared > max(archives.MAX_EXPANSION * path.stat().st_size, archives.FREE_BYTES):
                 raise CandidError(f"{path}: declares {declared:,} bytes, which it can't hold")
-            if missing := sorted({*columns.values()} - {*archive.files}):
-                raise CandidError(f"{path}: no array {missing[0]!r}; expected {', '.join(archive.files)}")
-            for key in [columns["image"]] if "image" in columns else filter(ARRAYS.fullmatch, archive.files):
-                label = columns.get("label", next((n for n in archive.files if _is_beside(key, n)), ""))
+            if missing := sorted({*columns.values()} - {*there}):
+                raise CandidError(f"{path}: no array {missing[0]!r}; expected {', '.join(there)}")
+            for key in [columns["image"]] if "image" in columns else filter(ARRAYS.fullmatch, there):
+                label = columns.get("label", next((name for name in there if _is_beside(key, name)), ""))
                 images, labels = archive[key], archive[label] if label else None
-                fits = images.ndim >= 3 and images.shape[3:] in ((), (1,), (3,), (4,))
-                if images.dtype != np.uint8 or not fits:
-                    shape = f"{images.dtype} {images.shape}; expected uint8, N x H x W, or x 3"
-                    raise CandidError(f"{path}: array {key!r} is {shape}")
+                shape = images.shape[3:] if images.ndim >= 3 else None
+                if images.dtype != np.uint8 or shape not in ((), (1,), (3,), (4,)):
+                    found = f"{images.dtype} {images.shape}; expected uint8, N x H x W, or x 3"
+                    raise CandidError(f"{path}: array {key!r} is {found}")
                 if labels is not None and len(labels) != len(images):
                     raise CandidError(f"{path}: {len(labels):,} labels of {len(images):,} images")
                 rows = [()] * len(images) if labels is None else [np.ravel(row).tolist() for row in labels]
-                parts.append((images, [" ".join(map(str, row)) for row in rows], key, _part_in(key)))
-            if not any(len(images) for images, *_ in parts):
-                there = ", ".join(archive.files)
-                raise CandidError(f"{path}: arrays {there}; expected images, train_images, x_test, ...")
+                described["label"] += [" ".join(map(str, row)) for row in rows]
+                described["part"] += [_part_in(key)] * len(images)
+                names += [f"{key}/{row:06d}" for row in range(len(images))]
+                cells.extend(images)
+            if not names:
+                raise CandidError(
+                    f"{path}: arrays {', '.join(there)}; expected images, train_images, x_test, ..."
+                )
     except (*DAMAGED, TypeError) as error:
         raise CandidError(f"{path}: not an npz archive of plain arrays: {error}") from None
-    cells = [(images, row) for images, *_ in parts for row in range(len(images))]
-    names = [f"{key}/{row:06d}" for images, _, key, _ in parts for row in range(len(images))]
-    described = {
-        "label": [label for _, labels, *_ in parts for label in labels],
-        "part": [part for images, *_, part in parts for _ in images],
-    }
     table = pd.DataFrame(described, names, dtype=object)
-    return _Cells(path, names, path.stat().st_size, lambda i: _encoded(cells[i][0][cells[i][1]])), table
+    return _Cells(path, names, path.stat().st_size, lambda row: _encoded(cells[row])), table
 
 
 def _is_beside(images: str, name: str) -> bool:
@@ -336,9 +324,8 @@ def _read_parquet(path: Path, paths: list[Path], columns: Columns) -> tuple[File
             raise CandidError(f"{each}: not a parquet table of pictures: {error}") from None
         words = features.get(chosen.get("label", ""), {}).get("names", [])
         if texts and rows:
-            return _from_paths(
-                path, path.parent, {key: [_word(v, words) for v in values[key]] for key in read}
-            )
+            named = {key: [_word(value, words) for value in values[key]] for key in read}
+            return _from_paths(path, path.parent, named)
         here = each.relative_to(path).with_suffix("").as_posix() if each != path else path.stem
         split = next(filter(None, map(_part_in, reversed(here.split("/")))), "")
         described["label"] += [_word(label, words) for label in values.get("label", [None] * rows)]
@@ -349,18 +336,18 @@ def _read_parquet(path: Path, paths: list[Path], columns: Columns) -> tuple[File
             groups.append((file, group, chosen["image"], each.parent))
     if not names:
         raise CandidError(f"{path}: no row; expected one a picture")
-    held: dict[int, list[Any]] = {}
+
+    @lru_cache(maxsize=1)  # one group at a time: rows are read in order
+    def group_cells(number: int) -> list[Any]:
+        file, group, column, _ = groups[number]
+        try:
+            return list(file.read_row_group(group, [column]).column(0).to_pylist())
+        except ARROW_FAULTS as error:
+            raise UnreadableError(f"damaged in the table: {str(error)[:120]}") from None
 
     def read_cell(i: int) -> bytes:
         number, row = cells[i]
-        file, group, column, folder = groups[number]
-        if number not in held:
-            held.clear()  # one group at a time: rows are read in order
-            try:
-                held[number] = file.read_row_group(group, [column]).column(0).to_pylist()
-            except ARROW_FAULTS as error:
-                raise UnreadableError(f"damaged in the table: {str(error)[:120]}") from None
-        return _cell_bytes(held[number][row], folder)
+        return _cell_bytes(group_cells(number)[row], groups[number][3])
 
     size = sum(each.stat().st_size for each in paths)
     return _Cells(path, names, size, read_cell), pd.DataFrame(described, names, dtype=object)
@@ -393,12 +380,10 @@ def _columns(
         if key in wanted and wanted[key] not in there:
             raise CandidError(f"{path}: no column {wanted[key]!r}; expected one of {', '.join(there)}")
         if key in wanted or guesses:
-            chosen[key] = wanted[key] if key in wanted else guesses[0]
+            chosen[key] = wanted.get(key) or guesses[0]
     if "image" not in chosen:
-        raise CandidError(
-            f"{path}: columns {', '.join(there)}; expected one called {', '.join(COLUMNS['image'][:3])}, ..."
-            " with the pictures: name it by --columns image=NAME"
-        )
+        expected = f"expected one called {', '.join(COLUMNS['image'][:3])}, ... with the pictures"
+        raise CandidError(f"{path}: columns {', '.join(there)}; {expected}: name it by --columns image=NAME")
     return chosen
 
 

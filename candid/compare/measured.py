@@ -1,31 +1,144 @@
-"""The numbers of a run: of one experiment, or of several folds, repetitions or seeds together."""
+"""What experiments measured, one alone or folds, repetitions and seeds together; from git or from files."""
 
 from __future__ import annotations
 
+import json
+import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
+from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from candid.compare.results import Experiment, Measured, Score
-from candid.data.faces import class_order
-from candid.evaluation import scores
-from candid.evaluation.bootstrap import counts_by_group, interval, resample
-from candid.evaluation.scores import Floats, Integers
+from candid.errors import CandidError
+from candid.evaluation.bootstrap import Drawn, draw, named, percentiles
+from candid.evaluation.predictions import Predictions, as_predictions
+from candid.evaluation.scores import Integers, confusion_matrix
+from candid.files import read_json, write_json
+from candid.gate.results import PREDICTIONS, REPORT, Revision, experiments, look_up, parse_table
+from candid.gate.statistics import Pairs, bootstrap, group_kinds
 from candid.recipes import Run
+from candid.recipes.load import flat
 from candid.recipes.recipe import Overrides, Recipe
+from candid.settings import Section, check
 
+PROVENANCE, HISTORY = "metrics/provenance.json", "plots/history.csv"
+DECIMALS = 6
 RESAMPLES = 2000
+GAIN = ": transfer minus scratch"  # behind a metric: the difference that the weights of ImageNet make
+CHANGES = ("accuracy", "macro.f1")  # the first columns of gate.statistics.changes
 FOLD, SEEDS = "split.fold", ("split.seed", "train.seed")
-OTHER = ("model.arch", "data.dataset")
-"""With another one of these it is hardly the run any more."""
+OTHER = ("model.arch", "data.dataset")  # with another one of these it is hardly the run any more
 CURVES = {"train.accuracy": "accuracy", "train.loss": "loss", "validation.accuracy": "val_accuracy",
           "validation.loss": "val_loss", "best_epoch": "epoch"}  # fmt: skip
 """Metric -> column of plots/history.csv, read at the best epoch."""
-Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What one finished experiment left behind."""
+
+    name: str  # <recipe>-<run>[-leak_free][-<member>][+<variation>]
+    commit: str
+    baseline: str  # the commit that it was queued from
+    when: int  # seconds since 1970 at which it was committed
+    settings: Overrides  # all of params.yaml, by dotted key
+    report: dict[str, Any]  # metrics/report.json
+    predictions: Predictions | None = field(default=None, repr=False)  # plots/predictions.csv
+    history: pd.DataFrame | None = field(default=None, repr=False)
+    """plots/history.csv as text; None where DVC's cache no longer has it."""
+
+
+def read_experiments(root: Path, recipe: Recipe, runs: Iterable[str]) -> list[Experiment]:
+    """Read the finished experiments of these runs, the newest first; nothing is checked out.
+
+    One without a report or settings that can be read is no result and is left out.
+    """
+    known, wanted, finished = recipe.experiments(), set(runs), []
+    for name, commit, baseline, when in experiments(root):
+        if (planned := known.get(name.partition("+")[0])) is None or planned[0].name not in wanted:
+            continue
+        revision, faces, history = Revision(root, name, commit), None, None
+        try:
+            report, settings = revision.json(REPORT), flat(revision.yaml("params.yaml"))
+        except CandidError:
+            continue
+        if not isinstance(report.get("accuracy"), int | float):
+            continue
+        with suppress(CandidError, KeyError):  # earlier experiments have no time
+            report["milliseconds"] = revision.json(PROVENANCE)["milliseconds"]
+        with suppress(CandidError):
+            faces = as_predictions(parse_table(revision.need(PREDICTIONS), PREDICTIONS))
+        with suppress(CandidError):
+            history = parse_table(revision.need(HISTORY), HISTORY)
+        finished.append(Experiment(name, commit, baseline, when, settings, report, faces, history))
+    return finished
+
+
+class Score(Section):
+    """A measured number."""
+
+    value: float
+    low: float | None = None  # 95 % interval; None: unknown
+    high: float | None = None
+    sd: float | None = None
+    """Standard deviation (n - 1) between repetitions or seeds; of one repetition, between its folds."""
+    each: list[float] = []  # the value of each repetition or seed, where there are several
+
+
+class Measured(Section):
+    """What was measured of a run, under one protocol and in one variation; this is what --export writes."""
+
+    run: str
+    leak_free: bool
+    variation: str  # empty: the run as the recipe has it
+    changed: dict[str, list[Any]]
+    """Settings that differ from the recipe's: the experiments' value and the recipe's."""
+    over: str  # what the scores are of: 10 folds, 3 of 5 seeds; empty: one experiment
+    members: int  # experiments that there are, and
+    wanted: int  # ... that the recipe has
+    faces: int  # test faces of the experiments that count
+    leaked: int  # those of them with a related image in training
+    scores: dict[str, Score]
+    confusion: dict[str, Any] | None
+    """`classes` and `counts` (rows actual), summed over folds and repetitions; None: unknown."""
+    experiments: dict[str, str]  # name -> commit
+    baselines: list[str]
+    when: int
+    recorded: bool = Field(default=False, exclude=True)  # read from a file, not from an experiment here
+    predictions: Any = Field(default=None, exclude=True, repr=False)
+    """Predictions, of the experiments that count; None: unknown."""
+
+
+def experiment_name(recipe: Recipe, of: Measured) -> str:
+    """The name that its experiments have in common."""
+    name = recipe.experiment(recipe.run(of.run), of.leak_free, "")
+    return "+".join(filter(None, (name, of.variation)))
+
+
+def export(folder: Path, recipe: Recipe, results: Iterable[Measured]) -> list[Path]:
+    """Write a JSON file for each result: numbers and settings, no faces and no names of pictures."""
+    written = []
+    for one in results:
+        path = folder / f"{experiment_name(recipe, one)}.json"
+        text = one.model_dump_json()
+        write_json(path, json.loads(text, parse_float=lambda digits: round(float(digits), DECIMALS)))
+        written.append(path)
+    return written
+
+
+def read_export(folder: Path, recipe: Recipe) -> list[Measured]:
+    """Read what `export` wrote, for the runs that the recipe has; CandidError where a file is no result."""
+    results = [check("result", Measured, read_json(path), path) for path in sorted(folder.glob("*.json"))]
+    runs = {run.name for run in recipe.runs}
+    return [one.model_copy(update={"recorded": True}) for one in results if one.run in runs]
 
 
 def gather(
@@ -38,13 +151,8 @@ def gather(
 ) -> list[Measured]:
     """Put the experiments of a run and a protocol together: one result a variation, the nearest first.
 
-    Args:
-        recipe: of the run.
-        run: the run.
-        leak_free: its protocol.
-        experiments: the newest first; of one name that counts which differs least from the recipe.
-        metrics: to compute, where the experiments have them.
-        classes: compute the recall of each class, too.
+    Of several experiments of one name (the newest first) that counts which differs least from the recipe.
+    `metrics` are computed where the experiments have them, with `classes` the recall of each class, too.
     """
     members = run.members(leak_free)
     names = {recipe.experiment(run, leak_free, member): member for member in members}
@@ -59,7 +167,37 @@ def gather(
     for variation, had in variations.items():
         ordered = {name: had[name] for name in members if name in had}
         results.append(_measure(run, leak_free, variation, ordered, metrics, classes))
-    return sorted(results, key=distance)
+    results.sort(key=distance)
+    for transfer, scratch in permutations(results if run.without_imagenet else [], 2):
+        for name, score in _gain(run, metrics[0], transfer, scratch).items():
+            transfer.scores.setdefault(name, score)
+    return results
+
+
+def _gain(run: Run, metric: str, transfer: Measured, scratch: Measured) -> dict[str, Score]:
+    """The first's score minus the second's where these start from weights and from none, all else the same.
+
+    With a paired interval where both have the same faces.
+    """
+    weights = [one.changed.get("model.weights", ["imagenet"])[0] for one in (transfer, scratch)]
+    others = [
+        {key: value for key, value in one.changed.items() if key not in (run.without_imagenet or {})}
+        for one in (transfer, scratch)
+    ]
+    scored = metric in transfer.scores and metric in scratch.scores
+    if not weights[0] or weights[1] or others[0] != others[1] or not scored:
+        return {}
+    value = transfer.scores[metric].value - scratch.scores[metric].value
+    after, before = transfer.predictions, scratch.predictions
+    known = after and before and metric in CHANGES and list(after.classes) == list(before.classes)
+    if known and np.array_equal([after.actual, after.groups], [before.actual, before.groups]):
+        groups = np.unique(after.groups, return_inverse=True)[1]
+        pairs = Pairs(tuple(after.classes), after.actual, before.predicted, after.predicted, groups)
+        changes = bootstrap(group_kinds(pairs), RESAMPLES, np.random.default_rng(0))
+        low, high = percentiles(changes[:, CHANGES.index(metric)], int(groups.max()) + 1)
+        if not math.isnan(low):
+            return {metric + GAIN: Score(value=value, low=low, high=high)}
+    return {metric + GAIN: Score(value=value)}
 
 
 def distance(of: Measured) -> tuple[bool, float, int, bool, int]:
@@ -96,41 +234,50 @@ def _measure(
     metrics: Sequence[str],
     every_class: bool,
 ) -> Measured:
-    protocol, settings = run.protocol(leak_free), run.members(leak_free)
-    units, complete, begun = _units(members, settings, protocol.over)
+    over, settings = run.protocol(leak_free).over, run.members(leak_free)
+    units, complete, begun = _units(members, settings, over)
     counted = [one for unit in units for one in unit]
-    tables = [one.predictions for one in counted if one.predictions is not None]
-    faces = pd.concat(tables) if len(tables) == len(counted) else None  # a part is not the whole
-    classes = [] if faces is None else classes_of(faces)
-    drawn = None if faces is None else cache(lambda: draw(faces))
-    recalls = [f"per_class.{name}.recall" for name in classes] if every_class else []
-    scored = {metric: _score(metric, units, classes, drawn) for metric in dict.fromkeys([*metrics, *recalls])}
+    faces = joined(counted)
+    classes = list(faces.classes) if faces else []
+    parts = [part for part in map(joined, units) if part] if faces else []
+    counts = [confusion_matrix(part.actual, part.predicted, len(classes)) for part in parts]
+    drawn = cache(lambda: draw(faces)) if faces else None
+    wanted = [*metrics, *(f"per_class.{name}.recall" for name in classes if every_class)]
+    scored = {metric: _score(metric, units, classes, counts, drawn) for metric in dict.fromkeys(wanted)}
     changes = [differences(one.settings, settings[member]) for member, one in members.items()]
     return Measured(
-        run.name,
-        leak_free,
-        variation,
-        {key: _portable(key, values) for key, values in max(changes, key=len).items()},
-        _over(protocol.over, len(settings), len(members), complete, begun),
-        len(members),
-        len(settings),
-        sum(int(one.report.get("faces", 0)) for one in counted),
-        sum(int(one.report.get("leaked_test_faces", 0)) for one in counted),
-        {metric: score for metric, score in scored.items() if score is not None},
-        None if faces is None else {"classes": classes, "counts": matrix(faces, classes).tolist()},
-        {one.name: one.commit for one in members.values()},
-        sorted({one.baseline[:7] for one in members.values()}),
-        max(one.when for one in members.values()),
+        run=run.name,
+        leak_free=leak_free,
+        variation=variation,
+        changed={key: _portable(key, values) for key, values in max(changes, key=len).items()},
+        over=_over(over, len(settings), len(members), complete, begun),
+        members=len(members),
+        wanted=len(settings),
+        faces=sum(int(one.report.get("faces", 0)) for one in counted),
+        leaked=sum(int(one.report.get("leaked_test_faces", 0)) for one in counted),
+        scores={metric: score for metric, score in scored.items() if score is not None},
+        confusion={"classes": classes, "counts": np.sum(counts, axis=0).tolist()} if faces else None,
+        experiments={one.name: one.commit for one in members.values()},
+        baselines=sorted({one.baseline[:7] for one in members.values()}),
+        when=max(one.when for one in members.values()),
+        predictions=faces,
     )
+
+
+def joined(members: Sequence[Experiment]) -> Predictions | None:
+    """The predictions of several experiments; None where one of them has none: a part is not the whole."""
+    tables = [one.predictions for one in members if one.predictions is not None]
+    if len(tables) < len(members) or any(one.classes != tables[0].classes for one in tables):
+        return None
+    columns = zip(*((one.actual, one.probabilities, one.groups) for one in tables), strict=True)
+    return Predictions(tables[0].classes, *map(np.concatenate, columns))
 
 
 def _portable(key: str, values: Sequence[Any]) -> list[Any]:
     """A change as others may read it: of a file outside the project its name alone."""
-    files = key in ("model.weights", "data.path")
-    return [
-        one.rpartition("/")[2] if files and isinstance(one, str) and one.startswith("/") else one
-        for one in values
-    ]
+    if key not in ("model.weights", "data.path"):
+        return list(values)
+    return [one.rpartition("/")[2] if str(one).startswith("/") else one for one in values]
 
 
 def _units(
@@ -165,150 +312,40 @@ def _score(
     metric: str,
     units: Sequence[Sequence[Experiment]],
     classes: Sequence[str],
+    counts: Sequence[Integers],
     drawn: Callable[[], Drawn] | None,
 ) -> Score | None:
-    """A metric of all faces of each unit, where the confusion matrix gives it, else the experiments' mean."""
-    each = [_together(unit, metric, classes) if drawn else None for unit in units]
-    single = [[_number(one, metric) for one in unit] for unit in units]
-    means = [None if None in unit else statistics.fmean(map(float, unit)) for unit in single]  # type: ignore[arg-type]
-    values = [mean if one is None else one for one, mean in zip(each, means, strict=True)]
-    if None in values:
+    """A metric of all faces of each unit, where the confusion matrix gives it, else the experiments' mean.
+
+    So Li and Lima 2021 do with the folds of a repetition (equations 10 and 11).
+    """
+    singles = [[_number(one, metric) for one in unit] for unit in units]
+    values = [statistics.fmean(unit) for unit in singles]
+    if drawn:
+        together = [float(named(one, metric, classes)) for one in counts]
+        values = [mean if np.isnan(one) else one for one, mean in zip(together, values, strict=True)]
+    if np.isnan(values).any():
         return None
-    known = [float(one) for one in values if one is not None]
-    spread = known if len(known) > 1 else [one for one in single[0] if one is not None]
+    spread = values if len(values) > 1 else [one for one in singles[0] if one == one]
     sd = statistics.stdev(spread) if len(spread) > 1 else None
-    low, high = _bounds(metric, units, drawn) or (None, None)
-    return Score(statistics.fmean(known), low, high, sd, known if len(known) > 1 else [])
+    low, high = (_number(units[0][0], f"{metric}_{end}") for end in ("low", "high"))
+    bounds: Any = (None, None)
+    if len(units) == len(units[0]) == 1 and low == low and high == high:
+        bounds = low, high
+    elif drawn:
+        bounds = drawn().bounds(metric) or (None, None)
+    each = values if len(values) > 1 else []
+    return Score(value=statistics.fmean(values), low=bounds[0], high=bounds[1], sd=sd, each=each)
 
 
-def _number(of: Experiment, metric: str) -> float | None:
-    """A number of metrics/report.json, or of plots/history.csv at the best epoch."""
-    if metric in CURVES:
-        return _at_best_epoch(of, CURVES[metric])
-    value: Any = of.report
-    for key in metric.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _at_best_epoch(of: Experiment, column: str) -> float | None:
-    monitor = str(of.settings.get("train.monitor", "val_accuracy"))
+def _number(of: Experiment, metric: str) -> float:
+    """A number of metrics/report.json, or of plots/history.csv at the best epoch; NaN where there is none."""
+    if metric not in CURVES:
+        value = look_up(of.report, metric)
+        return float(value) if isinstance(value, int | float) else math.nan
+    monitor, column = str(of.settings.get("train.monitor", "val_accuracy")), CURVES[metric]
     if of.history is None or not {monitor, column} <= set(of.history) or of.history.empty:
-        return None
+        return math.nan
     values = pd.to_numeric(of.history[monitor], errors="coerce")
     best = int(values.argmin() if monitor == "val_loss" else values.argmax())
     return float(of.history[column].iloc[best])
-
-
-def _together(unit: Sequence[Experiment], metric: str, classes: Sequence[str]) -> float | None:
-    """The metric of the summed confusion matrix of the experiments.
-
-    So Li and Lima 2021 do with the folds of a repetition (equations 10 and 11). None where the matrix does
-    not give it (AUC), or no face is of the class.
-    """
-    faces = pd.concat([one.predictions for one in unit if one.predictions is not None])
-    values = score(matrix(faces, classes)[None], metric, classes)
-    return None if values is None or not len(values) else float(values[0])
-
-
-def _bounds(
-    metric: str, units: Sequence[Sequence[Experiment]], drawn: Callable[[], Drawn] | None
-) -> Bounds | None:
-    if len(units) == 1 and len(units[0]) == 1:
-        low, high = (_number(units[0][0], f"{metric}_{end}") for end in ("low", "high"))
-        if low is not None and high is not None:
-            return low, high
-    return drawn().bounds(metric) if drawn else None
-
-
-def classes_of(faces: pd.DataFrame) -> list[str]:
-    """The classes of a table of predictions, in the project's order."""
-    names = {str(name).removeprefix("p_") for name in faces if str(name).startswith("p_")}
-    return class_order(pd.Series(sorted(names), dtype=str))
-
-
-def matrix(faces: pd.DataFrame, classes: Sequence[str]) -> Integers:
-    """Confusion matrix of a table of predictions: K x K, rows actual."""
-    actual, predicted = _codes(faces, "actual", classes), _codes(faces, "predicted", classes)
-    return scores.confusion_matrix(actual, predicted, len(classes))
-
-
-def _codes(faces: pd.DataFrame, column: str, classes: Sequence[str]) -> Integers:
-    return np.asarray(pd.Categorical(faces[column], categories=list(classes)).codes, np.int64)
-
-
-class Drawn:
-    """Confusion matrices of resamples of test faces; those of a group stay together."""
-
-    def __init__(self, classes: Sequence[str], counts: Integers, groups: Integers) -> None:
-        """Take K classes, the matrices of resamples (RESAMPLES x K x K) and of the groups (G x K x K)."""
-        self.classes, self.counts, self.groups = classes, counts, groups
-
-    def bounds(self, metric: str) -> Bounds | None:
-        """95 % interval; None where no confusion matrix gives the metric (AUC), or groups are too few."""
-        values = score(self.counts, metric, self.classes)
-        if values is None or not len(values) or metric.endswith(".support"):
-            return None
-        low, high = interval(values, *self._right_and_wrong(metric), proportion=_is_proportion(metric))
-        return None if np.isnan(low) else (low, high)
-
-    def _right_and_wrong(self, metric: str) -> tuple[Integers, Integers]:
-        """Faces of each group that a metric counts as right, and as wrong: G each."""
-        section, _, name = metric.rpartition(".")
-        if not section.startswith("per_class."):
-            right = self.groups.trace(axis1=1, axis2=2)
-            return right, self.groups.sum(axis=(1, 2)) - right
-        number = self.classes.index(section.removeprefix("per_class."))
-        right = self.groups[:, number, number]
-        missed = self.groups[:, number].sum(axis=1) - right
-        mistaken = self.groups[:, :, number].sum(axis=1) - right
-        return right, {"recall": missed, "precision": mistaken}.get(name, missed + mistaken)
-
-
-def draw(faces: pd.DataFrame) -> Drawn:
-    """Resample the test faces of one or more experiments on the same set by their groups.
-
-    Args:
-        faces: columns group, actual, predicted and p_<class>, as in plots/predictions.csv.
-    """
-    classes = classes_of(faces)
-    size = len(classes)
-    outcomes = _codes(faces, "actual", classes) * size + _codes(faces, "predicted", classes)
-    counts = counts_by_group(np.asarray(faces["group"], np.int64), outcomes, size**2)
-    drawn = resample(counts, RESAMPLES, seed=0)
-    return Drawn(classes, drawn.reshape(-1, size, size), counts.reshape(-1, size, size))
-
-
-def _is_proportion(metric: str) -> bool:
-    """Whether a metric is the share of right ones among faces."""
-    section, _, name = metric.rpartition(".")
-    of_class = section.startswith("per_class.") and name in ("precision", "recall")
-    return of_class or metric == "accuracy" or section == "micro"
-
-
-def score(counts: Integers, metric: str, classes: Sequence[str]) -> Floats | None:
-    """A metric of each of B confusion matrices; None where it is no function of them.
-
-    Own code beside scikit-learn's, since it scores thousands of resamples at once.
-
-    Args:
-        counts: B x K x K, rows actual.
-        metric: accuracy, macro.f1, per_class.happy.recall, ...
-        classes: K names.
-    """
-    section, _, name = metric.rpartition(".")
-    if metric == "balanced_accuracy":
-        return scores.balanced_accuracy(counts)
-    if metric == "accuracy" or (section == "micro" and name != "auc"):
-        return scores.accuracy(counts)
-    if name not in ("precision", "recall", "f1", "support"):
-        return None
-    values: Floats = getattr(scores, name)(counts)
-    if section in ("macro", "weighted"):
-        return getattr(scores, section)(values, counts)  # type: ignore[no-any-return]
-    label = section.removeprefix("per_class.")
-    if label not in classes:
-        return None
-    number = classes.index(label)
-    has_class = scores.support(counts)[..., number] > 0  # a resample without the class says nothing of it
-    return np.nan_to_num(values[..., number].astype(np.float64))[has_class]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,15 +11,18 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from candid.compare.measured import distance, gather
-from candid.compare.results import FOLDER, Measured, Score, read_experiments, read_export
+from candid.compare.measured import GAIN, Measured, Score, distance, gather, read_experiments, read_export
 from candid.errors import CandidError
 from candid.recipes import Published, Recipe, Run, load_recipe
 from candid.recipes.recipe import is_share
 from candid.text import clean, markdown, markdown_table, points, table
 
+FOLDER = Path("recipes/measured")
 WIDTH = 118
 NONE = "–"
+HEADER = ("metric", "published", "source", "measured (95 %)", "difference", "leak-free (95 %)")
+LEFT = ("run", "metric", "source", "measured (95 %)", "leak-free (95 %)", "actual")
+"""Columns that are aligned left."""
 LEGEND = (
     "Shares in per cent, differences in points; ± standard deviation; 95 % intervals by resampling groups "
     "of related test faces; ms a face: 64 at once, on all threads of the machine that evaluated."
@@ -39,14 +41,12 @@ class Row(NamedTuple):
     @property
     def difference(self) -> float | None:
         """Measured minus published."""
-        if self.measured is None or self.published is None:
-            return None
-        return self.measured.value - self.published.value
+        return self.measured.value - self.published.value if self.measured and self.published else None
 
     @property
     def within(self) -> bool | None:
         """Whether the published number lies in the measured one's 95 % interval; None without one."""
-        if self.measured is None or self.published is None or self.measured.low is None:
+        if not self.measured or not self.published or self.measured.low is None:
             return None
         return self.measured.low <= self.published.value <= (self.measured.high or 0.0)
 
@@ -63,24 +63,23 @@ class Pair:
     def results(self) -> list[tuple[str, Measured]]:
         """Column -> result, of those that there are."""
         both = (("measured", self.measured), ("leak-free", self.leak_free))
-        return [(name, one) for name, one in both if one is not None]
+        return [(name, one) for name, one in both if one]
 
     def rows(self, full: bool) -> list[Row]:
-        """The headline number; in full every number of the paper's, classes last, and each class's recall."""
+        """The headline number, and what transfer adds to it.
+
+        In full every number of the paper's, classes last, and each class's recall.
+        """
         published = {one.metric: one for one in self.run.published}
-        metrics = [headline(self.run)]
+        known = [metric for _, one in self.results for metric in one.scores]
+        metrics = [headline(self.run), *(metric for metric in known if metric.endswith(GAIN))]
         if full:
-            ours = [metric for _, one in self.results for metric in one.scores if metric.endswith(".recall")]
+            ours = [metric for metric in known if metric.endswith(".recall")]
             metrics += [*published, *([] if any("per_class" in one for one in published) else ours)]
             metrics.sort(key=lambda metric: metric.startswith("per_class."))
+        both = [one.scores if one else {} for one in (self.measured, self.leak_free)]
         return [
-            Row(
-                self.run.name,
-                metric,
-                published.get(metric),
-                self.measured.scores.get(metric) if self.measured else None,
-                self.leak_free.scores.get(metric) if self.leak_free else None,
-            )
+            Row(self.run.name, metric, published.get(metric), *(scores.get(metric) for scores in both))
             for metric in dict.fromkeys(metrics)
         ]
 
@@ -99,8 +98,9 @@ class Comparison:
 
     def not_run(self, leak_free: bool) -> list[str]:
         """Runs of which nothing was measured."""
-        known = {pair.run.name for pair in self.pairs if (pair.leak_free if leak_free else pair.measured)}
-        return [name for name in dict.fromkeys(pair.run.name for pair in self.pairs) if name not in known]
+        runs = dict.fromkeys(pair.run.name for pair in self.pairs)
+        known = {one.run for pair in self.pairs for _, one in pair.results if one.leak_free == leak_free}
+        return [name for name in runs if name not in known]
 
 
 def compare(
@@ -134,32 +134,23 @@ def compare(
 
 
 def _record(pair: Pair, row: Row) -> dict[str, Any]:
-    record: dict[str, Any] = {"run": row.run, "metric": row.metric}
-    record |= {name: row.published and getattr(row.published, key)
-               for name, key in (("published", "value"), ("source", "source"))}  # fmt: skip
+    value, source = (row.published.value, row.published.source) if row.published else (None, None)
+    record: dict[str, Any] = {"run": row.run, "metric": row.metric, "published": value, "source": source}
     for name in ("measured", "leak_free"):
         score, result = getattr(row, name), getattr(pair, name)
-        record |= {
-            name: score and score.value,
-            f"{name}_low": score and score.low,
-            f"{name}_high": score and score.high,
-        }
-        record |= {f"{name}_faces": result and result.faces, f"{name}_leaked": result and result.leaked}
+        for end, of, key in (("", score, "value"), ("_low", score, "low"), ("_high", score, "high"),
+                             ("_faces", result, "faces"), ("_leaked", result, "leaked")):  # fmt: skip
+            record[name + end] = of and getattr(of, key)
     return record
 
 
 def build(
     root: Path, recipe: Recipe, runs: Sequence[Run], folder: Path | None = None, full: bool = False
 ) -> Comparison:
-    """Compare the runs.
+    """Compare the runs; in full every metric, and each variation of a run.
 
-    Args:
-        root: the project.
-        recipe: the paper's.
-        runs: of it, those to show.
-        folder: of recorded results, in place of the experiments; None: the experiments and what is committed
-            in recipes/measured/<recipe>, of which the result nearest to the recipe counts.
-        full: every metric, and each variation of a run.
+    `folder` has recorded results, in place of the experiments; without it the experiments and what is
+    committed in recipes/measured/<recipe> are read, and the result nearest to the recipe counts.
     """
     if folder is not None and not folder.is_dir():
         raise CandidError(f"{folder}: no such folder; expected what --export wrote")
@@ -167,18 +158,18 @@ def build(
     recorded = read_export(folder or root / FOLDER / recipe.key, recipe)
     pairs: list[Pair] = []
     for run in runs:
-        metrics = [headline(run), "milliseconds", *([one.metric for one in run.published] if full else [])]
-        ours = [*metrics, *(("macro.f1",) if full else ())]
+        metrics = [headline(run), "accuracy", "milliseconds"]
+        metrics += [*(one.metric for one in run.published), "macro.f1"] if full else []
         pools = []
         for free in (False, True):
             stored = [one for one in recorded if (one.run, one.leak_free) == (run.name, free)]
-            pools.append(sorted([*gather(recipe, run, free, experiments, ours, full), *stored], key=distance))
+            measured = gather(recipe, run, free, experiments, metrics, full)
+            pools.append(sorted([*measured, *stored], key=distance))
         pairs.append(_pair(run, *pools))
         shown = [one for _, one in pairs[-1].results]
-        if full:
-            rest = [[one for one in pool if one not in shown] for pool in pools]
-            for name in dict.fromkeys(one.variation for pool in rest for one in pool):
-                pairs.append(_pair(run, *([one for one in pool if one.variation == name] for pool in rest)))
+        rest = [[one for one in pool if full and not any(one is other for other in shown)] for pool in pools]
+        for name in dict.fromkeys(one.variation for pool in rest for one in pool):
+            pairs.append(_pair(run, *([one for one in pool if one.variation == name] for pool in rest)))
     return Comparison(recipe, pairs)
 
 
@@ -195,11 +186,7 @@ def headline(run: Run) -> str:
 
 
 def choose(recipe: Recipe, wanted: Sequence[str]) -> list[Run]:
-    """The runs of these names, patterns (*-rafdb) or parts of names (resnet18), in order; [] is all.
-
-    Raises:
-        CandidError: one fits no run.
-    """
+    """The runs of these names, patterns (*-rafdb) or parts of names (resnet18), in order; [] is all."""
     chosen: set[str] = set()
     for text in wanted:
         fits = [run.name for run in recipe.runs if fnmatchcase(run.name, text)]
@@ -211,120 +198,93 @@ def choose(recipe: Recipe, wanted: Sequence[str]) -> list[Run]:
     return [run for run in recipe.runs if run.name in chosen or not wanted]
 
 
-Quote = Callable[[str], str]
-Block = tuple[str, Any]
-"""A kind (title, head, text, item, table) and its content."""
-
-
 def render(comparison: Comparison, full: bool, as_markdown: bool = False) -> str:
     """For a terminal of 120 columns, or as a section of a Markdown page."""
-    starts = {"title": "## ", "head": "### ", "item": "- ", "text": ""} if as_markdown else {"item": "- "}
-    lines: list[str] = []
-    for kind, content in _page(comparison, full, markdown if as_markdown else clean):
-        start = starts.get(kind, "")
+    quote, make = (markdown, markdown_table) if as_markdown else (clean, table)
+    starts = {"title": "## ", "head": "### "} if as_markdown else {}
+    blocks: list[str] = []
+    for kind, content in _page(comparison, full, quote):
         if kind == "table":
             header, rows = content
-            make: Callable[..., list[str]] = markdown_table if as_markdown else table
-            lines += ["", *make(header, rows, _left(header)), ""]
-        elif kind == "item" and not as_markdown:
-            lines += textwrap.wrap(start + content, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
-        elif kind == "item":
-            lines.append(start + content)
-        else:
-            wide = [start + content] if as_markdown else textwrap.wrap(content, WIDTH, break_on_hyphens=False)
-            lines += ["", *wide, ""]
-    return re.sub("\n{3,}", "\n\n", "\n".join(lines).strip()) + "\n"
+            left = [number for number, name in enumerate(header) if name in LEFT]
+            blocks.append("\n".join(make(header, rows, left)))
+            continue
+        lines = [f"- {line}" for line in content] if kind == "list" else [starts.get(kind, "") + content]
+        if not as_markdown:
+            indent = "  " if kind == "list" else ""
+            wrap = textwrap.TextWrapper(WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+            lines = [wrap.fill(line) for line in lines]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(filter(None, blocks)) + "\n"
 
 
-def _left(header: Sequence[str]) -> list[int]:
-    words = ("run", "metric", "source", "measured (95 %)", "leak-free (95 %)", "actual")
-    return [number for number, name in enumerate(header) if name in words]
+def _page(comparison: Comparison, full: bool, quote: Callable[[str], str]) -> Iterator[tuple[str, Any]]:
+    """Kind (title, head, text, list, table) and content of what is shown, from top to bottom.
 
-
-def _page(comparison: Comparison, full: bool, quote: Quote) -> Iterator[Block]:
-    """What is shown, from top to bottom; `quote` makes safe what strangers named (settings, classes)."""
+    `quote` makes safe what strangers named (settings, classes).
+    """
     recipe = comparison.recipe
     yield "title", f"{recipe.paper.short}: {recipe.paper.title}"
     yield "text", f"Claim: {recipe.claim}"
+    described = []
     for name, leak_free in (("published and measured", False), ("leak-free", True)):
         protocols: dict[str, list[str]] = {}
         for pair in comparison.pairs:
             protocols.setdefault(pair.run.protocol(leak_free).text, []).append(pair.run.name)
         for text, names in protocols.items():
             runs = "" if len(protocols) == 1 else f" ({', '.join(dict.fromkeys(names))})"
-            yield "item", f"{name}{runs}: {text}"
-    yield "table", _numbers(comparison.rows(full=False), run=True)
-    yield from (("item", sentence) for sentence in summary(comparison))
-    for pair in comparison.pairs:
-        yield from (("item", f"{pair.run.name}, {name}: {behind(one, quote)}") for name, one in pair.results)
-    for leak_free, option in ((False, ""), (True, " --leak-free")):
+            described.append(f"{name}{runs}: {text}")
+    yield "list", described
+    rows = comparison.rows(full=False)
+    yield "table", (("run", *HEADER), [[row.run, *_cells(row)] for row in rows])
+    below = summary(comparison)
+    below += [f"{pair.run.name}, {name}: {behind(one, quote)}"
+              for pair in comparison.pairs for name, one in pair.results]  # fmt: skip
+    for kind, leak_free, option in (("paper's", False, ""), ("leak-free", True, " --leak-free")):
         if names := comparison.not_run(leak_free):
-            kind = "the leak-free protocol" if leak_free else "the paper's protocol"
             command = f"candid reproduce {recipe.key}{option}"
-            yield "item", f"Not run under {kind}: {', '.join(names)}. To run them: {command}"
+            below.append(f"Not run under the {kind} protocol: {', '.join(names)}. To run them: {command}")
+    yield "list", below
     if full:
         for pair in comparison.pairs:
             yield from _details(pair, quote)
         yield "head", "Where the paper contradicts itself or the data"
-        yield from (("item", f"{name}: {note}") for name, note in recipe.notes.items())
+        yield "list", [f"{name}: {note}" for name, note in recipe.notes.items()]
     yield "text", LEGEND
 
 
-def _details(pair: Pair, quote: Quote) -> Iterator[Block]:
+def _details(pair: Pair, quote: Callable[[str], str]) -> Iterator[tuple[str, Any]]:
     """Every number of a run, its repetitions and its confusion matrices."""
     variation = next((f" ({quote(one.variation)})" for _, one in pair.results if one.variation), "")
     yield "head", f"{pair.run.name}{variation}: {pair.run.about}"
     rows = pair.rows(full=True)
-    header, cells = _numbers(rows, run=False)
-    yield "table", (header, [[quote(line[0]), *line[1:]] for line in cells])
+    yield "table", (HEADER, [[quote(name), *others] for name, *others in map(_cells, rows)])
+    repeated = []
     for row in rows:
-        if row.published is not None and row.published.repetitions:
+        if row.published and row.published.repetitions:
             lists = [("published", row.published.repetitions)]
-            lists += [
-                (name, tuple(one.scores[row.metric].each))
-                for name, one in pair.results
-                if row.metric in one.scores
-            ]
-            listed = "; ".join(
-                f"{name} {', '.join(f'{100 * one:.4g}' for one in each)}" for name, each in lists if each
-            )
-            yield "item", f"{metric_name(row.metric)} of each repetition: {listed}"
-    if pair.run.confusion is not None:
+            known = [(name, one.scores.get(row.metric)) for name, one in pair.results]
+            lists += [(name, tuple(score.each)) for name, score in known if score]
+            said = [f"{name} {', '.join(f'{100 * one:.4g}' for one in each)}" for name, each in lists if each]
+            repeated.append(f"{metric_name(row.metric)} of each repetition: {'; '.join(said)}")
+    yield "list", repeated
+    matrices = []
+    if pair.run.confusion:
         source, printed = pair.run.confusion
-        yield from _matrix(f"published ({source})", printed.classes, printed.counts)
-    for name, one in pair.results:
-        if one.confusion is not None:
-            yield from _matrix(
-                f"{name}, {one.over or 'one experiment'}",
-                [quote(label) for label in one.confusion["classes"]],
-                one.confusion["counts"],
-            )
+        matrices.append((f"published ({source})", printed.classes, printed.counts))
+    matrices += [(f"{name}, {one.over or 'one experiment'}", [*map(quote, one.confusion["classes"])],
+                  one.confusion["counts"]) for name, one in pair.results if one.confusion]  # fmt: skip
+    for name, classes, counts in matrices:
+        yield "text", f"Confusion matrix, {name}; faces by actual class (rows) and prediction:"
+        cells = [[label, *map(str, row)] for label, row in zip(classes, counts, strict=True)]
+        yield "table", (["actual", *classes], cells)
 
 
-def _matrix(name: str, classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterator[Block]:
-    yield "text", f"Confusion matrix, {name}; faces by actual class (rows) and prediction:"
-    yield (
-        "table",
-        (["actual", *classes], [[label, *map(str, row)] for label, row in zip(classes, counts, strict=True)]),
-    )
-
-
-def _numbers(rows: Sequence[Row], run: bool) -> tuple[list[str], list[list[str]]]:
-    header = ["metric", "published", "source", "measured (95 %)", "difference", "leak-free (95 %)"]
-    cells = [
-        [
-            metric_name(row.metric),
-            published(row.published),
-            row.published.source if row.published else "",
-            estimate(row.measured, row.metric),
-            difference(row),
-            estimate(row.leak_free, row.metric),
-        ]
-        for row in rows
-    ]
-    if run:
-        return ["run", *header], [[row.run, *line] for row, line in zip(rows, cells, strict=True)]
-    return header, cells
+def _cells(row: Row) -> list[str]:
+    """Cells under HEADER."""
+    source = row.published.source if row.published else ""
+    measured, leak_free = (estimate(one, row.metric) for one in (row.measured, row.leak_free))
+    return [metric_name(row.metric), published(row.published), source, measured, difference(row), leak_free]
 
 
 def metric_name(metric: str) -> str:
@@ -334,7 +294,9 @@ def metric_name(metric: str) -> str:
 
 
 def number(value: float, metric: str) -> str:
-    """A share in per cent, a loss as it is, a count without decimals where it has none."""
+    """A share in per cent, a change in points, a loss as it is, a count without decimals where possible."""
+    if metric.endswith(GAIN):
+        return points(value)
     if is_share(metric):
         return f"{100 * value:.1f}"
     return f"{value:.3f}" if metric.endswith("loss") else f"{value:.4g}"
@@ -342,23 +304,19 @@ def number(value: float, metric: str) -> str:
 
 def published(of: Published | None) -> str:
     """The paper's number with the digits that it prints, and its standard deviation."""
-    if of is None:
-        return NONE
-    values = [of.value] if of.sd is None else [of.value, of.sd]
-    return " ± ".join(f"{round(100 * one, 3):g}" if is_share(of.metric) else f"{one:g}" for one in values)
+    values = [one for one in (of.value, of.sd) if one is not None] if of else []
+    shown = [f"{round(100 * one, 3):g}" if of and is_share(of.metric) else f"{one:g}" for one in values]
+    return " ± ".join(shown) or NONE
 
 
 def estimate(of: Score | None, metric: str) -> str:
     """Such as `97.4 ± 1.5 (95.2 to 99.0)`."""
     if of is None:
         return NONE
-    sd = "" if of.sd is None else f" ± {number(of.sd, metric)}"
-    bounds = (
-        ""
-        if of.low is None or of.high is None
-        else f" ({number(of.low, metric)} to {number(of.high, metric)})"
+    value, sd, low, high = (
+        None if one is None else number(one, metric) for one in (of.value, of.sd, of.low, of.high)
     )
-    return number(of.value, metric) + sd + bounds
+    return f"{value}{f' ± {sd}' if sd else ''}{f' ({low} to {high})' if low and high else ''}"
 
 
 def difference(row: Row) -> str:
@@ -370,21 +328,19 @@ def difference(row: Row) -> str:
     return f"{row.difference:+.4g}".replace("-", "\N{MINUS SIGN}").replace("+0", "0", not row.difference)
 
 
-def behind(of: Measured, quote: Quote = clean) -> str:
+def behind(of: Measured, quote: Callable[[str], str] = clean) -> str:
     """What a number is of: experiments, faces, leaks, and what is not as in the recipe."""
     parts = []
     if of.over:
-        parts.append(
-            f"mean over {of.over}" if "seed" in of.over or "repet" in of.over else f"all faces of {of.over}"
-        )
+        kind = "mean over" if "seed" in of.over or "repet" in of.over else "all faces of"
+        parts.append(f"{kind} {of.over}")
     if of.members < of.wanted:
         parts.append(f"{of.members} of {of.wanted} experiments")
     parts.append(f"{of.faces:,} test faces, {of.leaked:,} of them leaked")
     if time := of.scores.get("milliseconds"):
         parts.append(f"{time.value:.2f} ms a face")
-    parts += [
-        f"{key} {quote(_value(had))} instead of {_value(wanted)}" for key, (had, wanted) in of.changed.items()
-    ]
+    changed = of.changed.items()
+    parts += [f"{key} {quote(_value(had))} instead of {_value(wanted)}" for key, (had, wanted) in changed]
     origin = "recorded at commit" if of.recorded else "at commit"
     return f"{'; '.join(parts)}; {origin} {', '.join(of.baselines)}"
 
@@ -398,19 +354,17 @@ def _value(value: Any) -> str:
 def summary(comparison: Comparison) -> list[str]:
     """The table in a few sentences."""
     sentences = []
-    firsts = {pair.run.name: pair for pair in reversed(comparison.pairs)}
-    pairs = [firsts[name] for name in reversed(firsts)]
+    pairs = list({pair.run.name: pair for pair in reversed(comparison.pairs)}.values())[::-1]
     rows = [pair.rows(full=False)[0] for pair in pairs]
     judged = [row.within for row in rows if row.within is not None]
     if judged:
-        sentences.append(
-            f"Published numbers within the 95 % interval of the measured one: {sum(judged)} of {len(judged)}."
-        )
+        inside = f"{sum(judged)} of {len(judged)}"
+        sentences.append(f"Published numbers within the 95 % interval of the measured one: {inside}.")
     gaps: dict[str, list[float]] = {"published": [], "measured": []}
     for pair, row in zip(pairs, rows, strict=True):
         alike = pair.measured and pair.leak_free and pair.measured.variation == pair.leak_free.variation
         for name, other in (("published", row.published), ("measured", row.measured if alike else None)):
-            if row.leak_free is not None and other is not None:
+            if row.leak_free and other:
                 gaps[name].append(row.leak_free.value - other.value)
     for name, known in gaps.items():
         if known:
@@ -419,7 +373,6 @@ def summary(comparison: Comparison) -> list[str]:
             sentences.append(f"Leak-free minus {name}: {span} points ({runs}).")
     changed = sum(bool(one.changed) or one.members < one.wanted for pair in pairs for _, one in pair.results)
     if changed:
-        sentences.append(
-            f"Results that are not as the recipe has them, or incomplete: {changed}; how, is below."
-        )
+        about = "Results that are not as the recipe has them, or incomplete"
+        sentences.append(f"{about}: {changed}; how, is below.")
     return sentences

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from candid.evaluation import scores
 from candid.evaluation.scores import Floats, Integers
+
+if TYPE_CHECKING:
+    from candid.evaluation.predictions import Predictions
 
 CELLS_AT_ONCE = 4_000_000  # 32 MB of draws
 MIN_MISTAKEN_GROUPS = 5
@@ -127,13 +131,85 @@ def intervals(
     actual: Integers, predicted: Integers, groups: Integers, classes: int, resamples: int, seed: int
 ) -> Intervals:
     """Resample the groups of N faces and score every resample; the faces of a group stay together."""
-    counts = counts_by_group(groups, actual * classes + predicted, classes**2)
-    stack = resample(counts, resamples, seed).reshape(-1, classes, classes)
-    by_group = counts.reshape(-1, classes, classes)
-    right = by_group.trace(axis1=1, axis2=2)
-    wrong = by_group.sum(axis=(1, 2)) - right
-    others = (scores.balanced_accuracy, scores.macro_f1, scores.weighted_f1)
-    return Intervals(
-        interval(scores.accuracy(stack), right, wrong, proportion=True),
-        *(interval(score(stack), right, wrong) for score in others),
-    )
+    drawn = _draw(actual, predicted, groups, [""] * classes, resamples, seed)
+    names = ("accuracy", "balanced_accuracy", "macro.f1", "weighted.f1")
+    return Intervals(*(drawn.interval(name) for name in names))
+
+
+def named(counts: Integers, metric: str, classes: Sequence[str]) -> Floats:
+    """A score by its key of metrics/report.json, such as macro.f1 or per_class.happy.recall: (...).
+
+    Own code beside scikit-learn's, since it scores thousands of resamples (..., K, K) at once. NaN where no
+    confusion matrix gives the score (AUC), and where it is of a class without faces.
+    """
+    section, _, name = metric.rpartition(".")
+    if metric == "accuracy" or (section == "micro" and name != "auc"):
+        return scores.accuracy(counts)
+    if metric == "balanced_accuracy":
+        return scores.balanced_accuracy(counts)
+    right, actual, predicted = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1), counts.sum(-2)
+    among = {"precision": predicted, "recall": actual, "f1": (actual + predicted) / 2}.get(name)
+    label = section.removeprefix("per_class.")
+    if (among is None and name != "support") or (label == section and label not in ("macro", "weighted")):
+        return np.full(counts.shape[:-2], np.nan)
+    each = actual if among is None else right / np.where(among > 0, among, np.inf)  # 0 / 0 counts as 0
+    if section == "macro":
+        return np.asarray(each.sum(-1) / (actual + predicted > 0).sum(-1))
+    if section == "weighted":
+        return np.asarray((each * actual).sum(-1) / actual.sum(-1))
+    number = list(classes).index(label) if label in classes else None
+    if number is None:
+        return np.full(counts.shape[:-2], np.nan)
+    return np.where(actual[..., number] > 0, each[..., number], np.nan)
+
+
+class Drawn(NamedTuple):
+    """Confusion matrices of resamples of test faces; those of a group stay together."""
+
+    classes: Sequence[str]
+    counts: Integers
+    """Of the resamples: B x K x K."""
+    groups: Integers
+    """Of the groups: G x K x K."""
+
+    def bounds(self, metric: str) -> tuple[float, float] | None:
+        """95 % interval of a score of `named`; None where none is known."""
+        bounds = self.interval(metric)
+        return None if np.isnan(bounds.low) or metric.endswith(".support") else bounds
+
+    def interval(self, metric: str) -> Interval:
+        """The same; UNKNOWN where none is known."""
+        values = named(self.counts, metric, self.classes)
+        values = values[~np.isnan(values)]  # a resample without the class says nothing of it
+        if not len(values):
+            return UNKNOWN
+        section, _, name = metric.rpartition(".")
+        if not section.startswith("per_class."):
+            right = self.groups.trace(axis1=1, axis2=2)
+            wrong = self.groups.sum(axis=(1, 2)) - right
+            return interval(values, right, wrong, metric == "accuracy" or section == "micro")
+        number = list(self.classes).index(section.removeprefix("per_class."))
+        right = self.groups[:, number, number]
+        missed = self.groups[:, number].sum(axis=1) - right
+        mistaken = self.groups[:, :, number].sum(axis=1) - right
+        wrong = {"recall": missed, "precision": mistaken}.get(name, missed + mistaken)
+        return interval(values, right, wrong, name in ("precision", "recall"))
+
+
+def draw(predictions: Predictions, resamples: int = 2000, seed: int = 0) -> Drawn:
+    """Resample the groups of the test faces, of one or of more experiments on the same set."""
+    of = predictions
+    return _draw(of.actual, of.predicted, of.groups, of.classes, resamples, seed)
+
+
+def _draw(
+    actual: Integers,
+    predicted: Integers,
+    groups: Integers,
+    classes: Sequence[str],
+    resamples: int,
+    seed: int,
+) -> Drawn:
+    K = len(classes)
+    counts = counts_by_group(groups, actual * K + predicted, K**2)
+    return Drawn(classes, resample(counts, resamples, seed).reshape(-1, K, K), counts.reshape(-1, K, K))

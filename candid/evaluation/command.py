@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from candid.backend import devices, threads
 from candid.cli import Parser
-from candid.compare.measured import draw, matrix
 from candid.data.archives import pack
 from candid.data.catalogue import OWN, members, read_catalogue
 from candid.data.download import MIRROR, obtain, read_mirror
@@ -29,11 +28,13 @@ from candid.data.ingest import Ingested, assemble, read_all, refuse
 from candid.data.readers import Item, Wanted, read_folders
 from candid.duplicates.find import find_duplicates
 from candid.errors import CandidError
+from candid.evaluation.bootstrap import draw
 from candid.evaluation.model_file import Card, read_card
 from candid.evaluation.plots import accuracy_text, leak_warning, write_test_plots
 from candid.evaluation.predict import TOGETHER, Images, check_input, milliseconds, predict
-from candid.evaluation.predictions import seen_before, tabulate_test_set, with_predictions
+from candid.evaluation.predictions import as_predictions, seen_before, tabulate_test_set, with_predictions
 from candid.evaluation.report import evaluate
+from candid.evaluation.scores import confusion_matrix
 from candid.files import md5, write_csv, write_json
 from candid.labelled import SAMPLE
 from candid.predict.classifier import default_model, load_classifier
@@ -183,7 +184,8 @@ def lines(name: str, report: dict[str, Any], predictions: pd.DataFrame) -> Itera
     yield f"accuracy {accuracy_text(report)}, macro F1 {macro}, calibration error {percent(report['ece'])}"
     if warning := leak_warning(report):
         yield warning
-    drawn, rows = draw(predictions), []
+    tested, rows = as_predictions(predictions), []
+    drawn = draw(tested)
     for label, one in report["per_class"].items():
         bounds = drawn.bounds(f"per_class.{label}.recall") if one["support"] else None
         cells = [percent(one[key]) if key in one else "–" for key in ("precision", "recall", "f1", "auc")]
@@ -192,7 +194,7 @@ def lines(name: str, report: dict[str, Any], predictions: pd.DataFrame) -> Itera
     yield from ("", *table(HEADER, rows))
     classes = list(report["per_class"])
     if len(classes) <= SHOWN_CLASSES:
-        counts = matrix(predictions, classes).tolist()
+        counts = confusion_matrix(tested.actual, tested.predicted, len(classes)).tolist()
         body = [[clean(label), *map(str, row)] for label, row in zip(classes, counts, strict=True)]
         yield from ("", *table(["actual \\ predicted", *(clean(label)[:8] for label in classes)], body))
     yield ""

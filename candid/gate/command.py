@@ -40,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     settings.add_argument("--class-margin", type=float, metavar="SHARE", help="of the F1 of a class; 0.05")
     settings.add_argument("--min-common", type=float, metavar="SHARE", help="of faces in both files; 1")
     options = parser.parse_args(arguments)
-    values = {name: getattr(options, name) for name in ("margin", "class_margin", "min_common")}
-    margins = {name: value for name, value in values.items() if value is not None}
+    names = ("margin", "class_margin", "min_common")
+    margins = {name: value for name in names if (value := getattr(options, name)) is not None}
     if [bool(options.files), options.baseline is not None, options.fresh].count(True) != 1:
         parser.error("expected two CSV files, --baseline REV or --fresh")
     if options.files and len(options.files) != 2:
@@ -83,8 +83,8 @@ def as_text(verdict: Verdict) -> str:
 def as_markdown(verdict: Verdict) -> str:
     """A section for a pull request's comment."""
     comparison = verdict.comparison
-    cells = [[markdown(cell) for cell in row(check)] for check in comparison.headline]
-    each = [[markdown(cell) for cell in _class_row(change)] for change in comparison.classes]
+    cells = [[*map(markdown, row(check))] for check in comparison.headline]
+    each = [[*map(markdown, _class_row(change))] for change in comparison.classes]
     sign = "✅" if verdict.status == PASS else "❌"
     lines = [f"### {sign} {markdown(title(verdict))}", "", markdown(_subject(verdict)), ""]
     lines += [*markdown_table(HEADLINE, cells), "", "<details><summary>Each class</summary>", ""]
@@ -100,9 +100,7 @@ def as_json(verdict: Verdict) -> str:
         "verdict": "pass" if verdict.status == PASS else "regression",
         "reasons": verdict.reasons,
         "baseline": {"name": verdict.baseline, "commit": verdict.commit},
-        "faces": comparison.faces,
-        "groups": comparison.groups,
-        "common": comparison.common,
+        **{name: getattr(comparison, name) for name in ("faces", "groups", "common")},
         "checks": [
             {**vars(check), "change": check.change, "failed": check.failed, "mark": check.mark}
             for check in comparison.checks
@@ -112,8 +110,8 @@ def as_json(verdict: Verdict) -> str:
             for change in comparison.classes
         },
         "mcnemar": comparison.mcnemar._asdict(),
-        "floors": [{**vars(floor), "broken": floor.broken} for floor in verdict.floors],
-        "notes": list(verdict.notes),
+        "floors": [{**floor._asdict(), "broken": floor.broken} for floor in verdict.floors],
+        "notes": verdict.notes,
     }
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
@@ -158,10 +156,9 @@ def below(verdict: Verdict) -> list[str]:
     """What stands below the tables, one paragraph each."""
     comparison = verdict.comparison
     test = comparison.mcnemar
-    seen = []
-    for check in comparison.headline:
-        drop = "no drop" if check.detectable is None else f"{100 * check.detectable:.1f} points"
-        seen.append(f"{drop} ({check.name})")
+    drops = ["no drop" if one.detectable is None else f"{100 * one.detectable:.1f} points"
+             for one in comparison.headline]  # fmt: skip
+    seen = [f"{drop} ({one.name})" for drop, one in zip(drops, comparison.headline, strict=True)]
     floors = (
         f"Floor: {floor.name} is {floor.value:g}, its floor {floor.floor:g}{': broken' * floor.broken}."
         for floor in verdict.floors

@@ -7,7 +7,8 @@ import json
 import math
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from candid.data.faces import class_order
 from candid.errors import CandidError
@@ -24,17 +23,17 @@ from candid.evaluation.predictions import Leaks
 from candid.evaluation.scores import Integers
 from candid.gate.statistics import Pairs
 from candid.settings import parse_yaml
+from candid.splits.split import components
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
 
 PREDICTIONS, REPORT, METRICS = "plots/predictions.csv", "metrics/report.json", "metrics/metrics.json"
-KEYS = (["digest", "source"], ["id"])
-"""Columns that identify a face."""
+OUTPUTS = (PREDICTIONS, REPORT, METRICS)
+KEYS = (["digest", "source"], ["id"])  # columns that identify a face
 COLUMNS = ("source", "digest", "dataset", "group", "actual", "predicted")
 TOLERANCE = 2e-6  # metrics/report.json holds six decimals
 EXPERIMENTS = "refs/exps/"
-NOT_NAMES = ("refs/exps/exec/", "refs/exps/stash", "refs/exps/apply/", "refs/exps/celery/")
 MISSING = object()
 
 
@@ -43,10 +42,8 @@ class Revision:
     """The files of a project: of a commit, read without checking it out, or of the working tree."""
 
     root: Path
-    name: str = "this tree"
-    """How the revision is called in messages."""
-    sha: str | None = None
-    """The commit; None for the working tree, committed or not."""
+    name: str = "this tree"  # how the revision is called in messages
+    sha: str | None = None  # the commit; None for the working tree, committed or not
 
     def read(self, path: str) -> bytes | None:
         """Content of a file, from DVC's cache where git does not hold it; None where neither does."""
@@ -99,26 +96,30 @@ class Revision:
 
 
 def resolve(root: Path, revision: str) -> Revision:
-    """Find a branch, tag, commit, or DVC experiment by its name.
-
-    Raises:
-        CandidError: no git repository, nothing of that name, or several experiments of it.
-    """
+    """Find a branch, tag, commit, or DVC experiment by its name; CandidError for none or several."""
     git(root, "rev-parse", "--is-inside-work-tree")
-    try:
+    with suppress(CandidError):
         sha = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         return Revision(root, revision, sha.decode().strip())
-    except CandidError:
-        pass
-    listing = git(root, "for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS)
-    refs = [line.split(" ", 1) for line in listing.decode("utf-8", "replace").splitlines()]
-    named = {sha for sha, ref in refs if ref.rsplit("/", 1)[1] == revision and not ref.startswith(NOT_NAMES)}
+    named = {sha for name, sha, *_ in experiments(root) if name == revision}
     if len(named) > 1:
         raise CandidError(f"{revision}: {len(named)} experiments have this name; name the commit instead")
     if not named:
         missing = f"{revision}: no branch, tag, commit or experiment of this name here"
         raise CandidError(f"{missing}; if it is on a remote, `git fetch` it")
     return Revision(root, revision, named.pop())
+
+
+def experiments(root: Path) -> list[tuple[str, str, str, int]]:
+    """Name, commit, baseline and time (Unix) of each DVC experiment in git, the newest first."""
+    form = "--format=%(committerdate:unix) %(objectname) %(refname:lstrip=2)"
+    listed = []
+    for line in git(root, "for-each-ref", "--sort=-committerdate", form, EXPERIMENTS).decode().splitlines():
+        when, sha, ref = line.split(" ", 2)
+        parts = ref.split("/")  # <2>/<38 digits of the baseline>/<name>; beside these DVC's own: exec/...
+        if len(parts) == 3 and len(parts[0]) == 2:
+            listed.append((parts[2], sha, parts[0] + parts[1], int(when)))
+    return listed
 
 
 def git(root: Path, *arguments: str) -> bytes:
@@ -146,14 +147,10 @@ class Results:
 
     name: str
     classes: tuple[str, ...]
-    table: pd.DataFrame
-    """plots/predictions.csv as text: N rows."""
-    actual: Integers
-    """Class number of each face: N."""
-    predicted: Integers
-    """Class number predicted for each face: N."""
-    report: dict[str, Any] = field(default_factory=dict)
-    """metrics/report.json; empty for a table alone."""
+    table: pd.DataFrame  # plots/predictions.csv as text: N rows
+    actual: Integers  # class number of each face: N
+    predicted: Integers  # class number predicted for each face: N
+    report: dict[str, Any] = field(default_factory=dict)  # metrics/report.json; empty for a table alone
     scores: dict[str, Any] = field(default_factory=dict)
     """What of the report and of metrics/metrics.json the predictions give; empty for a table alone."""
 
@@ -161,35 +158,42 @@ class Results:
 def read_results(revision: Revision) -> Results:
     """Read a revision's results, and recompute the scores from its predictions.
 
-    Raises:
-        CandidError: a file, column or score is missing, a number is NaN, a label is no class, or the scores
-            are not those of the predictions.
+    CandidError where a file, column or score is missing or NaN, a label is no class, or the scores are not
+    those of the predictions.
     """
     from candid.evaluation.report import evaluate, headline  # scikit-learn: not for two CSV files
 
     at = f"{revision.name}: {PREDICTIONS}"
     table = parse_table(revision.need(PREDICTIONS), at)
-    absent = [name for name in COLUMNS if name not in table]
-    if absent:
+    if absent := [name for name in COLUMNS if name not in table]:
         raise CandidError(f"{at}: no column {absent[0]!r}; expected {','.join(COLUMNS)},p_<class>...")
     results = as_results(table, revision.name, at)
     report = revision.json(REPORT)
     metrics = revision.json(METRICS) if revision.read(METRICS) else {}
-    for key in ("accuracy", "macro.f1", "leaky"):
-        if look_up(report, key) is MISSING:
-            raise CandidError(f"{revision.name}: {REPORT}: no {key}; expected what `dvc repro` writes")
+    if missing := [key for key in ("accuracy", "macro.f1", "leaky") if look_up(report, key) is MISSING]:
+        raise CandidError(f"{revision.name}: {REPORT}: no {missing[0]}; expected what `dvc repro` writes")
     typed = {name: table[name] == "true" for name in Leaks._fields if name in table}
     scores = evaluate(table.assign(group=pd.factorize(table["group"])[0], **typed), resamples=1)
     recomputed = {REPORT: scores, METRICS: headline(scores)}
     for path, values in ((REPORT, report), (METRICS, metrics)):
         for key, value in flat(recomputed[path]):
             stated = look_up(values, key)
-            if stated is MISSING or key.endswith(("_low", "_high")):  # bounds depend on the resamples
-                continue
-            if not isinstance(stated, int | float) or abs(stated - value) > TOLERANCE:
+            compared = stated is not MISSING and not key.endswith(("_low", "_high"))  # these are resampled
+            if compared and not (isinstance(stated, int | float) and abs(stated - value) <= TOLERANCE):
                 line = f"{revision.name}: {path}: {key} is {stated!r}, {PREDICTIONS} gives {value}"
                 raise CandidError(f"{line}: not of one run; expected both as one `dvc repro` wrote them")
     return replace(results, report=report, scores={**recomputed[METRICS], **scores})
+
+
+def read_table(table: pd.DataFrame | str | Path, name: str) -> Results:
+    """Check a table of predictions, or read and check its CSV file; see `as_results`."""
+    if isinstance(table, pd.DataFrame):
+        return as_results(table.rename(columns=str).astype(str).reset_index(drop=True), name, name)
+    try:
+        content = Path(table).read_bytes()
+    except OSError as error:
+        raise CandidError(f"{table}: {error.strerror}; expected a CSV table of predictions") from None
+    return as_results(parse_table(content, str(table)), str(table), str(table))
 
 
 def parse_table(content: bytes, at: str) -> pd.DataFrame:
@@ -206,11 +210,8 @@ def parse_table(content: bytes, at: str) -> pd.DataFrame:
 def as_results(table: pd.DataFrame, name: str, at: str) -> Results:
     """Check a table of predictions: N rows of text, with actual, predicted, and what identifies a face.
 
-    `name` is that of the revision or file, `at` says where the table is, for messages.
-
-    Raises:
-        CandidError: no row, no column of labels, a label that is no class, or a prediction that is not the
-            class of the largest probability.
+    `name` is that of the revision or file, `at` says where the table is, for messages. CandidError for a
+    label that is no class, or a prediction that is not the class of the largest probability.
     """
     absent = [column for column in ("actual", "predicted") if column not in table]
     if absent or table.empty:
@@ -220,16 +221,14 @@ def as_results(table: pd.DataFrame, name: str, at: str) -> Results:
     classes = _ordered(named or {*table["actual"], *table["predicted"]})
     actual, predicted = (label_numbers(table[column], classes) for column in ("actual", "predicted"))
     for column, numbers in (("actual", actual), ("predicted", predicted)):
-        if (numbers < 0).any():
-            row = int((numbers < 0).argmax())
+        for row in np.flatnonzero(numbers < 0)[:1]:
             value, known = table[column].iloc[row], ", ".join(classes)
             raise CandidError(f"{at}, row {row}: {column} is {value!r}; expected one of {known}")
     if named:
         columns = table[[f"p_{name}" for name in classes]].apply(pd.to_numeric, errors="coerce")
         values = columns.to_numpy(np.float64)
-        wrong = ~(values[np.arange(len(values)), predicted] >= values.max(axis=1))  # so is NaN
-        if wrong.any():
-            row = int(wrong.argmax())
+        right = values[np.arange(len(values)), predicted] >= values.max(axis=1)  # NaN is not
+        for row in np.flatnonzero(~right)[:1]:
             name, shares = table["predicted"].iloc[row], ", ".join(map(str, values[row]))
             line = f"predicted is {name!r} with the probabilities {shares}; expected the class of the largest"
             raise CandidError(f"{at}, row {row}: {line}")
@@ -250,25 +249,30 @@ def pair(baseline: Results, candidate: Results, min_common: float = 1.0) -> tupl
 
     A face is identified by the pixel digest and the source file where both tables have these columns, else by
     `id`; of several equal ones the first is matched with the first. Faces that either table puts in one
-    `group` are not independent; without the column each face is alone. At least `min_common` of the faces of
-    both test sets must be in both.
-
-    Raises:
-        CandidError: other classes, another dataset, another kind of split, other labels, or other faces.
+    `group` are not independent; without the column each face is alone. CandidError for other classes, labels,
+    datasets or kinds of split, and where less than `min_common` of the faces of both test sets are in both.
     """
-    tables = baseline.table, candidate.table
+    tables, same = (baseline.table, candidate.table), {}
     if baseline.report and candidate.report:  # a table alone does not say which classes its model knows
-        _same("classes", baseline, candidate, baseline.classes, candidate.classes)
-        splits = [["leaky" if one.report["leaky"] else "leak-free"] for one in (baseline, candidate)]
-        _same("splits", baseline, candidate, *splits)
+        same["classes"] = [list(one.classes) for one in (baseline, candidate)]
+        same["splits"] = [["leaky" if one.report["leaky"] else "leak-free"] for one in (baseline, candidate)]
     if all("dataset" in table for table in tables):
-        _same("datasets", baseline, candidate, *(sorted(table["dataset"].unique()) for table in tables))
+        same["datasets"] = [sorted(table["dataset"].unique()) for table in tables]
+    for what, (first, second) in same.items():
+        if first != second:
+            other = f"{', '.join(first)} in {baseline.name}, {', '.join(second)} in {candidate.name}"
+            raise CandidError(f"other {what}: {other}; expected the same, else scores do not mean the same")
     keys = next((keys for keys in KEYS if all(key in table for key in keys for table in tables)), None)
     if keys is None:
         missing = "no columns in both that identify a face; expected digest and source, or id"
         raise CandidError(f"{baseline.name}, {candidate.name}: {missing}")
-    first, second = (_keyed(table, keys) for table in tables)
-    joined = first.merge(second, on=[*keys, "copy"], suffixes=("_before", "_after"), sort=False)
+    before, after = (
+        table[[*keys, "actual", "predicted"]].assign(
+            copy=table.groupby(keys, sort=False).cumcount(), group=table.get("group", table.index)
+        )
+        for table in tables
+    )
+    joined = before.merge(after, on=[*keys, "copy"], suffixes=("_before", "_after"), sort=False)
     sizes = [len(table) for table in tables]
     common = len(joined) / (sum(sizes) - len(joined))
     if joined.empty or common < min_common:
@@ -276,52 +280,25 @@ def pair(baseline: Results, candidate: Results, min_common: float = 1.0) -> tupl
             f"the test sets are not the same faces: {sizes[0]:,} in {baseline.name}, {sizes[1]:,} in "
             f"{candidate.name}, {len(joined):,} in both ({common:.1%} of all); min_common is {min_common:g}"
         )
-    relabelled = int((joined["actual_before"] != joined["actual_after"]).sum())
-    if relabelled:
+    if relabelled := int((joined["actual_before"] != joined["actual_after"]).sum()):
         raise CandidError(f"{relabelled:,} test faces have another label than in {baseline.name}")
     notes = []
     if common < 1:
         notes.append(f"only {common:.1%} of the test faces are in both; these alone are compared")
     if candidate.report.get("leaky"):
-        related = "images related to test faces were trained on, so both scores flatter"
-        notes.append(f"both splits are leaky: {related}")
+        notes.append("both splits are leaky: related images were trained on, so both scores flatter")
     if (joined.groupby("group_after")["group_before"].nunique() > 1).any():
-        before, after = (joined[f"group_{when}"].nunique() for when in ("before", "after"))
+        there, here = (joined[f"group_{when}"].nunique() for when in ("before", "after"))
         notes.append(
             f"{candidate.name} puts faces into one group that are in several groups in {baseline.name} "
-            f"({after:,} groups, {before:,} there): with fewer independent groups less can fail"
+            f"({here:,} groups, {there:,} there): with fewer independent groups less can fail"
         )
     classes = _ordered({*baseline.classes, *candidate.classes})
     columns = ("actual_after", "predicted_before", "predicted_after")
     labels = [label_numbers(joined[name], classes) for name in columns]
-    groups = united(joined["group_before"], joined["group_after"])
+    grouped = [np.asarray(pd.factorize(joined[f"group_{when}"])[0]) for when in ("before", "after")]
+    groups = components(len(joined), grouped)  # together where either revision has them so
     return Pairs(classes, labels[0], labels[1], labels[2], groups, common), notes
-
-
-def _same(
-    what: str, baseline: Results, candidate: Results, before: Sequence[str], after: Sequence[str]
-) -> None:
-    if list(before) != list(after):
-        raise CandidError(
-            f"other {what}: {', '.join(before)} in {baseline.name}, {', '.join(after)} in {candidate.name}; "
-            "expected the same, else the scores do not mean the same"
-        )
-
-
-def _keyed(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    alone = pd.Series(range(len(table)), index=table.index)
-    copy, group = table.groupby(keys, sort=False).cumcount(), table.get("group", alone)
-    return table[[*keys, "actual", "predicted"]].assign(copy=copy, group=group)
-
-
-def united(before: pd.Series[str], after: pd.Series[str]) -> Integers:
-    """Connected components of two groupings of N faces: in one group where either revision has them so."""
-    first, second = pd.factorize(before)[0], pd.factorize(after)[0]
-    size = int(first.max()) + 1
-    nodes = size + int(second.max()) + 1
-    links = coo_array((np.ones(len(first), np.int8), (first, second + size)), shape=(nodes, nodes))
-    labels = connected_components(links, directed=False)[1]
-    return np.asarray(np.unique(labels[first], return_inverse=True)[1], np.int64)
 
 
 def look_up(values: Any, dotted: str) -> Any:

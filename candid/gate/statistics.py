@@ -17,9 +17,10 @@ themselves, at a cost that does not grow with the faces.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -45,14 +46,10 @@ class Pairs:
 
     classes: tuple[str, ...]
     actual: Integers
-    before: Integers
-    """Predicted by the baseline: N."""
-    after: Integers
-    """Predicted by the candidate: N."""
-    groups: Integers
-    """Faces of one group are not independent: N, counted from 0."""
-    common: float = 1.0
-    """Share of the faces of both test sets that are in both."""
+    before: Integers  # predicted by the baseline: N
+    after: Integers  # predicted by the candidate: N
+    groups: Integers  # faces of one group are not independent: N, counted from 0
+    common: float = 1.0  # share of the faces of both test sets that are in both
 
 
 @dataclass(frozen=True)
@@ -62,20 +59,15 @@ class Check:
     name: str
     before: float
     after: float
-    upper95: float
-    """Upper end of the one-sided 95 % interval of the change, of this score alone."""
+    upper95: float  # upper end of the one-sided 95 % interval of the change, of this score alone
     bound: float
     """Simultaneous upper confidence bound of the change, over all checks of the family; this fails."""
-    p_value: float
-    """Paired permutation test: chance of a change as bad in any check of the family."""
-    margin: float
-    """Non-inferiority margin."""
-    alpha: float
-    """Share of the error that the family may spend."""
-    least_p_value: float
-    """2^-groups: what the permutation test gives at the least, with the groups that the score depends on."""
+    p_value: float  # paired permutation test: chance of a change as bad in any check of the family
+    margin: float  # non-inferiority margin
+    alpha: float  # share of the error that the family may spend
     detectable: float | None
-    """A drop of this size fails in POWER of all cases, at these counts; None where no drop can fail."""
+    """A drop of this size fails in POWER of all cases, at these counts; None where no drop can fail: of few
+    groups even the least p-value, 2^-groups, is above alpha."""
 
     @property
     def change(self) -> float:
@@ -86,11 +78,6 @@ class Check:
     def failed(self) -> bool:
         """Below the margin by the bound, and not explained by an exchange of the models."""
         return self.bound < -self.margin and self.p_value <= self.alpha
-
-    @property
-    def powerless(self) -> bool:
-        """No drop can fail: the permutation test has too few groups."""
-        return self.least_p_value > self.alpha
 
     @property
     def mark(self) -> str:
@@ -108,8 +95,7 @@ class ClassChange:
 
     name: str
     support: int
-    lost: int
-    """Correct before, wrong after."""
+    lost: int  # correct before, wrong after
     gained: int
     recall_before: float
     recall_after: float
@@ -131,10 +117,8 @@ class Comparison:
     faces: int
     groups: int
     common: float
-    headline: tuple[Check, ...]
-    """Accuracy and macro F1."""
-    classes: tuple[ClassChange, ...]
-    """Those that have test faces."""
+    headline: tuple[Check, ...]  # accuracy and macro F1
+    classes: tuple[ClassChange, ...]  # those that have test faces
     mcnemar: McNemar
 
     @property
@@ -158,10 +142,7 @@ def compare_pairs(
     """Compare two models on the same faces; the same seed gives the same answer.
 
     `margin` is the non-inferiority margin of accuracy and macro F1, a fraction; `resamples` and `seed` are of
-    the bootstrap and of the permutation test.
-
-    Raises:
-        CandidError: so few independent groups that no check could fail.
+    the bootstrap and of the permutation test. CandidError where no check could fail: too few groups.
     """
     kinds = group_kinds(pairs)
     groups = int(kinds.times.sum())
@@ -187,25 +168,19 @@ def compare_pairs(
         support, worse, better = (int(faces.sum()) for faces in (own, own & lost, own & gained))
         before, after = (float(right[own].mean()) for right in (right_before, right_after))
         classes.append(ClassChange(pairs.classes[label], support, worse, better, before, after, check))
-    test = mcnemar(int(lost.sum()), int(gained.sum()))
+    only_before, only_after = int(lost.sum()), int(gained.sum())
+    differ = only_before + only_after
+    p_value = float(binomtest(only_before, differ).pvalue) if differ else 1.0
+    test = McNemar(only_before, only_after, p_value)
     return Comparison(len(pairs.actual), groups, pairs.common, tuple(headline), tuple(classes), test)
-
-
-def mcnemar(lost: int, gained: int) -> McNemar:
-    """Two-sided exact p-value: lost and gained are equally likely among the faces where the models differ."""
-    p_value = float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
-    return McNemar(lost, gained, p_value)
 
 
 class Kinds(NamedTuple):
     """The distinct outcomes of a group: T of them, over K classes."""
 
-    counts: Integers
-    """Confusion matrices of a group's faces, before and after: T x 2 x K x K."""
-    times: Integers
-    """Groups of each kind: T."""
-    faces: Integers
-    """Faces in a group of each kind: T."""
+    counts: Integers  # confusion matrices of a group's faces, before and after: T x 2 x K x K
+    times: Integers  # groups of each kind: T
+    faces: Integers  # faces in a group of each kind: T
 
     @property
     def total(self) -> Integers:
@@ -232,17 +207,14 @@ def group_kinds(pairs: Pairs) -> Kinds:
     outcome = (pairs.actual * K + pairs.before) * K + pairs.after
     order = np.lexsort((outcome, pairs.groups))
     starts = np.flatnonzero(np.diff(pairs.groups[order], prepend=-1))
-    times: dict[tuple[int, ...], int] = {}
-    for group in np.split(outcome[order], starts[1:]):
-        key = tuple(group.tolist())
-        times[key] = times.get(key, 0) + 1
+    times = Counter(tuple(group.tolist()) for group in np.split(outcome[order], starts[1:]))
+    sizes = np.array([len(kind) for kind in times])
+    rows, codes = np.repeat(np.arange(len(times)), sizes), np.concatenate(list(times)).astype(np.int64)
     counts = np.zeros((len(times), 2, K, K), np.int64)
-    for row, key in enumerate(times):
-        for code in key:
-            actual, before, after = code // K**2, code // K % K, code % K
-            counts[row, 0, actual, before] += 1
-            counts[row, 1, actual, after] += 1
-    return Kinds(counts, np.array(list(times.values())), np.array([len(key) for key in times]))
+    for model, predicted in enumerate((codes // K % K, codes % K)):
+        cells: Any = (rows, model, codes // K**2, predicted)
+        np.add.at(counts, cells, 1)
+    return Kinds(counts, np.array(list(times.values())), sizes)
 
 
 def changes(counts: Integers) -> Floats:
@@ -343,7 +315,7 @@ def _max_t_checks(
         by_bound = margin + (together + float(ndtri(POWER))) * float(spread[i])
         drop = max(by_bound, _drop(kinds.total[0], column, needed)) if groups >= needed else None
         old, new, upper, bound, p_value = (float(of[i]) for of in (before, after, upper95, bounds, p_values))
-        checks.append(Check(name, old, new, upper, bound, p_value, margin, alpha, 2.0**-groups, drop))
+        checks.append(Check(name, old, new, upper, bound, p_value, margin, alpha, drop))
     return checks
 
 
@@ -359,9 +331,7 @@ def _drop(counts: Integers, column: int, faces: int) -> float:
 
 def _over(value: Floats, spread: Floats) -> Floats:
     """Divide; 0 where nothing varies."""
-    quotient = np.zeros(np.broadcast_shapes(value.shape, spread.shape))
-    np.divide(value, spread, out=quotient, where=spread > 0)
-    return quotient
+    return np.asarray(value / np.where(spread > 0, spread, np.inf))
 
 
 def _small_sample_factor(groups: float) -> float:

@@ -8,24 +8,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from candid.errors import CandidError
 from candid.gate.params import GateSettings
-from candid.gate.results import (
-    METRICS,
-    PREDICTIONS,
-    REPORT,
-    Results,
-    Revision,
-    as_results,
-    look_up,
-    pair,
-    parse_table,
-    read_results,
-)
+from candid.gate.results import OUTPUTS, Results, Revision, look_up, pair, read_results, read_table
 from candid.gate.statistics import Comparison, compare_pairs
 from candid.settings import check
 
@@ -34,8 +23,7 @@ STAGES = ("download", "ingest", "dedup", "split", "class_weights", "train", "eva
 AGAIN = "run `dvc repro` and `git commit -a`; after an edit that changes no result `dvc commit -f` will do"
 
 
-@dataclass(frozen=True)
-class Floor:
+class Floor(NamedTuple):
     """An absolute limit on a score of the candidate."""
 
     name: str
@@ -52,15 +40,13 @@ class Floor:
 class Verdict:
     """What the gate says."""
 
-    baseline: str
-    """Name of the revision or file compared with."""
-    commit: str | None
-    """Of the baseline; None for a file."""
+    baseline: str  # name of the revision or file compared with
+    commit: str | None  # of the baseline; None for a file
     candidate: str
-    datasets: tuple[str, ...]
+    datasets: list[str]
     comparison: Comparison
-    floors: tuple[Floor, ...] = ()
-    notes: tuple[str, ...] = ()
+    floors: list[Floor]
+    notes: list[str]
 
     @property
     def status(self) -> int:
@@ -70,12 +56,10 @@ class Verdict:
     @property
     def reasons(self) -> list[str]:
         """Why it is a regression, one phrase each; empty for a pass."""
-        reasons = []
-        for failed in self.comparison.failed:
-            fell = f"{failed.name} fell by {-100 * failed.change:.1f} points"
-            reasons.append(f"{fell}, surely by more than the {100 * failed.margin:g} allowed")
+        below = "{} fell by {:.1f} points, surely by more than the {:g} allowed"
+        fell = [below.format(one.name, -100 * one.change, 100 * one.margin) for one in self.comparison.failed]
         broken = (floor for floor in self.floors if floor.broken)
-        return reasons + [f"{floor.name} is {floor.value:g}, its floor {floor.floor:g}" for floor in broken]
+        return fell + [f"{floor.name} is {floor.value:g}, its floor {floor.floor:g}" for floor in broken]
 
 
 def compare(
@@ -111,26 +95,11 @@ def compare(
     """
     settings = {"margin": margin, "class_margin": class_margin, "min_common": min_common}
     checked = check("gate", GateSettings, settings, "arguments")
-    tables = [_read_table(table, name) for table, name in ((before, "before"), (after, "after"))]
-    return _verdict(tables[0], tables[1], checked, None, [])
-
-
-def _read_table(table: pd.DataFrame | str | Path, name: str) -> Results:
-    if isinstance(table, pd.DataFrame):
-        return as_results(table.rename(columns=str).astype(str).reset_index(drop=True), name, name)
-    try:
-        content = Path(table).read_bytes()
-    except OSError as error:
-        raise CandidError(f"{table}: {error.strerror}; expected a CSV table of predictions") from None
-    return as_results(parse_table(content, str(table)), str(table), str(table))
+    return _verdict(read_table(before, "before"), read_table(after, "after"), checked, None, [])
 
 
 def judge(baseline: Revision, candidate: Revision) -> Verdict:
-    """Compare the working tree with a commit.
-
-    Raises:
-        CandidError: the two can't be compared, or one of them can't be trusted; the line says why.
-    """
+    """Compare the working tree with a commit; CandidError where they can't be compared, or not trusted."""
     settings = read_settings(candidate)
     refuse_stale(candidate)
     before, after = read_results(baseline), read_results(candidate)
@@ -142,19 +111,17 @@ def _verdict(
 ) -> Verdict:
     pairs, about = pair(before, after, settings.min_common)
     comparison = compare_pairs(pairs, settings.margin, settings.class_margin)
-    powerless = [check.name for check in comparison.checks if check.powerless]
-    if powerless:
+    if powerless := [check.name for check in comparison.checks if check.detectable is None]:
         about.append(f"too few groups for any drop to fail: {', '.join(powerless)}")
-    floors = tuple(_floor(after, name, floor) for name, floor in settings.floors.items())
+    floors = []
+    for name, floor in settings.floors.items():
+        value: Any = look_up(after.scores, name)
+        if not isinstance(value, int | float):
+            raise CandidError(f"gate.floors has {name}; {after.name}: {OUTPUTS[0]} gives no such score")
+        floors.append(Floor(name, float(value), floor))
     datasets = sorted(after.table["dataset"].unique()) if "dataset" in after.table else []
-    return Verdict(before.name, commit, after.name, tuple(datasets), comparison, floors, (*about, *notes))
-
-
-def _floor(after: Results, name: str, floor: float) -> Floor:
-    value: Any = look_up(after.scores, name)
-    if not isinstance(value, int | float):
-        raise CandidError(f"gate.floors has {name}; {after.name}: {PREDICTIONS} gives no such score")
-    return Floor(name, float(value), floor)
+    notes = [*about, *notes]
+    return Verdict(before.name, commit, after.name, datasets, comparison, floors, notes)
 
 
 def read_settings(revision: Revision) -> GateSettings:
@@ -179,17 +146,13 @@ def _other_settings(baseline: Revision, settings: GateSettings) -> list[str]:
 
 
 def refuse_stale(tree: Revision) -> None:
-    """Refuse a working tree whose results are not those of its code, settings and data.
+    """Refuse a working tree whose results are not those of its code, settings and data: CandidError.
 
     `dvc repro --dry --allow-missing` compares them with dvc.lock, without data too. It believes dvc.yaml, so
     the seven stages must be what they are: none frozen or generated, with the paths that dvc.lock has.
-
-    Raises:
-        CandidError: the tree is stale, and how it is made current.
     """
     changed = _changed(tree.root)  # first: DVC refuses files that it can't read
-    reasons = [*_weakened(tree), *changed]
-    if reasons:
+    if reasons := [*_weakened(tree), *changed]:
         more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
         raise CandidError(f"{tree.name} is stale: {reasons[0]}{more} (`dvc status` shows what); {AGAIN}")
 
@@ -218,17 +181,13 @@ def _weakened(tree: Revision) -> Iterator[str]:
             if path.endswith(".py") and tree.read(path) is None:
                 yield f"{path} is gone"
     made = _names(locked.get("evaluate", {}).get("outs"))
-    for path in (PREDICTIONS, REPORT, METRICS):
-        if path not in made:
-            yield f"{path} is no output of evaluate"
+    yield from (f"{path} is no output of evaluate" for path in OUTPUTS if path not in made)
 
 
 def _names(entries: list[Any] | None) -> set[str]:
     """Paths or keys as dvc.yaml (`path`, `path: options`) and dvc.lock (`path: it`) list them."""
-    named = (
-        entry.get("path", next(iter(entry))) if isinstance(entry, dict) else entry for entry in entries or []
-    )
-    return set(map(str, named))
+    each = [entry if isinstance(entry, dict) else {"path": entry} for entry in entries or []]
+    return {str(entry.get("path", next(iter(entry)))) for entry in each}
 
 
 def _changed(root: Path) -> list[str]:

@@ -6,21 +6,12 @@ import copy
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from candid.errors import CandidError
-from candid.recipes.recipe import (
-    Overrides,
-    Protocol,
-    Published,
-    Recipe,
-    RecipeFile,
-    Run,
-    RunEntry,
-    TableEntry,
-    suffix,
-)
+from candid.recipes.recipe import Overrides, Protocol, Published, Recipe, RecipeFile, Run, RunEntry, suffix
 from candid.sections import SECTIONS, check_params
 from candid.settings import PARAMS, check, is_choice, named, read_yaml
 
@@ -57,9 +48,11 @@ def load_recipe(key: str, folder: str | Path = FOLDER, params: str | Path = PARA
     if not path.is_file():
         raise CandidError(f"{path}: no such recipe; expected one of {', '.join(list_recipes(folder))}")
     file = check("recipe", RecipeFile, read_yaml(path), path)
+    if file.leak_free.protocol is None:
+        raise CandidError(f"{path}: recipe.leak_free.protocol is missing")
     shared = flat(file.settings, f"{path}: settings")
     runs = [_run(number, entry, file, shared, path) for number, entry in enumerate(file.runs)]
-    recipe = Recipe(key, file.paper, file.claim, file.given, file.interpreted, file.chosen, runs, file.notes)
+    recipe = Recipe.model_construct(**{**dict(file), "key": key, "runs": runs})
     base = read_yaml(params)
     for run in runs:
         for overrides in _variants(run):
@@ -68,43 +61,32 @@ def load_recipe(key: str, folder: str | Path = FOLDER, params: str | Path = PARA
     names = Counter([run.name for run in runs] + [recipe.experiment(*one) for one in each])
     if twice := [name for name, count in names.items() if count > 1]:
         raise CandidError(f"{path}: two runs or experiments of the name {twice[0]}; expected different names")
-    _check_origins(recipe, file, path)
+    _check_origins(recipe, path)
     return recipe
 
 
 def _run(number: int, value: Any, file: RecipeFile, shared: Overrides, path: Path) -> Run:
     name = str(value.get("name", number)) if isinstance(value, dict) else str(number)
     entry = check(f"runs.{name}", RunEntry, value, path)
-    tables = [
-        check(f"runs.{name}.published.{row}", TableEntry, table, path)
-        for row, table in enumerate(entry.published)
-    ]
     where = f"{path}: run {name!r}"
     own = shared | flat(entry.settings, where)
     over = _over(entry.over, where)
-    free = own | flat(file.leak_free.settings, where) | flat(entry.leak_free.settings, where)
-    free_over = next((one for one in (entry.leak_free.over, file.leak_free.over) if one is not None), None)
-    needs_imagenet = own.get("model.weights") == "imagenet"
-    if needs_imagenet and entry.without_imagenet is None:
-        raise CandidError(
-            f"{where}: model.weights = imagenet: expected without_imagenet, for where no hub answers"
-        )
-    if entry.without_imagenet is not None and not needs_imagenet:
-        raise CandidError(f"{where}: without_imagenet in a run that needs no ImageNet weights")
-    matrices = [(table.source, table.confusion) for table in tables if table.confusion]
+    kinds = file.leak_free, entry.leak_free
+    free = own | flat(kinds[0].settings, where) | flat(kinds[1].settings, where)
+    free_over = [over, *(_over(one.over, where) for one in kinds if one.over is not None)][-1]
+    if (own.get("model.weights") == "imagenet") != (entry.without_imagenet is not None):
+        together = "model.weights = imagenet and without_imagenet go together"
+        raise CandidError(f"{where}: {together}; expected both or none")
+    matrices = [(table.source, table.confusion) for table in entry.published if table.confusion]
     if len(matrices) > 1:
         raise CandidError(f"{where}: {len(matrices)} confusion matrices; expected one")
     return Run(
         entry.name,
         entry.about,
         Protocol(entry.protocol or file.protocol, own, over),
-        Protocol(
-            entry.leak_free.protocol or file.leak_free.protocol,
-            free,
-            over if free_over is None else _over(free_over, where),
-        ),
+        Protocol(entry.leak_free.protocol or str(file.leak_free.protocol), free, free_over),
         None if entry.without_imagenet is None else flat(entry.without_imagenet, where),
-        _published(tables, own.get("data.classes"), where),
+        _published(entry, own.get("data.classes"), where),
         matrices[0] if matrices else None,
         entry.data_from,
     )
@@ -114,30 +96,21 @@ def _over(values: Mapping[str, Any], where: str) -> dict[str, list[Any]]:
     """Read `over`: for each key a list of values, or how many, from 0."""
     over: dict[str, list[Any]] = {}
     for key, value in values.items():
-        listed = list(range(value)) if type(value) is int else value
-        names = [suffix(key, one) for one in listed] if isinstance(listed, list) else []
-        if not names or len(set(names)) < len(names):
-            raise CandidError(
-                f"{where}: over {key} = {value!r}: expected different values, or how many from 0"
-            )
-        for name, one in zip(names, listed, strict=True):
-            if not SUFFIX.fullmatch(name):
-                raise CandidError(
-                    f"{where}: over {key} = {one!r}: part of a name; expected a number or a word"
-                )
-        over[key] = listed
+        over[key] = list(range(value)) if type(value) is int else value
+        names = [suffix(key, one) for one in over[key]] if isinstance(over[key], list) else []
+        if not names or len(set(names)) < len(names) or not all(map(SUFFIX.fullmatch, names)):
+            expected = "expected different numbers or words, or how many numbers from 0"
+            raise CandidError(f"{where}: over {key} = {value!r}: {expected}")
     return over
 
 
-def _published(tables: list[TableEntry], classes: list[str] | None, where: str) -> list[Published]:
+def _published(entry: RunEntry, classes: list[str] | None, where: str) -> list[Published]:
     """Take the tables apart; refuse a class that the run leaves out, and a number that is there twice."""
     numbers: dict[str, Published] = {}
-    for table in tables:
-        named = table.confusion.classes if table.confusion else []
-        named = [*named, *(one.metric.split(".")[1] for one in table.numbers if "per_class" in one.metric)]
-        for name in named:
-            if classes and name not in classes:
-                raise CandidError(f"{where}: a score of {name!r}, which is not in data.classes = {classes}")
+    for table in entry.published:
+        named = table.confusion.classes if table.confusion else [*(table.per_class or {})]
+        if classes and (wrong := [name for name in named if name not in classes]):
+            raise CandidError(f"{where}: a score of {wrong[0]!r}, which is not in data.classes = {classes}")
         for one in table.numbers:
             if one.metric in numbers:
                 first = numbers[one.metric].source
@@ -157,7 +130,7 @@ def _variants(run: Run) -> Iterator[Overrides]:
             yield {**first, **run.without_imagenet}
 
 
-def _check_origins(recipe: Recipe, file: RecipeFile, path: Path) -> None:
+def _check_origins(recipe: Recipe, path: Path) -> None:
     """Refuse a setting that is in none or in several of given, interpreted and chosen, and a key set nowhere.
 
     The settings are those of the recipe and of its runs, with `over`. What the leak-free counterpart changes,
@@ -171,34 +144,22 @@ def _check_origins(recipe: Recipe, file: RecipeFile, path: Path) -> None:
     )
     kinds = ("given", "interpreted", "chosen")
     origins = [(f"{kind} {key.strip()}", key.strip())
-               for kind in kinds for keys in getattr(file, kind) for key in keys.split(",")]  # fmt: skip
-    for origin, key in origins:
-        if not any(_covers(key, setting) for setting in known):
-            raise CandidError(f"{path}: {origin} is set nowhere; expected a key of settings or of a run")
-    for setting in known:
-        covering = [origin for origin, key in origins if _covers(key, setting)]
-        if not covering:
-            raise CandidError(
-                f"{path}: {setting} has no origin; expected it, or a key above it, in given (the paper's "
-                "words), interpreted (its words and our reading) or chosen (why)"
-            )
-        if len(covering) > 1:
-            raise CandidError(
-                f"{path}: {' and '.join(covering)} both stand for {setting}; expected one of them"
-            )
-
-
-def _covers(key: str, setting: str) -> bool:
-    return setting == key or setting.startswith(f"{key}.")
+               for kind in kinds for keys in getattr(recipe, kind) for key in keys.split(",")]  # fmt: skip
+    covering = {one: [origin for origin, key in origins if f"{one}.".startswith(f"{key}.")] for one in known}
+    if unset := [origin for origin, _ in origins if origin not in chain(*covering.values())]:
+        raise CandidError(f"{path}: {unset[0]} is set nowhere; expected a key of settings or of a run")
+    for setting, names in covering.items():
+        if len(names) > 1:
+            raise CandidError(f"{path}: {' and '.join(names)} both stand for {setting}; expected one")
+        if not names:
+            expected = "expected it, or a key above it, in given, interpreted or chosen"
+            raise CandidError(f"{path}: {setting} has no origin; {expected}")
 
 
 def flat(values: Mapping[str, Any], where: str = "", above: str = "") -> Overrides:
-    """Dotted key -> value of nested mappings, whose keys may be dotted themselves.
+    """Dotted key -> value of nested mappings, whose keys may be dotted, too; CandidError for a key twice.
 
     A list is a value, and so is a choice, in full: `train.schedule: cosine` is {name: cosine}.
-
-    Raises:
-        CandidError: a key twice (train.epochs beside train: {epochs: 20}), or one with an empty mapping.
     """
     settings: Overrides = {}
     for key, value in values.items():
@@ -217,11 +178,7 @@ def flat(values: Mapping[str, Any], where: str = "", above: str = "") -> Overrid
 
 
 def put_over(params: Mapping[str, Any], overrides: Overrides, where: str = "params.yaml") -> dict[str, Any]:
-    """Return a copy of params.yaml with the overrides put in; a choice is replaced whole.
-
-    Raises:
-        CandidError: a key of no section, or one above or below the settings that there are.
-    """
+    """Return a copy of params.yaml with the overrides put in, a choice replaced whole."""
     merged: dict[str, Any] = copy.deepcopy(dict(params))
     for key, value in overrides.items():
         *path, last = key.split(".")
@@ -241,11 +198,7 @@ def put_over(params: Mapping[str, Any], overrides: Overrides, where: str = "para
 
 
 def check_settings(params: Mapping[str, Any], overrides: Overrides, where: str) -> dict[str, Any]:
-    """Put overrides over params.yaml and refuse what a stage would refuse; return the whole settings.
-
-    Raises:
-        CandidError: where, the key, its value and what is allowed.
-    """
+    """Put overrides over params.yaml and refuse what a stage would refuse; return the whole settings."""
     settings = put_over(params, overrides, where)
     check_params(settings, where)
     return settings

@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import product
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from candid.data.faces import LABELS
 from candid.settings import Section
 
-Overrides = dict[str, Any]
-"""Dotted key of params.yaml -> value; a value is no mapping."""
+Overrides = dict[str, Any]  # dotted key of params.yaml -> value; a value is no mapping
 
 OPEN: Overrides = {"train.precision": "float32", "train.backend": "tensorflow"}
 """Settings that no paper gives and that decide the bits of a result; runs have these unless changed."""
-LEAK_FREE = "leak_free"
 LETTERS = {"split.repeat": "r", "split.fold": "f", "split.seed": "s", "train.seed": "t"}
 """What a value of `over` is called in the name of an experiment: r0-f3."""
 
@@ -29,12 +27,11 @@ METRIC = re.compile(
 )
 """Numbers of metrics/report.json, and of plots/history.csv at the best epoch, that a paper can publish."""
 
-NAME = r"^[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*$"
-"""Of a run; git takes the experiment's name as that of a branch."""
+NAME = r"^[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*$"  # of a run; git takes the experiment's name as that of a branch
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 ClassScore = Literal["precision", "recall", "f1", "auc", "support"]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 def _expression(name: str) -> str:
@@ -43,14 +40,8 @@ def _expression(name: str) -> str:
     return name
 
 
-def _quotation(text: str) -> str:
-    if not re.search('"[^"]+"', text):
-        raise ValueError('no words of the paper; expected its section and a quotation: 2.4: "..."')
-    return text
-
-
 Expression = Annotated[str, AfterValidator(_expression)]
-Quotation = Annotated[Text, AfterValidator(_quotation)]
+Quotation = Annotated[str, StringConstraints(strip_whitespace=True, pattern='"[^"]+"')]
 
 
 class Paper(Section):
@@ -60,8 +51,7 @@ class Paper(Section):
     authors: list[Text] = Field(min_length=1)
     year: int = Field(ge=1900, le=2100)
     where: Text
-    url: str | None = Field(pattern="^https?://")
-    """None: it has no address."""
+    url: str | None = Field(pattern="^https?://")  # None: it has no address
 
     @property
     def short(self) -> str:
@@ -90,16 +80,24 @@ class Confusion(Section):
         return self.rows if self.of == "actual" else [list(column) for column in zip(*self.rows, strict=True)]
 
 
+class Published(NamedTuple):
+    """One number of the paper's."""
+
+    metric: str  # as METRIC has it: accuracy, macro.f1, per_class.happy.recall, train.accuracy
+    value: float  # shares are fractions
+    source: str  # where it is printed: Table 3
+    sd: float | None = None
+    repetitions: tuple[float, ...] = ()
+
+
 class TableEntry(Section):
     """One of `published`: a number, a per-class table or a confusion matrix, and where it is printed."""
 
     source: Text
     metric: str | None = None
     value: float | None = Field(default=None, ge=0)
-    sd: Share | None = None
-    """Standard deviation over repetitions."""
-    repetitions: list[Share] = []
-    """The value of each repetition, where the paper prints them."""
+    sd: Share | None = None  # standard deviation over repetitions
+    repetitions: list[Share] = []  # the value of each repetition, where the paper prints them
     per_class: dict[Expression, dict[ClassScore, float]] | None = Field(default=None, min_length=1)
     confusion: Confusion | None = None
 
@@ -137,17 +135,11 @@ def is_share(metric: str) -> bool:
 
 
 class LeakFreeEntry(Section):
-    """`leak_free` of a run: what it changes beyond the recipe's."""
+    """`leak_free` of a run: what it changes beyond the recipe's, which all runs change."""
 
     protocol: Text | None = None
     settings: dict[str, Any] = {}
     over: dict[str, Any] | None = None
-
-
-class SharedLeakFreeEntry(LeakFreeEntry):
-    """`leak_free` of the recipe: what all runs change to be leak-free."""
-
-    protocol: Text
 
 
 class RunEntry(Section):
@@ -161,8 +153,7 @@ class RunEntry(Section):
     leak_free: LeakFreeEntry = LeakFreeEntry()
     without_imagenet: dict[str, Any] | None = None
     data_from: Text | None = None
-    published: list[Any] = []
-    """TableEntry, likewise."""
+    published: list[TableEntry] = []
 
 
 class RecipeFile(Section):
@@ -173,34 +164,19 @@ class RecipeFile(Section):
     protocol: Text
     settings: dict[str, Any]
     given: dict[Text, Quotation]
+    """Dotted key -> section and words of the paper that state it; a key stands for those below it."""
     interpreted: dict[Text, Quotation] = {}
-    chosen: dict[Text, Text]
-    leak_free: SharedLeakFreeEntry
-    runs: list[Any] = Field(min_length=1)
-    """RunEntry, each checked by itself, so that a message can name it."""
-    notes: dict[str, Text]
+    """The same for what can be read in several ways: the words, and how they are read here."""
+    chosen: dict[Text, Text]  # dotted key -> why, for what the paper leaves open
+    leak_free: LeakFreeEntry
+    runs: list[Any] = Field(min_length=1)  # RunEntry, each checked by itself, so that a message can name it
+    notes: dict[str, Text]  # name -> where the paper contradicts itself or the data
 
 
-@dataclass(frozen=True)
-class Published:
-    """One number of the paper's."""
-
-    metric: str
-    """As METRIC has it: accuracy, macro.f1, per_class.happy.recall, train.accuracy."""
-    value: float
-    """Shares are fractions."""
-    source: str
-    """Where it is printed: Table 3."""
-    sd: float | None = None
-    repetitions: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Protocol:
+class Protocol(NamedTuple):
     """The settings of a run under one protocol."""
 
-    text: str
-    """Data, split, what chose the epoch."""
+    text: str  # data, split, what chose the epoch
     settings: Overrides
     over: dict[str, list[Any]]
     """Settings that take several values, one experiment for each combination; empty: one experiment."""
@@ -217,10 +193,8 @@ class Run:
     without_imagenet: Overrides | None
     """What to change where ImageNet weights can't be had; None: the run doesn't need them."""
     published: list[Published]
-    confusion: tuple[str, Confusion] | None
-    """The published matrix and its source."""
-    data_from: str | None
-    """Where the paper's own data come from when they are not in the catalogue."""
+    confusion: tuple[str, Confusion] | None  # the published matrix and its source
+    data_from: str | None  # where the paper's own data come from when they are not in the catalogue
 
     def protocol(self, leak_free: bool) -> Protocol:
         """The paper's protocol, or its leak-free counterpart."""
@@ -233,14 +207,11 @@ class Run:
             leak_free: of the leak-free counterpart.
             imagenet: whether ImageNet weights can be had; otherwise without_imagenet is put on top.
         """
-        protocol = self.protocol(leak_free)
-        settings = {**OPEN, **protocol.settings, **({} if imagenet else self.without_imagenet or {})}
+        _, settings, over = self.protocol(leak_free)
+        settings = OPEN | settings | ({} if imagenet else self.without_imagenet or {})
         return {
-            "-".join(map(suffix, protocol.over, values)): {
-                **settings,
-                **dict(zip(protocol.over, values, strict=True)),
-            }
-            for values in product(*protocol.over.values())
+            "-".join(map(suffix, over, values)): settings | dict(zip(over, values, strict=True))
+            for values in product(*over.values())
         }
 
 
@@ -249,22 +220,11 @@ def suffix(key: str, value: Any) -> str:
     return LETTERS.get(key, key.rpartition(".")[2].replace("_", "")) + str(value).lower().replace(".", "_")
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(RecipeFile):
     """A paper: what it did, what it claims, what it published."""
 
     key: str
-    paper: Paper
-    claim: str
-    given: dict[str, str]
-    """Dotted key -> section and words of the paper that state it; a key stands for those below it."""
-    interpreted: dict[str, str]
-    """The same for what can be read in several ways: the words, and how they are read here."""
-    chosen: dict[str, str]
-    """Dotted key -> why, for what the paper leaves open."""
     runs: list[Run]
-    notes: dict[str, str]
-    """Name -> where the paper contradicts itself or the data."""
 
     def run(self, name: str) -> Run:
         """Return the run of that name; KeyError where there is none."""
@@ -281,4 +241,4 @@ class Recipe:
 
     def experiment(self, run: Run, leak_free: bool, member: str) -> str:
         """Name an experiment: `li2021-ck48-leak_free-r0-f3`; a variation is appended behind a `+`."""
-        return "-".join(filter(None, (self.key, run.name, LEAK_FREE if leak_free else "", member)))
+        return "-".join(filter(None, (self.key, run.name, "leak_free" if leak_free else "", member)))

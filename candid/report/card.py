@@ -7,7 +7,7 @@ from typing import Any
 from candid.data.catalogue import Dataset, read_catalogue
 from candid.errors import CandidError
 from candid.html import render
-from candid.report.run import Run, number, share
+from candid.report.run import Run, class_counts, number, share
 from candid.text import markdown, markdown_table
 
 LICENCE = "apache-2.0"
@@ -23,13 +23,7 @@ SCORES = (
 
 
 def card(run: Run) -> str:
-    """Markdown of report/model-card.md.
-
-    Raises:
-        CandidError: a dataset that the catalogue does not have, so that it can't be cited.
-    """
-    from candid.report.command import class_counts
-
+    """Markdown of report/model-card.md; CandidError for a dataset that the catalogue can't cite."""
     scores = run.scores
     headline = [["accuracy", share(scores, "accuracy")], ["macro F1", share(scores["macro"], "f1")]]
     others = (name for name in ("balanced_accuracy", "ece") if name in scores)
@@ -47,11 +41,7 @@ def card(run: Run) -> str:
 
 
 def described(run: Run) -> dict[str, Any]:
-    """What both cards have: `entry` (of the catalogue), `front_matter`, and `classes`, a table of scores.
-
-    Raises:
-        CandidError: a dataset that the catalogue does not have, so that it can't be cited.
-    """
+    """What both cards have: `entry` (of the catalogue), `front_matter`, and `classes`, a table of scores."""
     entry = read_catalogue().get(str(run.setting("data.dataset")))
     if entry is None:
         raise CandidError("params.yaml: data.dataset is not in the catalogue; expected one that can be cited")

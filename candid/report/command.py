@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,18 @@ from candid import html, text
 from candid.cli import Parser
 from candid.errors import CandidError
 from candid.files import write_text
-from candid.gate.command import HEADLINE, below, row
-from candid.gate.results import PREDICTIONS, Revision, flat, git, pair, resolve
+from candid.gate.command import HEADLINE, as_markdown, below, cannot_compare, row
+from candid.gate.results import METRICS, PREDICTIONS, Revision, flat, git, pair, resolve
 from candid.gate.statistics import compare_pairs
 from candid.gate.verdict import judge
 from candid.report.card import card
-from candid.report.comment import comment
-from candid.report.run import Run, different_settings, number, read_run, setting_text, share
+from candid.report.run import Run, class_counts, different_settings, number, read_run, setting_text, share
+from candid.text import markdown, markdown_table
 
+AVERAGES = ("macro", "micro", "weighted")
 HINT = "all numbers: metrics/report.json; interactive plots: dvc plots show; a page: make report"
+MAX_CHARACTERS = 65_000  # GitHub takes 65,536
+MAX_ROWS, MAX_LENGTH = 60, 80
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -94,7 +98,7 @@ def page(runs: Sequence[Run], here: Revision, baseline: str | None, show_faces: 
         share=share,
         data_uri=html.data_uri,
         class_counts=class_counts,
-        averages=_averages,
+        averages=lambda run: [[name, *_cells(run.scores.get(name) or {})] for name in AVERAGES],
         per_class=_per_class,
         cells=lambda values: [[text.clean(setting_text(cell)) for cell in row] for row in flat(values)],
     )
@@ -102,13 +106,11 @@ def page(runs: Sequence[Run], here: Revision, baseline: str | None, show_faces: 
 
 def previous(root: Path) -> str | None:
     """The revision before the present results: HEAD while they are not committed, else the one before."""
-    try:
+    with suppress(CandidError):
         commits = git(root, "log", "-2", "--format=%H", "--", PREDICTIONS).decode().split()
-        if commits and git(root, "status", "--porcelain", "--", PREDICTIONS):
-            return "HEAD"
-    except CandidError:
-        return None
-    return commits[1] if len(commits) == 2 else None
+        changed = commits and git(root, "status", "--porcelain", "--", PREDICTIONS)
+        return "HEAD" if changed else next(iter(commits[1:]), None)
+    return None
 
 
 def _trivial(run: Run) -> str:
@@ -136,20 +138,6 @@ def _side_by_side(first: Run, run: Run) -> tuple[str, ...]:
     return text.clean(run.name), about, *headline, change
 
 
-def class_counts(run: Run) -> list[list[str]]:
-    """Faces of each class in the training, validation and test set, and of all."""
-    sets = [run.counts["split"].get(name) or {} for name in ("train", "validation", "test")]
-    rows = []
-    for name in run.results.classes:
-        of_class = ((one.get("per_class") or {}).get(name) or {} for one in sets)
-        rows.append([text.clean(name), *(number(counts.get("faces", 0)) for counts in of_class)])
-    return [*rows, ["all", *(number(one.get("faces")) for one in sets)]]
-
-
-def _averages(run: Run) -> list[list[str]]:
-    return [[name, *_cells(run.scores.get(name) or {})] for name in ("macro", "micro", "weighted")]
-
-
 def _per_class(run: Run) -> list[list[str]]:
     rows = []
     for name, bounds in run.f1_bounds().items():
@@ -161,3 +149,52 @@ def _per_class(run: Run) -> list[list[str]]:
 
 def _cells(values: dict[str, Any]) -> list[str]:
     return [*(share(values, name) for name in ("f1", "recall", "precision")), number(values.get("auc"))]
+
+
+def comment(baseline: str, here: Revision, link: str | None = None) -> str:
+    """Markdown of the comment; what can't be read is said in its stead.
+
+    The tables are those of `dvc metrics diff` and `dvc params diff`, with every name and value escaped: a
+    pull request fills them. `link`: of the CI run.
+    """
+    commit = None
+    try:
+        commit = resolve(here.root, baseline)
+        parts = [as_markdown(judge(commit, here))]
+    except CandidError as error:
+        parts = [cannot_compare(str(error))]
+    for title, path in (("Metrics", METRICS), ("Settings", "params.yaml")):
+        if rows := _rows(_values(commit, path), _values(here, path), changed=path == "params.yaml"):
+            parts.append("\n".join([f"#### {title}", "", *rows, ""]))
+    parts += [f"[The run and its report](<{markdown(link)}>)\n"] if link else []
+    return "\n".join(parts)[:MAX_CHARACTERS]
+
+
+def _values(revision: Revision | None, path: str) -> dict[str, Any]:
+    """Dotted keys and values of a file; none where it can't be read, which the verdict says."""
+    with suppress(CandidError):
+        if revision:
+            return dict(flat(revision.json(path) if path.endswith(".json") else revision.yaml(path)))
+    return {}
+
+
+def _rows(before: dict[str, Any], after: dict[str, Any], changed: bool) -> list[str]:
+    keys = [key for key in {**after, **before} if not changed or before.get(key) != after.get(key)]
+    width = 3 if changed else 4  # settings have no difference
+    rows = []
+    for key in keys[:MAX_ROWS]:
+        old, new = before.get(key, ""), after.get(key, "")
+        numbers = isinstance(old, int | float) and isinstance(new, int | float)
+        cells = (_text(values, key) for values in (before, after))
+        rows.append([markdown(key[:MAX_LENGTH]), *cells, f"{new - old:+.4g}" if numbers else ""][:width])
+    table = markdown_table(["", "baseline", "this change", "difference"][:width], rows)
+    more = [f"\nand {len(keys) - MAX_ROWS} more"] if len(keys) > MAX_ROWS else []
+    return [*table, *more] if keys and after else []
+
+
+def _text(values: dict[str, Any], key: str) -> str:
+    if key not in values:
+        return "–"
+    value = values[key]
+    shown = f"{value:.4g}" if isinstance(value, float) else setting_text(value)
+    return markdown(shown if len(shown) <= MAX_LENGTH else f"{shown[: MAX_LENGTH - 1]}…")

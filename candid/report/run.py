@@ -12,22 +12,17 @@ import numpy as np
 import pandas as pd
 
 from candid import text
-from candid.compare.measured import draw
 from candid.evaluation import scores
+from candid.evaluation.bootstrap import draw
+from candid.evaluation.predictions import as_predictions
 from candid.gate.results import MISSING, Results, Revision, flat, look_up, read_results
 
 SECTIONS = ("data", "dedup", "split", "class_weights", "model", "archs", "train", "evaluate")
 COUNTS = ("ingest", "dedup", "split", "provenance")
 HISTORY = "plots/history.csv"
 PICTURES = (
-    "classes",
-    "augmented",
-    "curves",
-    "roc",
-    "reliability",
-    "confusion",
-    "confusion_precision",
-    "mistakes",
+    *("classes", "augmented", "curves", "roc", "reliability"),
+    *("confusion", "confusion_precision", "mistakes"),
 )
 
 
@@ -37,12 +32,9 @@ class Run:
 
     results: Results
     params: dict[str, Any]
-    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """metrics/<name>.json of COUNTS."""
-    epochs: int = 0
-    """Rows of plots/history.csv."""
-    pictures: dict[str, bytes] = field(default_factory=dict)
-    """plots/<name>.png of PICTURES."""
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)  # metrics/<name>.json of COUNTS
+    epochs: int = 0  # rows of plots/history.csv
+    pictures: dict[str, bytes] = field(default_factory=dict)  # plots/<name>.png of PICTURES
 
     @property
     def name(self) -> str:
@@ -75,17 +67,17 @@ class Run:
     def f1_bounds(self) -> dict[str, tuple[float, float] | None]:
         """95 % interval of the F1 of each class, as `candid compare` has it; None where there is none."""
         table = self.results.table
-        resampled = draw(table.assign(group=pd.factorize(table["group"])[0]))
+        resampled = draw(as_predictions(table.assign(group=pd.factorize(table["group"])[0])))
         return {name: resampled.bounds(f"per_class.{name}.f1") for name in self.results.classes}
 
     def worst_confusions(self, most: int = 3) -> list[str]:
         """The most frequent kinds of mistakes."""
         results = self.results
         counts = scores.confusion_matrix(results.actual, results.predicted, len(results.classes))
-        off = counts * (1 - np.eye(len(counts), dtype=np.int64))
-        pairs = [divmod(int(index), len(off)) for index in np.argsort(-off, axis=None, kind="stable")[:most]]
-        names = results.classes
-        return [f"{names[a]} taken for {names[p]} ({off[a, p]:,} faces)" for a, p in pairs if off[a, p]]
+        np.fill_diagonal(counts, 0)
+        names, worst = results.classes, np.argsort(-counts, axis=None, kind="stable")[:most]
+        pairs = zip(*np.unravel_index(worst, counts.shape), strict=True)
+        return [f"{names[a]} taken for {names[p]} ({counts[a, p]:,} faces)" for a, p in pairs if counts[a, p]]
 
     @property
     def net(self) -> str:
@@ -123,10 +115,9 @@ class Run:
     @property
     def duplicates(self) -> str:
         """What was done to near-duplicates."""
-        policy = self.counts.get("dedup", {}).get("policy", self.setting("dedup.policy"))
+        policy = str(self.counts.get("dedup", {}).get("policy", self.setting("dedup.policy")))
         done = {"remove": "removed", "decontaminate": "removed where a protected set has one"}
-        done |= {"group": "kept together", "off": "left as they are"}
-        return done.get(str(policy), str(policy))
+        return (done | {"group": "kept together", "off": "left as they are"}).get(policy, policy)
 
     @property
     def clean(self) -> str:
@@ -178,22 +169,24 @@ class Run:
 
 
 def read_run(revision: Revision) -> Run:
-    """Read what a revision keeps; pictures that git does not hold come from DVC's cache if they are there.
-
-    Raises:
-        CandidError: the revision has no results, or ones that can't be read.
-    """
+    """Read what a revision keeps; pictures that git does not hold come from DVC's cache if they are there."""
     paths = {name: f"metrics/{name}.json" for name in COUNTS}
     counts = {name: revision.json(path) for name, path in paths.items() if revision.read(path) is not None}
     pictures = {name: revision.read(f"plots/{name}.png") for name in PICTURES}
     history = revision.read(HISTORY)
-    return Run(
-        read_results(revision),
-        revision.yaml("params.yaml"),
-        counts,
-        0 if history is None else max(len(io.BytesIO(history).readlines()) - 1, 0),
-        {name: png for name, png in pictures.items() if png is not None},
-    )
+    epochs = len(io.BytesIO(history or b"epoch\n").readlines()) - 1
+    kept = {name: png for name, png in pictures.items() if png is not None}
+    return Run(read_results(revision), revision.yaml("params.yaml"), counts, epochs, kept)
+
+
+def class_counts(run: Run) -> list[list[str]]:
+    """Faces of each class in the training, validation and test set, and of all."""
+    sets = [run.counts["split"].get(name) or {} for name in ("train", "validation", "test")]
+    rows = []
+    for name in run.results.classes:
+        of_class = ((one.get("per_class") or {}).get(name) or {} for one in sets)
+        rows.append([text.clean(name), *(number(counts.get("faces", 0)) for counts in of_class)])
+    return [*rows, ["all", *(number(one.get("faces")) for one in sets)]]
 
 
 def number(value: Any) -> str:

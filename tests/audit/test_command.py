@@ -6,7 +6,6 @@ import csv
 import html.parser
 import json
 import re
-import sys
 import unicodedata
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from candid import cli
 from candid.audit.command import main
 from candid.errors import CandidError
 from tests.audit.sets import encoded, known_set, packed, photo
@@ -23,12 +23,11 @@ VOID = {"meta", "img", "br", "link"}
 
 
 @pytest.fixture
-def audit(monkeypatch, capsys):
-    """Run the audit in this process; gives what it printed."""
+def audit(capsys):
+    """Run the audit in this process, without planted copies unless asked; gives what it printed."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["audit", *map(str, arguments)])
-        main()
+        main(["--plant", "0", *map(str, arguments)])
         return capsys.readouterr().out
 
     return run
@@ -69,7 +68,7 @@ def read_page(path: Path) -> Reader:
 def test_a_set_with_known_copies_is_told_as_it_is(tmp_path, audit):
     known_set(tmp_path / "set")
     out = tmp_path / "report"
-    told = audit(tmp_path / "set", "--out", out)
+    told = audit(tmp_path / "set", "--out", out, "--plant", "5")
     said = json.loads((out / "audit.json").read_text())
     assert said["images"] == 20
     assert said["unreadable"] == 1
@@ -88,6 +87,7 @@ def test_a_set_with_known_copies_is_told_as_it_is(tmp_path, audit):
     assert said["parts"] == {"train": 14, "test": 6}
     assert said["with_copy_in_train"] == {"test": 2}
     assert re.search(r"^images +20  in 2 classes$", told, re.M)
+    assert re.search(r"^recall: .* % of 40 planted copies; least: ", told, re.M)
     assert re.search(r"^test leaks +2  of 6 images \(33\.3 %\)", told, re.M)
 
     pairs = pd.read_csv(out / "duplicates.csv").sort_values("file_a")
@@ -215,7 +215,7 @@ def test_what_the_options_do(tmp_path, audit):
     assert counts("--no-labels")["conflicting_groups"] == 0
     assert counts("--method", "hash")["near_pairs"] == 2
     page = read_page(tmp_path / "report/index.html").text
-    assert "phash of 64 bits, within 4" in page
+    assert "hash phash; hash_size 8; max_distance_bits 4" in page
 
 
 def test_an_implausible_group_is_a_warning_not_the_end(tmp_path, audit):
@@ -262,14 +262,16 @@ def test_a_folder_of_texts_holds_no_image(tmp_path, audit):
         audit(tmp_path, "--out", tmp_path / "report")
 
 
-def test_foreign_files_are_never_touched(tmp_path, run_stage):
+def test_foreign_files_are_never_touched(tmp_path, monkeypatch, capsys):
     known_set(tmp_path / "set")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/index.html").write_text("my own page")
-    done = run_stage("candid", "audit", "set", "--out", "mine")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("candid audit: mine: holds files that no audit wrote ('index.html'")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        cli.main(["audit", "set", "--out", "mine"])
+    error = capsys.readouterr().err
+    assert (end.value.code, error.count("\n")) == (2, 1)
+    assert error.startswith("candid audit: mine: holds files that no audit wrote ('index.html'")
     assert (tmp_path / "mine/index.html").read_text() == "my own page"
     assert len(list((tmp_path / "mine").iterdir())) == 1
 

@@ -191,13 +191,7 @@ def test_what_is_wrong_with_a_source_is_said_in_one_line(tmp_path, make, options
     else:
         path = make(tmp_path)
     with pytest.raises(CandidError) as caught:
-        main(
-            [
-                str(path),
-                "--out",
-                str(tmp_path / "report"),
-                *(["--columns", ",".join(options)] if options else []),
-            ]
-        )
+        named = ["--columns", ",".join(options)] if options else []
+        main([str(path), "--out", str(tmp_path / "report"), *named])
     assert words in str(caught.value)
     assert not (tmp_path / "report").exists()

@@ -34,11 +34,17 @@ def candid(capsys: pytest.CaptureFixture[str]) -> Call:
     return call
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project with one commit of results; whether it is stale is not asked (test_stale.py does)."""
-    made = Project(tmp_path).start().results(faces())
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with one commit of results."""
+    made = Project(tmp_path_factory.mktemp("finished")).start().results(faces())
     made.commit()
+    return made
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of it, entered; whether it is stale is not asked (test_stale.py does)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("candid.gate.verdict.refuse_stale", lambda tree: None)
-    return made
+    return finished.copy(tmp_path)

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -86,6 +87,10 @@ class Project:
 
     root: Path
     params: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(PARAMS))
+
+    def copy(self, root: Path) -> Project:
+        shutil.copytree(self.root, root, dirs_exist_ok=True)
+        return Project(root, copy.deepcopy(self.params))
 
     def git(self, *arguments: str) -> str:
         return self.run("git", *arguments).stdout.strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -38,9 +37,8 @@ def stale(project: Project) -> str:
 @pytest.fixture
 def copy(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A copy of it with its data and DVC's cache, entered."""
-    shutil.copytree(made.root, tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    return Project(tmp_path / "copy")
+    monkeypatch.chdir(tmp_path)
+    return made.copy(tmp_path)
 
 
 def test_a_fresh_clone_without_data_is_current_until_something_changes(clone):

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from ruamel.yaml import YAML
 from sklearn.metrics import classification_report
 
 from candid.recipes import Recipe, load_recipe
 from candid.recipes.load import put_over
 from candid.settings import read_yaml
 from tests.conftest import REPOSITORY
+from tests.gate import project
+from tests.gate.project import CLASSES
 
-CLASSES = ("angry", "happy", "sad")
-KEY = "made2024"
+KEY, PARAMS = "made2024", read_yaml(REPOSITORY / "params.yaml")
 RECIPE = """\
 paper:
   title: Drawn faces told apart
@@ -85,15 +83,6 @@ runs:
 notes:
   doubt: Table 1 says otherwise.
 """
-GIT = {
-    **{
-        f"GIT_{who}_{what}": "test@example.org"
-        for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    },
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-}
 HISTORY = (
     "epoch,loss,accuracy,val_loss,val_accuracy\n1,1.0,0.5,1.1,0.6\n2,0.8,0.7,1.0,0.65\n3,0.6,0.9,1.2,0.62\n"
 )
@@ -103,21 +92,9 @@ def faces(
     n: int = 400, seed: int = 0, right: float = 0.75, group: int = 1, leaked: bool = True
 ) -> pd.DataFrame:
     """A table of n test faces in groups, with predictions that are right with probability `right`."""
-    generator = np.random.default_rng(seed)
-    actual = generator.choice(3, n, p=[0.2, 0.5, 0.3])
-    predicted = np.where(generator.random(n) < right, actual, (actual + generator.integers(1, 3, n)) % 3)
-    likely = np.where(np.arange(3) == predicted[:, None], 0.7, 0.15)
-    return pd.DataFrame(
-        {
-            "id": np.arange(n) * 3,
-            "source": [f"{CLASSES[label]}/{row}.png" for row, label in enumerate(actual)],
-            "group": np.arange(n) // group,
-            "leaked": str(leaked).lower(),
-            "actual": np.array(CLASSES)[actual],
-            "predicted": np.array(CLASSES)[predicted],
-            **{f"p_{name}": likely[:, number] for number, name in enumerate(CLASSES)},
-        }
-    )
+    table = project.faces(n, seed, right, group).drop(columns=["digest", "dataset"])
+    shares = {f"p_{name}": np.where(table["predicted"] == name, 0.7, 0.15) for name in CLASSES}
+    return table.assign(leaked=str(leaked).lower(), **shares)
 
 
 def report(table: pd.DataFrame) -> dict[str, Any]:
@@ -141,33 +118,10 @@ def report(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-@dataclass
-class RecipeProject:
+class RecipeProject(project.Project):
     """A project whose experiments are made by hand."""
 
-    root: Path
-
-    def git(self, *arguments: str) -> str:
-        """Run git and return what it prints."""
-        environment = {**os.environ, **GIT}
-        command = ["git", "-C", str(self.root), *arguments]
-        return subprocess.run(
-            command, env=environment, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    def write(self, path: str, text: str) -> None:
-        """Write a file of the project."""
-        file = self.root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8", newline="\n")
-
-    def commit(self, message: str = "results") -> str:
-        """Commit everything and return the commit."""
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", message)
-        return self.git("rev-parse", "HEAD")
-
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
         """The recipe as read."""
         return load_recipe(KEY, self.root / "recipes", self.root / "params.yaml")
@@ -179,8 +133,7 @@ class RecipeProject:
         self.write("plots/predictions.csv", table.to_csv(index=False))
         self.write("plots/history.csv", HISTORY)
         self.write("metrics/report.json", json.dumps(report(table)))
-        with (self.root / "params.yaml").open("w", encoding="utf-8") as file:
-            YAML().dump(put_over(read_yaml(REPOSITORY / "params.yaml"), settings), file)
+        self.write("params.yaml", json.dumps(put_over(PARAMS, settings)))  # JSON is YAML
         commit = self.commit(name)
         self.git("update-ref", f"refs/exps/{baseline[:2]}/{baseline[2:]}/{name}", commit)
         self.git("reset", "-q", "--hard", baseline)
@@ -209,11 +162,11 @@ class RecipeProject:
 
 def made(root: Path) -> RecipeProject:
     """A project with params.yaml and the recipe, committed, and no experiment."""
-    project = RecipeProject(root)
-    project.git("init", "-q", "-b", "main")
-    project.write(f"recipes/{KEY}.yaml", RECIPE)
-    project.write(".dvc/config", "[core]\n    analytics = false\n")
-    project.write(".dvc/.gitignore", "/config.local\n/tmp\n/cache\n")
+    made = RecipeProject(root)
+    made.git("init", "-q", "-b", "main")
+    made.write(f"recipes/{KEY}.yaml", RECIPE)
+    made.write(".dvc/config", "[core]\n    analytics = false\n")
+    made.write(".dvc/.gitignore", "/config.local\n/tmp\n/cache\n")
     shutil.copy(REPOSITORY / "params.yaml", root)
-    project.commit("start")
-    return project
+    made.commit("start")
+    return made

@@ -11,20 +11,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 import candid.compare.table as table_module
 from candid.compare import compare
 from candid.compare.command import main
-from candid.compare.measured import RESAMPLES, Drawn, differences, distance, gather
-from candid.compare.results import Experiment, Measured, read_experiments
+from candid.compare.measured import (
+    RESAMPLES,
+    Experiment,
+    Measured,
+    differences,
+    distance,
+    gather,
+    read_experiments,
+)
 from candid.compare.table import Comparison, Pair, Row, build, choose, summary
 from candid.errors import CandidError
-from candid.evaluation.bootstrap import intervals
+from candid.evaluation.bootstrap import Drawn, intervals
 from candid.recipes import load_recipe
 from tests.conftest import REPOSITORY
-from tests.recipes.recipe_project import CLASSES, RecipeProject, faces, made, report
+from tests.gate.project import CLASSES
+from tests.recipes.recipe_project import RecipeProject, faces, made, report
 
 
 @pytest.fixture
@@ -327,6 +336,47 @@ def test_everything_in_full_and_as_markdown(
     assert "\n\n\n" not in md
 
 
+SCRATCH: dict[str, Any] = {"model__weights": None, "train__freeze": None}
+
+
+def test_transfer_and_scratch_are_a_pair_with_its_difference(
+    project: RecipeProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gain = "accuracy: transfer minus scratch"
+    project.member("transfer", table=faces(right=0.8))
+    project.member("transfer", variation="scratch+2epochs", train__epochs=2, **SCRATCH)
+    assert gain not in pair(project, "transfer").rows(full=False)[-1].metric, "of another budget"
+    project.member("transfer", variation="scratch", table=faces(right=0.6), **SCRATCH)
+    after, before = (report(faces(right=right))["accuracy"] for right in (0.8, 0.6))
+    found = pair(project, "transfer").rows(full=False)[-1]
+    assert (found.metric, found.published, found.leak_free) == (gain, None, None)
+    assert found.measured is not None
+    assert found.measured.low is not None
+    assert found.measured.high is not None
+    assert found.measured.value == pytest.approx(after - before)
+    assert found.measured.low < after - before < found.measured.high
+    wide = 2 * 1.96 * ((0.2 - 0.2**2) / 400) ** 0.5  # a fifth of the faces gained, none lost
+    assert found.measured.high - found.measured.low == pytest.approx(wide, rel=0.3)
+    shown = next(one for one in text(capsys).splitlines() if "minus scratch" in one)
+    assert f"transfer {gain} – +{100 * (after - before):.1f} (+" in " ".join(shown.split())
+    project.member("transfer", variation="scratch", table=faces(right=0.6, seed=1), **SCRATCH)
+    found = pair(project, "transfer").rows(full=False)[-1]
+    assert found.measured is not None
+    assert found.measured.low is None, "of other faces"
+
+
+def test_the_matrices_summed_over_folds_are_drawn(
+    project: RecipeProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for fold in range(3):
+        project.member("repeated", f"r0-f{fold}", table=faces(90, fold))
+    written = text(capsys, "--plots", "drawn").splitlines()[-2:]
+    assert written == ["drawn/made2024-repeated.png", "drawn/made2024-repeated-precision.png"]
+    for path in written:
+        with Image.open(path) as picture:
+            assert min(picture.size) > 400
+
+
 def test_settings_of_strangers_are_neutralised(
     project: RecipeProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -396,7 +446,8 @@ def test_the_examples_of_the_docstrings_run(monkeypatch: pytest.MonkeyPatch) -> 
         (["made2024", "--only", "plian"], "made2024 has no run 'plian'; expected one of plain"),
         (["made2024", "--from", "nowhere"], "nowhere: no such folder"),
         (["made2024", "--export", "out"], "made2024: no experiment to export here"),
-        (["made2024", "--from", "broken"], "broken/a.json: no result"),
+        (["made2024", "--plots", "out"], "made2024: no confusion matrix to draw"),
+        (["made2024", "--from", "broken"], "broken/a.json: result.leak_free is missing"),
         (["made2024", "--from", "cut"], "cut/a.json: not JSON"),
     ],
 )
@@ -412,7 +463,7 @@ def test_what_is_wrong_is_one_line(project: RecipeProject, arguments: list[str],
 def test_without_git_it_says_so(project: RecipeProject, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.root / ".git").rename(project.root / "away")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.root.parent))
-    with pytest.raises(CandidError, match="not a git repository"):
+    with pytest.raises(CandidError, match="not in a git repository"):
         main(["made2024"])
 
 

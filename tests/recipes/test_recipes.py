@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from candid.compare.measured import differences
-from candid.compare.results import read_export
+from candid.compare.measured import differences, read_export
 from candid.compare.table import headline
 from candid.data.catalogue import find_dataset, read_catalogue
 from candid.recipes import Published, Recipe, Run, list_recipes, load_recipe

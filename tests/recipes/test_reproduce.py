@@ -15,16 +15,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from candid.compare.results import read_experiments
+from candid.compare.measured import read_experiments
 from candid.errors import CandidError
 from candid.recipes import load_recipe
 from candid.recipes.load import flat, put_over
 from candid.recipes.recipe import OPEN
 from candid.reproduce import command
-from candid.reproduce.plan import Planned, Request, plan, read_changes, set_param, variation
+from candid.reproduce.command import Planned, plan, read_changes, set_param, variation
 from candid.settings import read_yaml
 from tests.conftest import REPOSITORY
-from tests.recipes.recipe_project import GIT, KEY, RecipeProject, made
+from tests.gate.project import GIT
+from tests.recipes.recipe_project import KEY, RecipeProject, made
 
 PARAMS = read_yaml(REPOSITORY / "params.yaml")
 FROZEN = {"epochs": 5, "thaw_learning_rate": 0.0001}
@@ -38,8 +39,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecipeProject:
 
 def planned(project: RecipeProject, runs: Sequence[str] = ("plain",), **request: Any) -> list[Planned]:
     recipe = project.recipe
-    wanted = Request([recipe.run(name) for name in runs], **request)
-    return plan(recipe, wanted, PARAMS, read_experiments(project.root, recipe, runs))
+    experiments = read_experiments(project.root, recipe, runs)
+    return plan(recipe, [recipe.run(name) for name in runs], PARAMS, experiments, **request)
 
 
 def names(found: list[Planned]) -> list[str]:
@@ -130,10 +131,10 @@ def test_what_is_done_is_not_queued_again_and_what_has_other_settings_is(project
 
 def test_pictures_of_one_s_own_have_to_be_named(project: RecipeProject) -> None:
     own = replace(project.recipe.run("plain"), data_from="ask Ada")
-    own = replace(own, paper=replace(own.paper, settings={**own.paper.settings, "data.dataset": "folder"}))
-    (one,) = plan(project.recipe, Request([own]), PARAMS)
+    own = replace(own, paper=own.paper._replace(settings={**own.paper.settings, "data.dataset": "folder"}))
+    (one,) = plan(project.recipe, [own], PARAMS)
     assert one.lacking == "--set data.path=...: ask Ada"
-    (one,) = plan(project.recipe, Request([own], changes={"data.path": "/faces"}), PARAMS)
+    (one,) = plan(project.recipe, [own], PARAMS, changes={"data.path": "/faces"})
     assert (one.lacking, one.name) == (None, "made2024-plain"), "the path is no variation"
 
 
@@ -217,7 +218,7 @@ def test_settings_put_over_params_are_flat_again() -> None:
 @given(st.integers(1, 300))
 def test_what_is_shortened_is_taken_by_the_stage(epochs):
     recipe = load_recipe("rehman2024", REPOSITORY / "recipes", REPOSITORY / "params.yaml")
-    (one,) = plan(recipe, Request([recipe.run("plain")], epochs=epochs), PARAMS)
+    (one,) = plan(recipe, [recipe.run("plain")], PARAMS, epochs=epochs)
     assert one.overrides["train.epochs"] == epochs
     assert (one.overrides["train.freeze"] or {"epochs": 0})["epochs"] < epochs
 
@@ -280,50 +281,32 @@ pathlib.Path("metrics/report.json").write_text(json.dumps({"accuracy": params["t
 """
 
 
-def test_dvc_runs_what_is_queued_and_it_is_not_queued_twice(project: RecipeProject) -> None:
+def test_dvc_runs_what_is_queued_and_it_is_not_queued_twice(
+    project: RecipeProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Through DVC's real queue, with a pipeline that takes no time."""
     stage = "{cmd: python work.py, deps: [work.py], params: [split, train], metrics: [metrics/report.json]}"
     project.write("dvc.yaml", f"stages: {{train: {stage}}}\n")
     project.write("work.py", WORK)
     project.write(".dvc/config", "[core]\n    analytics = false\n    check_update = false\n")
     project.commit("a pipeline")
-    environment = {**os.environ, **GIT, "PYTHONPATH": str(REPOSITORY), "CI": ""}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-
-    def reproduce() -> str:
-        arguments = ["reproduce", KEY, "--only", "seeds", "--members", "s0", "s1", "--epochs", "5"]
-        done = subprocess.run(
-            [sys.executable, "-m", "candid", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    text = reproduce()
+    for name, value in (GIT | {"PYTHONPATH": str(REPOSITORY), "CI": ""}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    arguments = [KEY, "--only", "seeds", "--members", "s0", "s1", "--epochs", "5"]
+    command.main(arguments)
+    text = capsys.readouterr().out
     assert "queued  made2024-seeds-s0+5epochs (1 of 2)" in text
     assert "dvc queue status" in text
-    _wait(environment)
+    for _ in range(600):
+        refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps")
+        if "seeds-s0+5epochs" in refs and "celery/failed" in refs:
+            break
+        time.sleep(0.5)
     (one,) = read_experiments(project.root, project.recipe, ["seeds"])
     assert (one.report["accuracy"], one.settings["split.seed"]) == (0.25, 0)
-    text = reproduce()
+    command.main(arguments)
+    text = capsys.readouterr().out
     assert "done      made2024-seeds-s0+5epochs (" in text
     assert "queued  made2024-seeds-s1+5epochs (1 of 1)" in text, "one that failed is queued again"
-    _wait(environment)
-
-
-def _wait(environment: dict[str, str]) -> None:
-    """Until DVC's worker has ended."""
-    command = [sys.executable, "-m", "dvc", "queue", "status"]
-    for _ in range(120):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        if (
-            " 0 active, 0 idle" in done.stdout
-            and "Queued" not in done.stdout
-            and "Running" not in done.stdout
-        ):
-            return
-        time.sleep(1)
-    raise AssertionError(done.stdout)
+    subprocess.run([sys.executable, "-m", "dvc", "queue", "stop", "--kill"], check=True)

@@ -58,8 +58,13 @@ def reported(root: Path) -> Project:
     return project
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return reported(tmp_path_factory.mktemp("reported"))
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("candid.gate.verdict.refuse_stale", lambda tree: None)
-    return reported(tmp_path)
+    return finished.copy(tmp_path)

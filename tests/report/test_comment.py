@@ -9,8 +9,7 @@ import pytest
 
 from candid.errors import CandidError
 from candid.gate.results import Revision
-from candid.report.command import main
-from candid.report.comment import MAX_CHARACTERS, comment
+from candid.report.command import MAX_CHARACTERS, comment, main
 from tests.gate.project import faces, worse
 
 HERE = Revision(Path())
@@ -70,8 +69,8 @@ def test_odd_metrics_and_names_are_text(project):
 
 
 def test_it_is_short_enough_for_github_whatever_is_in_it(project):
-    project.write("metrics/metrics.json", json.dumps({f"{row:09999}": row for row in range(99)}))
-    project.params["train"] = {f"{row:09999}": "x" * 9999 for row in range(99)}
+    project.write("metrics/metrics.json", json.dumps({f"{row:0999}": row for row in range(99)}))
+    project.params["train"] = {f"{row:0999}": "x" * 999 for row in range(99)}
     project.results(faces())
     text = comment("main", HERE)
     assert len(text) <= MAX_CHARACTERS
