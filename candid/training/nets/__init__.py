@@ -11,15 +11,7 @@ from candid.errors import CandidError
 from candid.settings import check
 from candid.training.nets.cnn import baseline_cnn, basic_cnn, plain_cnn, residual_cnn, self_built
 from candid.training.nets.hog import hog_svm
-from candid.training.nets.hub import (
-    efficientnet_b0,
-    load_preset,
-    resnet18,
-    resnet50,
-    vgg11,
-    vgg16,
-    vgg19,
-)
+from candid.training.nets.hub import efficientnet_b0, load_preset, resnet18, resnet50, vgg11, vgg16, vgg19
 from candid.training.nets.parts import HEAD, Tensor
 from candid.training.settings import NETS
 
@@ -30,9 +22,7 @@ BUILDERS: dict[str, Callable[[Tensor, Any, int], Tensor]] = {
         *(resnet18, resnet50, vgg11, vgg16, vgg19, efficientnet_b0, hog_svm),
     )
 }
-"""Take the input for uint8 faces (N x S x S x C), the settings and the number of classes; give the
-probabilities,
-N x classes."""
+"""Take the input for uint8 faces, the settings and the number of classes; give N x classes probabilities."""
 
 
 def build_model(
@@ -74,10 +64,8 @@ def build_model(
     if count < 2:
         raise CandidError(f"{count} classes: {name} needs at least 2")
     if image_size < net.smallest:
-        raise CandidError(
-            f"params.yaml: data.image_size (or train.augment.crop) = {image_size}: "
-            f"{name} needs at least {net.smallest}"
-        )
+        where = "params.yaml: data.image_size (or train.augment.crop)"
+        raise CandidError(f"{where} = {image_size}: {name} needs at least {net.smallest}")
     if channels not in (1, 3):
         raise CandidError(f"faces of {channels} channels: {name} takes 1 (grey) or 3 (rgb)")
     if weights is not None and net.preset is None:
