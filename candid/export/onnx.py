@@ -31,6 +31,15 @@ def write_int8(model: Any, path: Path, faces: Images) -> None:
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    class Reader(quantization.CalibrationDataReader):
+        """Gives the faces in batches, once."""
+
+        batches = iter(np.array_split(faces, -(-len(faces) // AT_ONCE)))
+
+        def get_next(self) -> dict[str, Images] | None:
+            """The next batch; None behind the last."""
+            return next(({graph.input[0].name: batch} for batch in self.batches), None)
+
     with tempfile.TemporaryDirectory() as folder:
         plain, prepared = Path(folder, "plain.onnx"), Path(folder, "prepared.onnx")
         write(model, plain)
@@ -41,7 +50,7 @@ def write_int8(model: Any, path: Path, faces: Images) -> None:
         quantization.quantize_static(
             prepared,
             path,
-            _reader(graph.input[0].name, faces),
+            Reader(),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=kinds,
             per_channel=True,
@@ -76,19 +85,3 @@ def load(path: Path) -> Callable[[Images], Floats]:
         return np.concatenate([session.run(None, {name: batch})[0] for batch in batches]).astype(np.float64)
 
     return run
-
-
-def _reader(name: str, faces: Images) -> Any:
-    from onnxruntime.quantization import CalibrationDataReader
-
-    class Reader(CalibrationDataReader):
-        """Gives the faces in batches, once."""
-
-        batches = iter(np.array_split(faces, -(-len(faces) // AT_ONCE)))
-
-        def get_next(self) -> dict[str, Images] | None:
-            """The next batch; None behind the last."""
-            batch = next(self.batches, None)
-            return None if batch is None else {name: batch}
-
-    return Reader()
