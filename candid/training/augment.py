@@ -106,9 +106,8 @@ def _geometry(draws: Draws, settings: Augment, height: int, width: int) -> tuple
     reach = draws.choose("shift", shift.probability, shift.fraction, 0.0)
     move_x = reach * draws.uniform("shift_x", -1, 1) * width
     move_y = reach * draws.uniform("shift_y", -1, 1) * height
-    shrink = 1.0 / draws.choose(
-        "zoom", zoom.probability, draws.uniform("zoom_factor", zoom.low, zoom.high), 1.0
-    )
+    factor = draws.uniform("zoom_factor", zoom.low, zoom.high)
+    shrink = 1.0 / draws.choose("zoom", zoom.probability, factor, 1.0)
     wide, high, at_x, at_y = _window(draws, settings)
     crop_x, crop_y, crop_mirror = _crop(draws, settings.crop, height, width)
 
@@ -143,11 +142,8 @@ def _crop(draws: Draws, crop: Crop | None, height: int, width: int) -> tuple[Ten
         return ops.zeros_like(first), ops.zeros_like(first), ops.ones_like(first)
     wide, high = width - crop.size, height - crop.size  # of what is cut off
     if crop.name == "random":
-        left, top, mirror = (
-            ops.floor(first * (wide + 1)),
-            ops.floor(second * (high + 1)),
-            ops.ones_like(first),
-        )
+        left, top = ops.floor(first * (wide + 1)), ops.floor(second * (high + 1))
+        mirror = ops.ones_like(first)
     else:
         which, mirror = ops.floor(first * 5), ops.where(second < 0.5, -1.0, 1.0)
         # 0 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
+from candid.backend import backend, worth_compiling
 from candid.training.distribution import layers_of, patched
 from candid.training.learner import Learner
 
@@ -75,8 +76,11 @@ def fused_batch_norm(net: Any) -> AbstractContextManager[None]:
 
     What it computes stays the same up to rounding, and the net is saved without this. Keras composes batch
     norm of some fifteen operations in float32, forward and back: six times the time of the kernel in
-    bfloat16, four times in float32, and a third of a training step of `plain_cnn` on a CPU.
+    bfloat16, four times in float32, and a third of a training step of `plain_cnn` on a CPU. Nothing is
+    changed where XLA fuses them.
     """
+    if backend() != "tensorflow" or worth_compiling():
+        return nullcontext()
     norms = [norm for norm in layers_of(net, layers.BatchNormalization) if norm.input_spec.ndim == 4]
     norms = [norm for norm in norms if norm.axis in (-1, 3) and norm.scale and norm.center]
     return patched(norms, "call", lambda norm: partial(_normalise, norm))

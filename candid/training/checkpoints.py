@@ -75,17 +75,13 @@ class Checkpoints:
         """Return the last checkpoint; None where there is none or it can't be read."""
         groups: dict[str, Any] = {name: [] for name in Checkpoint._fields}
         try:
-            with np.load(self.path) as stored:
+            with self.path.open("rb") as file, np.load(file) as stored:
                 for key in sorted(stored.files):
                     groups[key.rsplit("_", 1)[0]].append(stored[key])
             groups["history"] = json.loads(groups["history"][0].tobytes())
         except (FileNotFoundError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
             return None
         return Checkpoint(**groups)
-
-    def clear(self) -> None:
-        """Remove the checkpoint: the run is done."""
-        self.path.unlink(missing_ok=True)
 
 
 def fingerprint(settings: dict[str, Any], files: list[Path], versions: dict[str, str]) -> str:
@@ -114,7 +110,8 @@ def state_root() -> Path:
 def run_folder(name: str) -> Iterator[Path]:
     """Give the folder of one run, held against other processes; a second one waits until the first is done.
 
-    The kernel lets go of the lock when the process ends, however it ends.
+    Where the block ends well, the folder is removed. The kernel lets go of the lock when the process ends,
+    however it ends.
     """
     root = state_root() / "train"
     root.mkdir(parents=True, exist_ok=True)
@@ -128,9 +125,8 @@ def run_folder(name: str) -> Iterator[Path]:
     try:
         folder.mkdir(exist_ok=True)
         yield folder
+        _remove(folder, lock)
     finally:
-        if not any(folder.iterdir()):
-            _remove(folder, lock)
         lock.release()
 
 

@@ -18,7 +18,7 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.svm import LinearSVC
 
-from candid.backend import feed, fuses_batch_norm, is_out_of_memory, steps_per_call, worth_compiling
+from candid.backend import backend, feed, is_out_of_memory, worth_compiling
 from candid.errors import CandidError
 from candid.training.batch_norm import Recompute, fused_batch_norm
 from candid.training.checkpoints import Arrays, Checkpoint, Checkpoints, History
@@ -88,8 +88,7 @@ def train(
             if weights is not None:
                 start_from(net, weights, data.classes)
             training = Training(net, data, settings, checkpoints, progress, strategy)
-            fused = strategy.devices == 1 and fuses_batch_norm()
-            with fused_batch_norm(net) if fused else strategy.whole_batch(net):
+            with fused_batch_norm(net) if strategy.devices == 1 else strategy.whole_batch(net):
                 training.run()
     except Exception as error:
         if not is_out_of_memory(error):
@@ -221,7 +220,6 @@ class Training:
 
     def __post_init__(self) -> None:
         self.learner = Learner(self.net, self.data, self.settings, self.strategy)
-        self.recompute: Recompute | None = None
         self.callbacks: list[Any] = []
         self.history: History = []
         self.best: Arrays = []
@@ -256,15 +254,15 @@ class Training:
         settings = self.settings
         for layer in body_layers(self.net):
             layer.trainable = not phase.frozen
-        together = min(settings.steps_per_execution, self.steps) if self.strategy.devices == 1 else 1
+        # Elsewhere Keras compiles one step.
+        several = backend() == "tensorflow" and self.strategy.devices == 1
         self.learner.compile(
             optimizer=build_optimizer(settings, phase, self.steps),
-            steps_per_execution=steps_per_call(together),
+            steps_per_execution=min(settings.steps_per_execution, self.steps) if several else 1,
             jit_compile=worth_compiling() and self.strategy.compiles,
         )
         self.learner.optimizer.build(self.learner.trainable_variables)
-        if settings.batch_norm == "recomputed":
-            self.recompute = Recompute(self.learner)
+        self.recompute = Recompute(self.learner)
         plateau = settings.schedule if isinstance(settings.schedule, Plateau) else None
         stopping = None if phase.frozen else settings.early_stopping
         kinds = ((keras.callbacks.ReduceLROnPlateau, plateau), (keras.callbacks.EarlyStopping, stopping))
@@ -286,7 +284,8 @@ class Training:
         fitted = time.perf_counter()
         # As text between, so that it is 0.001 and not 0.0010000000474974513.
         rate = float(str(np.float32(ops.convert_to_numpy(optimizer.learning_rate))))
-        own = self._prepare_validation(epoch)
+        own: Arrays = self.net.get_weights()
+        self._prepare_validation(epoch)
         scores = validation_scores(self._predict(), self.data.validation_labels)
         if not math.isfinite(trained["loss"]) or not math.isfinite(scores["val_loss"]):
             high = f"train.learning_rate = {rate:g} is probably too high"
@@ -297,8 +296,7 @@ class Training:
         is_best = best_epoch(self.history, settings.monitor) == epoch
         if is_best:
             self.best = self.net.get_weights()
-        if own is not None:
-            self.net.set_weights(own)
+        self.net.set_weights(own)
         for callback in self.callbacks:  # the optimizer then has the next epoch's rate
             callback.on_epoch_end(epoch, dict(row))
         self.checkpoints.write(
@@ -321,17 +319,15 @@ class Training:
         fitted = self.learner.fit(**rows, **options, callbacks=callbacks)
         return {name: float(fitted.history[name][-1]) for name in ("loss", "accuracy")}
 
-    def _prepare_validation(self, epoch: int) -> Arrays | None:
-        """Bring the weights into the state that is validated; return those to go on with, if they differ."""
-        if self.recompute is None:
-            return None
-        own: Arrays = self.net.get_weights()
+    def _prepare_validation(self, epoch: int) -> None:
+        """Bring the weights into the state that is validated."""
         if self.settings.averaging > 0:
             averages = self.learner.optimizer._model_variables_moving_average
             _assign(self.learner.trainable_variables, _values(averages))
-        seed = derive(self.settings.seed, "batch_norm", epoch - 1)
-        self.recompute.run(np.random.default_rng(seed).permutation(self.data.train).astype(np.int32))
-        return own
+        if self.settings.batch_norm == "recomputed":
+            seed = derive(self.settings.seed, "batch_norm", epoch - 1)
+            rows = np.random.default_rng(seed).permutation(self.data.train).astype(np.int32)
+            self.recompute.run(rows)
 
     def _predict(self) -> NDArray[np.float32]:
         """Return the probabilities of the validation faces."""

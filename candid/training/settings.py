@@ -30,14 +30,13 @@ class StandardScaling(Section):
 
 
 Scaling = Annotated[PlainScaling | StandardScaling, Field(discriminator="name"), ByName]
-UNIT = PlainScaling(name="unit")
 IMAGENET = PlainScaling(name="imagenet")
 
 
 class NetSettings(Section):
     """Keys that each net has."""
 
-    scaling: Scaling = UNIT
+    scaling: Scaling = PlainScaling(name="unit")
 
 
 class NormedSettings(NetSettings):

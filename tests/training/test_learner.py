@@ -123,7 +123,7 @@ def test_batch_norm_as_one_kernel_ends_where_that_of_keras_ends(frozen):
         for layer in net.layers[:-3]:
             layer.trainable = not frozen
         with context(net):
-            net.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+            net.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", run_eagerly=True)
             for _ in range(3):
                 net.train_on_batch(faces, np.arange(16) % 7)
             return net, net.predict_on_batch(faces)

@@ -47,6 +47,11 @@ def net(request: pytest.FixtureRequest) -> Any:
     return build_model(request.param)
 
 
+BODIES = [name for name in NETS if name not in ("vgg11", "vgg16")]  # which are built as vgg19 is
+each_body = pytest.mark.parametrize("net", BODIES, indirect=True)
+each_trained_body = pytest.mark.parametrize("net", [x for x in BODIES if x != "hog_svm"], indirect=True)
+
+
 def count(weights: list[Any]) -> int:
     return sum(int(np.prod(weight.shape)) for weight in weights)
 
@@ -78,6 +83,7 @@ def test_grey_bytes_to_probabilities(net: Any) -> None:
     np.testing.assert_array_equal(given, outputs(net, FACES[..., 0]))
 
 
+@each_body
 def test_a_file_loads_with_keras_alone(net: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     net.save(path)
@@ -95,9 +101,8 @@ def test_batch_norm_follows_within_an_epoch_of_13_steps(net: Any) -> None:
     assert momenta == (set() if net.name.startswith(("vgg", "hog")) else {0.9})
 
 
+@each_trained_body
 def test_a_frozen_body_stays_and_a_thawed_one_learns(net: Any) -> None:
-    if net.name == "hog_svm":
-        pytest.skip("its body is fixed and its head is fitted by scikit-learn")
     body = body_layers(net)
     head = [layer for layer in net.layers if layer.weights and layer not in body]
     try:

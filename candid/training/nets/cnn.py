@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -28,24 +27,13 @@ BASELINE_STAGES = ((48, 2), (128, 2), (192, 1))
 BASELINE_HIDDEN = 208
 
 
-def residual_cnn(faces: Tensor, settings: ResidualSettings, classes: int) -> Tensor:
+def residual_cnn(faces: Tensor, settings: BasicSettings, classes: int) -> Tensor:
     """Build the residual CNN of Bah et al. (2022), Table 1: twelve convolutions, three residual blocks.
 
-    9,766,391 trainable parameters (48 px, grey, 7 classes).
+    9,766,391 trainable parameters (48 px, grey, 7 classes). The basic CNN is without the residual blocks.
     Convolutions have a bias and He-normal initial weights; ReLU stands before batch norm in the plain blocks
     and behind it in the residual ones.
     """
-    return _blocks(faces, settings, classes, settings.residual_after, settings.skip)
-
-
-def basic_cnn(faces: Tensor, settings: BasicSettings, classes: int) -> Tensor:
-    """Build the basic CNN of Bah et al. (2022): residual_cnn without its residual blocks."""
-    return _blocks(faces, settings, classes)
-
-
-def _blocks(
-    faces: Tensor, settings: BasicSettings, classes: int, residual_after: Sequence[int] = (), skip: str = ""
-) -> Tensor:
     momentum, plain = settings.batch_norm_momentum, {"activation": "relu", "relu": False}
     x = scaled(faces, settings.scaling)
     for part in "ab":
@@ -57,11 +45,11 @@ def _blocks(
         x = layers.MaxPooling2D(name=f"block{number}_pool")(x)
         rate = settings.last_dropout if width in LAST_BLOCK else settings.dropout
         x = layers.Dropout(rate, name=f"block{number}_dropout")(x)
-        if number in residual_after:
+        if isinstance(settings, ResidualSettings) and number in settings.residual_after:
             name = f"residual{number}"
             inner = _normed(x, width, 3, momentum, f"{name}a")
             inner = _normed(inner, width, 3, momentum, f"{name}b", relu=False)
-            if skip == "conv":
+            if settings.skip == "conv":
                 x = _normed(x, width, 1, momentum, f"{name}_skip", relu=False)
             x = layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, inner]))
     return probabilities(average(x), classes)
