@@ -79,7 +79,8 @@ def check_probabilities(outputs: Floats, ids: NDArray[np.int64]) -> None:
         fine = within & (np.abs(outputs.sum(axis=1) - 1) < 0.01)
     for row in np.flatnonzero(~fine):
         values = np.array2string(outputs[row], precision=3, threshold=4)
-        raise CandidError(f"the model gives {values} for face {ids[row]}; expected probabilities, of sum 1")
+        expected = "expected probabilities that add up to 1"
+        raise CandidError(f"the model gives {values} for face {ids[row]}; {expected}")
 
 
 def views(faces: Images, tta: str, size: int) -> Iterator[Images]:

@@ -36,8 +36,8 @@ FLOAT_TOLERANCE = 1e-4
 EXTRA = "requirements-export.txt"
 FORMATS: dict[str, Any] = {"onnx": onnx, "litert": litert}
 """Each module has the SUFFIX of its files, the PACKAGES it needs beyond requirements.txt, and functions:
-write(model, path), write_int8(model, path, faces to calibrate on), annotate(path, names and values for the
-file's own metadata) and load(path), which gives a Runner on one thread."""
+write(model, path), write_int8(model, its float file, path, faces to calibrate on), annotate(path, names and
+values for the file's own metadata) and load(path), which gives a Runner on one thread."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -119,12 +119,12 @@ def export(
     Nothing stands under the final name of a model that can't be run or, in float, is not equal to Keras's,
     whose probabilities for the faces are `keras`.
     """
-    form = FORMATS[name]
-    works = {"float32": partial(form.write, classifier.model)}
+    form, plain = FORMATS[name], out / f"{classifier.path.stem}{FORMATS[name].SUFFIX}"
+    works = [("float32", plain, partial(form.write, classifier.model))]
     if calibrate is not None:
-        works["int8"] = partial(form.write_int8, classifier.model, faces=calibrate)
-    for precision, work in works.items():
-        path = out / f"{classifier.path.stem}{'.int8' * (precision == 'int8')}{form.SUFFIX}"
+        int8 = partial(form.write_int8, classifier.model, plain, faces=calibrate)
+        works.append(("int8", plain.with_suffix(f".int8{form.SUFFIX}"), int8))
+    for precision, path, work in works:
         about = describe(classifier, precision)
         with writing(path) as aside:
             attempt(f"{path}: can't be exported", work, aside)

@@ -21,7 +21,7 @@ def write(model: Any, path: Path) -> None:
     model.export(path, format="onnx", verbose=False)
 
 
-def write_int8(model: Any, path: Path, faces: Images) -> None:
+def write_int8(_: Any, plain: Path, path: Path, faces: Images) -> None:
     """Write a model that computes in 8 bits (QDQ), one scale a channel, ranges as seen on `faces`.
 
     Weights take 7 of the 8 bits (reduce_range): processors without VNNI add two products in 16 bits, which
@@ -41,8 +41,7 @@ def write_int8(model: Any, path: Path, faces: Images) -> None:
             return next(({graph.input[0].name: batch} for batch in self.batches), None)
 
     with tempfile.TemporaryDirectory() as folder:
-        plain, prepared = Path(folder, "plain.onnx"), Path(folder, "prepared.onnx")
-        write(model, plain)
+        prepared = Path(folder, "prepared.onnx")
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)  # folds batch norm into convolutions
         graph = onnx.load(prepared).graph
         # eight bits for a probability would be steps of 1/256, and the layer costs nothing

@@ -116,7 +116,7 @@ def test_the_command_writes_both_sheets_of_test_faces_or_of_pictures(project, tm
         Image.fromarray(pixels).save(f"faces/happy/{number}.png")
     Path("faces/happy/cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     for arguments, complaint in (["--data", str(project / "data")], ""), (["--faces", "faces"], "cut.png: "):
-        main(["--model", str(project / "models/model.keras"), *arguments])
+        main(["--model", str(project / "models/model.keras"), "--shown", "1", *arguments])
         printed = capsys.readouterr()
         assert printed.out.splitlines()[1:] == ["explained/where.png", "explained/filters.png"]
         assert complaint in printed.err
