@@ -46,7 +46,7 @@ def occluded(face: NDArray[np.uint8]) -> Images:
     masks, sharp = patches(face.shape[0]), face.astype(np.float64)
     masks = masks.reshape(*masks.shape, *[1] * (face.ndim - 2))
     soft = gaussian_filter(sharp, BLUR * face.shape[0], mode="nearest", axes=(0, 1))
-    return np.rint(sharp + masks * (soft - sharp)).astype(np.uint8)
+    return np.asarray(np.rint(sharp + masks * (soft - sharp)), np.uint8)
 
 
 def drops(predict: Predict, face: NDArray[np.uint8]) -> Floats:

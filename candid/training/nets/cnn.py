@@ -34,14 +34,14 @@ def residual_cnn(faces: Tensor, settings: BasicSettings, classes: int) -> Tensor
     Convolutions have a bias and He-normal initial weights; ReLU stands before batch norm in the plain blocks
     and behind it in the residual ones.
     """
-    momentum, plain = settings.batch_norm_momentum, {"activation": "relu", "relu": False}
+    momentum, plain = settings.batch_norm_momentum, partial(_normed, activation="relu", relu=False)
     x = scaled(faces, settings.scaling)
     for part in "ab":
-        x = _normed(x, FIRST_WIDTH, 5, momentum, f"block0{part}", **plain)
+        x = plain(x, FIRST_WIDTH, 5, momentum, f"block0{part}")
     x = layers.Dropout(settings.dropout, name="block0_dropout")(x)
     for number, width in enumerate(RESIDUAL_WIDTHS, start=1):
         for part in "ab":
-            x = _normed(x, width, 3, momentum, f"block{number}{part}", **plain)
+            x = plain(x, width, 3, momentum, f"block{number}{part}")
         x = layers.MaxPooling2D(name=f"block{number}_pool")(x)
         rate = settings.last_dropout if width in LAST_BLOCK else settings.dropout
         x = layers.Dropout(rate, name=f"block{number}_dropout")(x)
