@@ -25,7 +25,7 @@ from candid import text
 from candid.data.fer2013 import VOTES, read_votes
 from candid.data.labels import label_key
 from candid.evaluation.bootstrap import counts_by_group, percentiles, resample
-from candid.evaluation.picture import COLORS, save_picture, title
+from candid.evaluation.picture import COLORS, picture, title
 from candid.evaluation.predictions import read_predictions
 from candid.evaluation.scores import Floats
 from candid.files import read_json, write_json
@@ -165,7 +165,8 @@ def main() -> None:
         write_json(RECORDED, results)
     results = read_json(RECORDED)
     say(results)
-    save_picture(FIGURE, (8.4, 4.4), lambda figure: draw(results, figure))
+    with picture(FIGURE, (8.4, 4.4)) as figure:
+        draw(results, figure)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,11 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
-from candid.backend import feed, fuses_batch_norm, steps_per_call, use_backend, worth_compiling
+from candid.backend import backend, feed, use_backend, worth_compiling
 from candid.settings import read_section
 from candid.training.data import TrainingSet, epoch_order
 from candid.training.settings import NETS, TrainSettings
@@ -70,7 +69,7 @@ def shipped(name: str, settings: TrainSettings, steps: int, optimizer: Any) -> R
 
     net, data = build(name), random_set(steps * settings.batch_size)
     learner = Learner(net, data, settings)
-    at_once = steps_per_call(min(settings.steps_per_execution, steps))
+    at_once = min(settings.steps_per_execution, steps) if backend() == "tensorflow" else 1
     learner.compile(optimizer, jit_compile=worth_compiling(), steps_per_execution=at_once)
     epochs = itertools.count()
 
@@ -78,7 +77,7 @@ def shipped(name: str, settings: TrainSettings, steps: int, optimizer: Any) -> R
         epoch = next(epochs)
         seed_epoch(learner, settings.seed, epoch)
         order = epoch_order(data.train, settings.batch_size, settings.seed, epoch)
-        with fused_batch_norm(net) if fuses_batch_norm() else nullcontext():
+        with fused_batch_norm(net):
             learner.fit(**feed(order, settings.batch_size), shuffle=False, verbose=0)
 
     return run

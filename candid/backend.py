@@ -93,16 +93,6 @@ def worth_compiling() -> bool:
     return "GPU" in devices()[0] if backend() == "tensorflow" else backend() == "jax"
 
 
-def fuses_batch_norm() -> bool:
-    """Say whether batch norm pays as one operation: on TensorFlow where XLA fuses nothing."""
-    return backend() == "tensorflow" and not worth_compiling()
-
-
-def steps_per_call(steps: int) -> int:
-    """Return how many steps one call takes: `steps` on TensorFlow; Keras compiles single steps elsewhere."""
-    return steps if backend() == "tensorflow" else 1
-
-
 def feed(rows: NDArray[np.int32], batch_size: int) -> dict[str, Any]:
     """Return the arguments by which Keras's `fit` and `predict` take rows, whole batches of them, in order.
 

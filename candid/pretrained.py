@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import re
 import zipfile
 from dataclasses import replace
@@ -16,6 +17,8 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from candid.backend import use_backend
 from candid.data.faces import class_order, load_images, read_faces, read_kept, read_splits
@@ -25,7 +28,7 @@ from candid.evaluation.model_file import check_classes, load_model_file, read_ca
 from candid.evaluation.predict import check_input, predict
 from candid.evaluation.report import evaluate
 from candid.files import md5, write_json, write_text, writing
-from candid.gate.results import MISSING, Revision, flat, look_up, resolve
+from candid.gate.results import Revision, flat, look_up, resolve
 from candid.html import render
 from candid.report.card import described
 from candid.report.run import SECTIONS, Run, read_run, share
@@ -43,6 +46,8 @@ HEADLINES = (
     ("calibration error (ECE)", "", "ece"),
 )
 """Name, section of metrics/report.json, and key."""
+VIEWS = {"none": "one view", "flip": "with its mirror image", "ten_crop": "ten crops"}
+"""Kinds of test-time augmentation; ten_crop for a net that was trained on crops."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -71,17 +76,28 @@ def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
     if (made.get("md5") or {}).get(MODEL) != md5(model):
         raise CandidError(f"{model}: {folder}/metrics are of another model; expected a finished run")
     use_backend("tensorflow")
-    temperature = round(calibrate(model, folder / "data"), 3)
+    data = folder / "data"
+    images, splits = load_images(data / "faces.npy"), read_splits(data / "splits.csv")
+    faces, kept = read_faces(data / "faces.csv"), read_kept(data / "kept.csv")
+    test, classes = predictions.tabulate_test_set(splits, faces, kept, images), class_order(splits["label"])
+    net, description = load_model_file(model)
+    check_classes(description, classes, model)
+    check_input(net, description, images, "none", model)
+    temperature = round(calibrate(net, images, splits[splits["part"] == "validation"], classes), 3)
     size = pack(model, out, temperature)
-    before, after = (probabilities(path, folder / "data") for path in (model, out))
-    flipped = before["none"][1].argmax(axis=1) != after["none"][1].argmax(axis=1)
+    packed, ids = load_model_file(out)[0], test["id"].to_numpy()
+    cropped = packed.input_shape[1] < images.shape[1]
+    kinds = [name for name in VIEWS if cropped or name != "ten_crop"]
+    shares = {name: predict(packed, images, ids, name) for name in kinds}
+    flipped = predict(net, images, ids, "none").argmax(axis=1) != shares["none"].argmax(axis=1)
+    tables = {name: predictions.with_predictions(test, classes, values) for name, values in shares.items()}
     about = {
         "file": out.name,
         "bytes": size,
         "md5": md5(out),
         "classes": list(finished.results.classes),
-        "metrics": {views: evaluate(table) for views, (table, _) in after.items()},
-        "side": load_model_file(out)[0].input_shape[1],
+        "metrics": {name: evaluate(table) for name, table in tables.items()},
+        "side": packed.input_shape[1],
         "temperature": temperature,
         "faces_whose_class_changed": int(flipped.sum()),
         "packed_from": md5(model),
@@ -95,36 +111,13 @@ def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
     return about
 
 
-def calibrate(path: Path, data: Path) -> float:
-    """Return the temperature of the model on the validation set of a run's folder `data`, one view a face."""
+def calibrate(net: Any, images: Any, validation: pd.DataFrame, classes: list[str]) -> float:
+    """Return the temperature of a net on the validation rows of data/splits.csv, one view a face."""
     from candid.training.fit import best_temperature
 
-    images, splits = load_images(data / "faces.npy"), read_splits(data / "splits.csv")
-    chosen = splits[splits["part"] == "validation"]
-    classes = class_order(splits["label"])
-    labels = chosen["label"].map(classes.index).to_numpy(np.int32)
-    values = predict(load_model_file(path)[0], images, chosen["id"].to_numpy(), "none")
-    return best_temperature(np.log(np.maximum(values, np.finfo(np.float32).tiny)), labels)
-
-
-def probabilities(path: Path, data: Path) -> dict[str, tuple[Any, Any]]:
-    """Return the table of predictions and the probabilities (N x K) on the test set of a run's folder `data`.
-
-    By kind of test-time augmentation: none and flip, and ten_crop for a net that was trained on crops.
-    """
-    images, splits = load_images(data / "faces.npy"), read_splits(data / "splits.csv")
-    classes = class_order(splits["label"])
-    model, about = load_model_file(path)
-    check_classes(about, classes, path)
-    check_input(model, about, images, "none", path)
-    faces, kept = read_faces(data / "faces.csv"), read_kept(data / "kept.csv")
-    test = predictions.tabulate_test_set(splits, faces, kept, images)
-    cropped = model.input_shape[1] < images.shape[1]
-    results = {}
-    for views in ("none", "flip", *(["ten_crop"] if cropped else [])):
-        values = predict(model, images, test["id"].to_numpy(), views)
-        results[views] = (predictions.with_predictions(test, classes, values), values)
-    return results
+    labels = validation["label"].map(classes.index).to_numpy(np.int32)
+    shares = predict(net, images, validation["id"].to_numpy(), "none")
+    return best_temperature(np.log(np.maximum(shares, np.finfo(np.float32).tiny)), labels)
 
 
 def command(folder: Path, finished: Run, revision: str) -> str:
@@ -133,21 +126,10 @@ def command(folder: Path, finished: Run, revision: str) -> str:
     arch = finished.setting("model.arch")
     params = {name: finished.params[name] for name in SECTIONS if name in finished.params}
     params["archs"] = {arch: finished.setting(f"archs.{arch}")}
-    changed = [f"-S '{key}={_written(value)}'" for key, value in flat(params) if _differs(before, key, value)]
-    return " \\\n  ".join(["dvc exp run", *changed])
-
-
-def _differs(before: dict[str, Any], key: str, value: Any) -> bool:
-    old = look_up(before, key)
-    return old is MISSING or old != value
-
-
-def _written(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_written, value)) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    changed = [(key, value) for key, value in flat(params) if look_up(before, key) != value]
+    written = (value if isinstance(value, str) else json.dumps(value) for _, value in changed)
+    options = (f"-S '{key}={text}'" for (key, _), text in zip(changed, written, strict=True))
+    return " \\\n  ".join(["dvc exp run", *options])
 
 
 def card(finished: Run, about: dict[str, Any]) -> str:
@@ -158,8 +140,7 @@ def card(finished: Run, about: dict[str, Any]) -> str:
         scores = [values[section] if section else values for values in about["metrics"].values()]
         plain = key in ("log_loss", "ece")
         rows.append((name, *(f"{of[key]:.3f}" if plain else share(of, key) for of in scores)))
-    views = {"none": "one view", "flip": "with its mirror image", "ten_crop": "ten crops"}
-    header = ("score (95 % interval)", *(views[name] for name in about["metrics"]))
+    header = ("score (95 % interval)", *(VIEWS[name] for name in about["metrics"]))
     headline = markdown_table(header, rows)
     return render("pretrained.md", run=shipped, about=about, **described(shipped), headline=headline)
 
@@ -179,11 +160,9 @@ def pack(source: str | Path, target: str | Path, temperature: float = 1.0) -> in
         with zipfile.ZipFile(aside, "w") as packed:
             for name in sorted(plain.namelist()):
                 content = plain.read(name)
-                packed.writestr(
-                    zip_entry(name), half(content, source, temperature) if name == WEIGHTS else content
-                )
-        size = aside.stat().st_size
-        if size > MAX_BYTES:
+                content = half(content, source, temperature) if name == WEIGHTS else content
+                packed.writestr(zip_entry(name), content)
+        if (size := aside.stat().st_size) > MAX_BYTES:
             expected = f"expected at most {MAX_BYTES:,}: ship a smaller net"
             raise CandidError(f"{target}: {size:,} bytes with float16 kernels; {expected}")
     return size
@@ -199,29 +178,30 @@ def half(content: bytes, where: str | Path, temperature: float = 1.0) -> bytes:
         with h5py.File(io.BytesIO(content), "r") as old, h5py.File(packed, "w") as new:
             dense = [name for name in old.get("layers", ()) if re.fullmatch(r"dense(_\d+)?", name)]
             last = max(dense, key=lambda name: int(name.partition("_")[2] or 0), default="")
-            _copy(old, new, where, {f"/layers/{last}/vars": temperature})
+
+            def copy(name: str, item: Any) -> None:
+                if isinstance(item, h5py.Group):
+                    made = new.create_group(name)
+                else:
+                    divisor = np.float32(temperature if item.parent.name == f"/layers/{last}/vars" else 1)
+                    values = _halved(np.asarray(item), divisor, f"{where}: /{name}")
+                    made = new.create_dataset(name, data=values)
+                made.attrs.update(item.attrs)
+
+            new.attrs.update(old.attrs)
+            old.visititems(copy)
     except OSError as error:
         raise CandidError(f"{where}: {WEIGHTS} is no HDF5 file: {error}; expected a model of train") from None
     return packed.getvalue()
 
 
-def _copy(old: h5py.Group, new: h5py.Group, where: str | Path, divisors: dict[str, float]) -> None:
-    new.attrs.update(old.attrs)
-    for name in sorted(old):
-        if not isinstance(old.get(name, getlink=True), h5py.HardLink):
-            raise CandidError(f"{where}: {WEIGHTS} holds a link, {old.name}/{name}; expected arrays only")
-        item = old[name]
-        if isinstance(item, h5py.Group):
-            _copy(item, new.create_group(name), where, divisors)
-            continue
-        values = np.asarray(item)
-        if old.name in divisors:
-            values = values / np.float32(divisors[old.name])
-        if values.dtype == np.float32 and values.ndim > 1:
-            if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
-                raise CandidError(f"{where}: {item.name} has {np.abs(values).max():g}: beyond float16")
-            values = values.astype(np.float16)
-        new.create_dataset(name, data=values).attrs.update(item.attrs)
+def _halved(values: NDArray[Any], divisor: np.float32, where: str) -> NDArray[Any]:
+    if values.dtype != np.float32:
+        return values
+    values = values / divisor
+    if np.abs(values).max(initial=0) > np.finfo(np.float16).max and values.ndim > 1:
+        raise CandidError(f"{where} has {np.abs(values).max():g}: beyond float16")
+    return values.astype(np.float16) if values.ndim > 1 else values
 
 
 if __name__ == "__main__":

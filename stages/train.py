@@ -80,7 +80,6 @@ def main() -> None:
             drawn = sheet(shown, settings.augment, settings.seed, 0 if one_step else CHANGES)
             Image.fromarray(drawn).save(aside, optimize=True)
         write_model("models/model.keras", net, *lineage(about, data.faces, start.model))
-        checkpoints.clear()
 
 
 def say(line: str) -> None:

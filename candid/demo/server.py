@@ -143,10 +143,9 @@ class Handler(BaseHTTPRequestHandler):
         values = {name: values[-1] for name, values in parse_qs(address.query).items()}
         service, number, detector = self.server.service, values.get("model", "0"), values.get("detector")
         detector = detector or service.detectors[0]
-        if not _is_number(number, 9) or detector not in service.detectors:
-            raise RefusedError(
-                400, f"model {number[:20]!r}, detector {detector[:20]!r}: not among the choices"
-            )
+        if not re.fullmatch("[0-9]{1,9}", number) or detector not in service.detectors:
+            choices = f"model {number[:20]!r}, detector {detector[:20]!r}"
+            raise RefusedError(400, f"{choices}: not among the choices")
         if not self.server.slots.acquire(blocking=False):
             raise RefusedError(503, f"{AT_ONCE} pictures are in work already: try again")
         try:
@@ -168,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _length(self) -> int | None:
         length = self.headers.get("Content-Length") or ""
-        return int(length) if _is_number(length, 19) else None
+        return int(length) if re.fullmatch("[0-9]{1,19}", length) else None
 
     def _pass_over(self) -> None:
         """Read a body of a sane length and forget it: closed on unread bytes, the client sees no answer."""
@@ -196,8 +195,3 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
-
-
-def _is_number(text: str, digits: int) -> bool:
-    """Python refuses to read a number of thousands of digits."""
-    return text.isascii() and text.isdigit() and len(text) <= digits

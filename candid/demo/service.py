@@ -14,7 +14,7 @@ from candid.errors import CandidError
 from candid.html import data_uri
 from candid.predict.classifier import Classifier, load_classifier
 from candid.predict.detectors import DEFAULT, DETECTORS, Detector, make_detector
-from candid.predict.faces import find_faces, label, open_picture, reduced, whole_picture
+from candid.predict.faces import find_faces, label, open_picture, reduced
 
 SHOWN = 1280  # pixels of the longer side of what goes back to the page
 
@@ -54,12 +54,9 @@ class PredictionService:
                 image = open_picture(data)
             except UnreadableError as error:
                 raise CandidError(f"this file can't be used: {error}") from None
-            if cropped:
-                faces = [whole_picture(image, classifier.card)]
-            else:
-                if detector not in self._made:
-                    self._made[detector] = make_detector(detector)
-                faces = find_faces(image, self._made[detector], classifier.card)
+            if not cropped and detector not in self._made:
+                self._made[detector] = make_detector(detector)
+            faces = find_faces(image, None if cropped else self._made[detector], classifier.card)
             copy = io.BytesIO()
             reduced(image, SHOWN).save(copy, "JPEG", quality=85)
             return {

@@ -68,14 +68,13 @@ def main(arguments: list[str] | None = None) -> None:
     known = faces["label"].isin(card.classes).to_numpy()
     if not known.any():
         names = ", ".join(sorted(set(faces["label"])))
-        raise CandidError(
-            f"{options.data}: faces of {clean(names)[:200]}; expected some of {', '.join(card.classes)}"
-        )
+        expected = f"expected some of {', '.join(card.classes)}"
+        raise CandidError(f"{options.data}: faces of {clean(names)[:200]}; {expected}")
     notes = [f"{len(ingested.rejected):,} files can't be read, the first: {item.file}: {item.reason}"
              for item in ingested.rejected[:1].itertuples()]  # fmt: skip
-    if others := faces["label"][~known].value_counts().to_dict():
-        counts = ", ".join(f"{name} {count:,}" for name, count in others.items())
-        notes.append(f"left out, of classes that the model does not have: {counts}")
+    others = [f"{name} {count:,}" for name, count in faces["label"][~known].value_counts().items()]
+    if others:
+        notes.append(f"left out, of classes that the model does not have: {', '.join(others)}")
     images, faces = ingested.images[known], faces[known].assign(id=range(known.sum()))
     seen = read_seen(options.model, card, options.run)
     test = tabulate(faces, images, options.model, seen)
@@ -98,19 +97,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    assert __doc__
-    parser = Parser(
-        prog="candid evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path, metavar="MODEL", help=f"of train, such as {default_model()}")
-    parser.add_argument("data", metavar="DATA", help="folder, zip, tar or dataset")
-    parser.add_argument("--part", choices=PARTS, help="only this official set")
-    parser.add_argument("--tta", choices=("none", "flip", "ten_crop"), default="none", help="default: none")
-    parser.add_argument(
-        "--run", type=Path, default=Path("data"), metavar="FOLDER",
-        help="folder data of the run that trained the model: near-duplicates of its faces are found; "
-        "default: data")  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for report.json, a table and pictures")
+    parser = Parser(prog="candid evaluate", description=__doc__)
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL", help=f"of train, such as {default_model()}")
+    add("data", metavar="DATA", help="folder, zip, tar or dataset")
+    add("--part", choices=PARTS, help="only this official set")
+    add("--tta", choices=("none", "flip", "ten_crop"), default="none", help="default: none")
+    run = "folder data of the run that trained the model, to find near-duplicates of its faces; default: data"
+    add("--run", type=Path, default=Path("data"), metavar="FOLDER", help=run)
+    add("--out", type=Path, metavar="FOLDER", help="for report.json, a table and pictures")
     return parser.parse_args(arguments)
 
 
@@ -148,17 +143,14 @@ def read_seen(model: Path, card: Card, run: Path) -> Seen:
     line = f"Leaks: exact copies of the {len(known):,} faces that the model has seen"
     if card.started_from and card.started_from.faces == "unknown":
         line += f" (without those of {clean(card.started_from.file)}, which it started from)"
-    alone = nothing._replace(line=f"{line}; for near-duplicates, too: --run, the data of its run.")
-    if not (run / "faces.npy").is_file():
-        return alone
-    images, faces = load_images(run / "faces.npy"), read_faces(run / "faces.csv")
-    if len(images) != len(faces):
-        raise CandidError(f"{run}: faces.npy and faces.csv do not belong together; dvc repro")
-    ids = np.flatnonzero(np.isin(digests(images), known))
-    if len(ids) == 0:
-        return alone
-    line += f", near-duplicates and subjects of the {len(ids):,} of them in {clean(str(run))}."
-    return Seen(images[ids], faces.iloc[ids], line)
+    if (run / "faces.npy").is_file():
+        images, faces = load_images(run / "faces.npy"), read_faces(run / "faces.csv")
+        if len(images) != len(faces):
+            raise CandidError(f"{run}: faces.npy and faces.csv do not belong together; dvc repro")
+        if len(ids := np.flatnonzero(np.isin(digests(images), known))):
+            line += f", near-duplicates and subjects of the {len(ids):,} of them in {clean(str(run))}."
+            return Seen(images[ids], faces.iloc[ids], line)
+    return nothing._replace(line=f"{line}; for near-duplicates, too: --run, the data of its run.")
 
 
 def tabulate(faces: pd.DataFrame, images: Images, model: Path, seen: Seen) -> pd.DataFrame:
@@ -178,18 +170,17 @@ def lines(name: str, report: dict[str, Any], predictions: pd.DataFrame) -> Itera
     """The scores as text of at most 100 columns."""
     groups = "" if report["groups"] == report["faces"] else f" in {report['groups']:,} groups of related ones"
     yield f"{name}: {report['faces']:,} faces{groups}"
-    macro = percent(report["macro"]["f1"]) + interval(
-        *(report["macro"].get(f"f1_{end}") for end in ("low", "high"))
-    )
+    average = report["macro"]
+    macro = percent(average["f1"]) + interval(average.get("f1_low"), average.get("f1_high"))
     yield f"accuracy {accuracy_text(report)}, macro F1 {macro}, calibration error {percent(report['ece'])}"
     if warning := leak_warning(report):
         yield warning
     tested, rows = as_predictions(predictions), []
     drawn = draw(tested)
     for label, one in report["per_class"].items():
-        bounds = drawn.bounds(f"per_class.{label}.recall") if one["support"] else None
         cells = [percent(one[key]) if key in one else "–" for key in ("precision", "recall", "f1", "auc")]
-        cells[1] += interval(*(bounds or (None, None)))
+        if one["support"] and (bounds := drawn.bounds(f"per_class.{label}.recall")):
+            cells[1] += interval(*bounds)
         rows.append((clean(label), f"{one['support']:,}", *cells))
     yield from ("", *table(HEADER, rows))
     classes = list(report["per_class"])

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import unicodedata
 import warnings
 import zipfile
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from candid.errors import CandidError, cannot_write, is_disk_fault
 from candid.evaluation import hdf5_check
@@ -44,21 +43,14 @@ ALLOWED = (
 )
 """Module and class of all objects that a configuration may name: none is a function, none opens a file."""
 ACTIVATIONS = {
-    *("linear", "relu", "relu6", "elu", "selu", "gelu", "silu", "swish", "tanh", "sigmoid", "softmax"),
+    *("linear", "relu", "relu6", "elu", "selu", "gelu", "silu", "swish", "tanh", "sigmoid", "softmax")
 }
 MAX_CONFIG_BYTES = 2 << 20  # the largest net of the registry needs 0.3 MiB
 MAX_LAYERS = 2_000
 MAX_SIDE = 1024  # pixels, of an image
 MAX_VALUES = 1 << 27  # of the output of a layer for one face
-
-
-def _printable(name: str) -> str:
-    if bad := [letter for letter in name if unicodedata.category(letter) in ("Cc", "Cs")]:
-        raise ValueError(f"expected text without control characters, not {bad[0]!r}")
-    return name
-
-
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Name = Annotated[str, Field(max_length=200, pattern=r"^\P{Cc}+$")]
+"""No control characters; pydantic takes no unpaired surrogates."""
 
 
 class Start(Section):
@@ -132,25 +124,22 @@ def read_card(path: str | Path) -> Card:
             without card, or with layers that are not in LAYERS.
     """
     try:
-        with _open(path) as archive:
-            check_config(_read_json(archive, CONFIG), archive.getinfo(WEIGHTS).file_size, path)
+        with _open(Path(path)) as archive:
+            check_config(_read_json(archive, CONFIG), archive.getinfo(WEIGHTS).file_size)
             for name in {TRAINED_ON, ANCESTORS} & set(archive.namelist()):
                 parse_digests(archive.read(name), f"{path}: {name}")
             return check(ABOUT, Card, _read_json(archive, ABOUT), path)
     except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError) as error:
         if is_disk_fault(error):
             raise
-        line = f"{path}: not a .keras file, or damaged: {error}; expected a model of train"
-        raise CandidError(line) from None
+        damage = "" if isinstance(error, ValueError) else "not a .keras file, or damaged: "
+        raise CandidError(f"{path}: {damage}{error}; expected a .keras model as train writes it") from None
 
 
-def _open(path: str | Path) -> zipfile.ZipFile:
+def _open(path: Path) -> zipfile.ZipFile:
     """Open the archive if its entries are those of train, stored as they are so that none unpacks to more."""
-    path = Path(path)
-    if path.is_dir():
-        raise CandidError(f"{path}: a folder; expected a .keras model of train")
     if not path.is_file():  # nothing is read from pipes and devices
-        raise CandidError(f"{path}: no such file; expected the output of train")
+        raise ValueError("a folder" if path.is_dir() else "no such file")
     if path.suffix != ".keras":
         raise CandidError(f"{path}: expected a model of train, whose name ends in .keras")
     with path.open("rb") as file:
@@ -167,7 +156,7 @@ def _open(path: str | Path) -> zipfile.ZipFile:
             problem = f"has packed its entry {entry.filename}"
     if problem:
         archive.close()
-        raise CandidError(f"{path}: {problem}; expected a .keras model as train writes it")
+        raise ValueError(problem)
     return archive
 
 
@@ -181,7 +170,7 @@ def _read_json(archive: zipfile.ZipFile, name: str) -> Any:
         raise ValueError(f"{name} is not JSON: {error}") from None
 
 
-def check_config(config: Any, weights_bytes: int, path: str | Path) -> None:
+def check_config(config: Any, weights_bytes: int) -> None:
     """Refuse a configuration with a class that is not in ALLOWED, or with other weights than the file holds.
 
     Keras's safe mode refuses code as well; that this comes first means that nothing is imported or called
@@ -191,9 +180,9 @@ def check_config(config: Any, weights_bytes: int, path: str | Path) -> None:
         layers = config["config"]["layers"]
         kind = (config["module"], config["class_name"], config["registered_name"])
         if kind != ("keras.src.models.functional", "Functional", "Functional"):
-            _refuse(config, path)
+            _refuse(config)
         if len(layers) > MAX_LAYERS:
-            raise CandidError(f"{path}: {len(layers)} layers; expected at most {MAX_LAYERS}")
+            raise ValueError(f"{len(layers)} layers; at most {MAX_LAYERS} are read")
         waiting = [config["config"], config.get("build_config")]  # compile_config is dropped by Keras
         while waiting:
             value = waiting.pop()
@@ -201,41 +190,39 @@ def check_config(config: Any, weights_bytes: int, path: str | Path) -> None:
                 waiting.extend(value)
             elif isinstance(value, dict):
                 waiting.extend(value.values())
-                _check_object(value, path)
-        weights = sum(_weights(layer, path) for layer in layers)
+                _check_object(value)
+        weights = sum(map(_weights, layers))
     except (KeyError, TypeError, AttributeError, IndexError):
-        raise CandidError(f"{path}: {CONFIG} is not the configuration of a model of train") from None
+        raise ValueError(f"{CONFIG} is not the configuration of a model of train") from None
     if not 2 * weights <= weights_bytes <= 8 * weights + (1 << 14) * (len(layers) + 64):  # float16 to float64
-        sizes = f"its layers have {weights:,} weights; {WEIGHTS} is of {weights_bytes:,} bytes"
-        raise CandidError(f"{path}: {sizes}")
+        raise ValueError(f"its layers have {weights:,} weights; {WEIGHTS} is of {weights_bytes:,} bytes")
 
 
-def _check_object(value: dict[str, Any], path: str | Path) -> None:
+def _check_object(value: dict[str, Any]) -> None:
     name = value.get("class_name", value.get("registered_name"))
     allowed = isinstance(name, str) and (value.get("module"), name) in ALLOWED
     if name is not None and not (allowed and value.get("registered_name") in (None, name)):
-        _refuse(value, path)
+        _refuse(value)
     activation = value.get("activation")
     if isinstance(activation, str) and activation not in ACTIVATIONS:
-        known = ", ".join(ACTIVATIONS)
-        raise CandidError(f"{path}: activation {activation[:100]!r}; expected one of {known}")
+        raise ValueError(f"activation {activation[:100]!r} is none of {', '.join(sorted(ACTIVATIONS))}")
     for key in ("lora_rank", "quantization_config", "function", "fn", "custom_objects"):
         if value.get(key) is not None:
-            raise CandidError(f"{path}: a layer with {key}: expected plain layers of Keras only")
+            raise ValueError(f"a layer with {key}")
 
 
-def _refuse(value: dict[str, Any], path: str | Path) -> None:
+def _refuse(value: dict[str, Any]) -> None:
     name = f"{value.get('module')}.{value.get('class_name')}"[:100]
-    raise CandidError(f"{path}: holds {name!r}; expected the layers of Keras that train writes, no others")
+    raise ValueError(f"holds {name!r}")
 
 
-def _weights(layer: dict[str, Any], path: str | Path) -> int:
+def _weights(layer: dict[str, Any]) -> int:
     """Count the weights that Keras makes for a layer; those of the wrong shape it refuses later."""
     name, settings = layer["class_name"], layer["config"]
     if layer["module"] != "keras.layers":
-        _refuse(layer, path)
+        _refuse(layer)
     if name == "InputLayer" and max(_size(side) for side in settings["batch_shape"][1:]) > MAX_SIDE:
-        raise CandidError(f"{path}: takes {settings['batch_shape']}; expected at most {MAX_SIDE} px")
+        raise ValueError(f"takes {settings['batch_shape']}, above {MAX_SIDE} px")
     if name not in ("Dense", "Conv2D", "DepthwiseConv2D", "BatchNormalization"):
         return 0
     if settings.get("data_format", "channels_last") != "channels_last":
@@ -259,7 +246,7 @@ def _size(value: Any) -> int:
 
 def _check_weights(path: str | Path) -> None:
     """Have the weights read by a process of its own, with bounds: a file can hit faults of HDF5."""
-    with _open(path) as archive:
+    with _open(Path(path)) as archive:
         content = archive.read(WEIGHTS)
     command = [sys.executable, "-I", hdf5_check.__file__]
     try:
@@ -267,16 +254,13 @@ def _check_weights(path: str | Path) -> None:
     except subprocess.TimeoutExpired:
         raise CandidError(f"{path}: {WEIGHTS} takes too long to read; expected plain arrays") from None
     if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        reason = f"HDF5 ends by signal {-done.returncode}"
-        if lines and done.returncode > 0:
-            reason = clean(lines[-1][:300])
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] if done.returncode > 0 else []
+        reason = clean(said[0][:300]) if said else f"HDF5 ends by signal {-done.returncode}"
         raise CandidError(f"{path}: {WEIGHTS}: {reason}; expected plain arrays, as train writes them")
 
 
 def check_classes(card: Card, classes: list[str], path: str | Path) -> None:
     """Stop unless the model's classes are those of the split, in the same order."""
     if card.classes != classes:
-        own, others = ", ".join(card.classes), ", ".join(classes)
-        line = f"a model of the classes {own}; data/splits.csv has {others}: expected the same, train anew"
-        raise CandidError(f"{path}: {line}")
+        own, others = f"a model of the classes {', '.join(card.classes)}", ", ".join(classes)
+        raise CandidError(f"{path}: {own}; data/splits.csv has {others}: expected the same, train anew")

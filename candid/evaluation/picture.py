@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,7 @@ STYLE: dict[str, Any] = {
     "text.color": INK,
     "text.parse_math": False,  # a class may be called "$"
     "axes.edgecolor": RULE,
-    "axes.labelcolor": INK,
+    "axes.labelcolor": MUTED,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -41,10 +43,9 @@ STYLE: dict[str, Any] = {
 }
 
 
-def save_picture(
-    path: str | Path, size: tuple[float, float], draw: Callable[[Figure], None], colors: int | None = 128
-) -> None:
-    """Draw on an empty figure of `size` inches and write it as PNG, without date or version inside.
+@contextmanager
+def picture(path: str | Path, size: tuple[float, float], colors: int | None = 128) -> Iterator[Figure]:
+    """Give an empty figure of `size` inches; at the end write it as PNG, without date or version inside.
 
     A chart needs few colours; a palette of them makes a third of the bytes that git has to keep. Faces
     need them all (`colors`: None).
@@ -60,24 +61,26 @@ def save_picture(
         parameters: Any = mpl.rcParams
         parameters.update(STYLE)
         figure = Figure(figsize=size, dpi=140, layout="constrained")
-        draw(figure)
+        yield figure
         canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
-        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        (picture.quantize(colors) if colors else picture).save(aside, format="PNG", optimize=True)
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        (image.quantize(colors) if colors else image).save(aside, format="PNG", optimize=True)
 
 
 def title(figure: Figure, headline: str, *lines: str, warning: str = "") -> None:
-    """Put a headline at the top left of a figure, smaller lines below it, and a warning in red."""
+    """Put a headline at the top left of a figure, lines below it, and a warning in red; long ones wrap."""
     width, height = figure.get_size_inches()
     rows = [(headline, INK, 13.5, "bold"), *((line, MUTED, 9.5, "normal") for line in lines)]
-    if warning:
-        rows.append((warning, "#b3261e", 9.5, "bold"))
+    rows += [(warning, "#b3261e", 9.5, "bold")] * bool(warning)
     below = 0.12
     for text, color, points, weight in rows:
-        font: dict[str, Any] = {"color": color, "fontsize": points, "fontweight": weight}
-        figure.text(0.14 / width, 1 - below / height, text, ha="left", va="top", **font)
-        below += (text.count("\n") + 1) * points / 72 * 1.5
+        style: dict[str, Any] = {"color": color, "fontsize": points, "fontweight": weight}
+        label = figure.text(0.14 / width, 1 - below / height, text, ha="left", va="top", **style)
+        room = (1 - 0.28 / width) * figure.bbox.width / max(1, label.get_window_extent().width)
+        if room < 1:
+            label.set_text(textwrap.fill(text, int(0.96 * room * len(text))))
+        below += (label.get_text().count("\n") + 1) * points / 72 * 1.5
     engine: Any = figure.get_layout_engine()
     engine.set(rect=(0, 0, 1, 1 - (below + 0.08) / height))
 

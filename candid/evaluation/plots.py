@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from itertools import cycle, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from sklearn import metrics
 from candid.data.faces import PARTS, class_order
 from candid.errors import CandidError
 from candid.evaluation import scores
-from candid.evaluation.picture import COLORS, INK, MUTED, no_frame, save_picture, short, title
+from candid.evaluation.picture import COLORS, INK, MUTED, no_frame, picture, short, title
 from candid.evaluation.predictions import PREFIX, Images, Predictions, as_predictions
 from candid.evaluation.scores import Integers
 from candid.files import read_csv, write_csv
@@ -21,10 +21,6 @@ from candid.text import interval, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    Picture = tuple[tuple[float, float], Callable[[Figure], None]]
-    """Size in inches, and what draws on an empty figure."""
 
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)))
 MAX_CLASSES_WITH_TEXT = 20  # beyond, cells are too small to read
@@ -54,8 +50,8 @@ def write_plots(
     """
     predictions, folder = as_predictions(table), Path(folder)
     write_test_plots(table, report, images, folder)
-    save_picture(folder / "curves.png", *curves_picture(history, best_epoch))
-    save_picture(folder / "classes.png", *classes_picture(splits))
+    curves_picture(folder / "curves.png", history, best_epoch)
+    classes_picture(folder / "classes.png", splits)
     write_csv(folder / "roc.csv", roc_table(predictions))
     write_csv(folder / "calibration.csv", calibration_table(predictions))
 
@@ -65,14 +61,11 @@ def write_test_plots(table: pd.DataFrame, report: dict[str, Any], images: Images
     predictions = as_predictions(table)
     wrong = worst(predictions)
     faces = images[table["id"].to_numpy()[wrong[: MISTAKES_COLUMNS * MISTAKES_ROWS]]]
-    for name, picture in {
-        "confusion": confusion_picture(predictions, report),
-        "confusion_precision": confusion_picture(predictions, report, by_predicted=True),
-        "roc": roc_picture(predictions, report),
-        "reliability": reliability_picture(predictions, report),
-    }.items():
-        save_picture(folder / f"{name}.png", *picture)
-    save_picture(folder / "mistakes.png", *mistakes_picture(predictions, faces, wrong), colors=None)
+    confusion_picture(folder / "confusion.png", predictions, report)
+    confusion_picture(folder / "confusion_precision.png", predictions, report, by_predicted=True)
+    roc_picture(folder / "roc.png", predictions, report)
+    reliability_picture(folder / "reliability.png", predictions, report)
+    mistakes_picture(folder / "mistakes.png", predictions, faces, wrong)
 
 
 def accuracy_text(scored: dict[str, Any]) -> str:
@@ -93,8 +86,8 @@ def leak_warning(report: dict[str, Any]) -> str:
 
 
 def confusion_picture(
-    predictions: Predictions, report: dict[str, Any], by_predicted: bool = False
-) -> Picture:
+    path: Path, predictions: Predictions, report: dict[str, Any], by_predicted: bool = False
+) -> None:
     """Draw the confusion matrix: shares of the rows (recall), or of the columns (precision), with counts."""
     classes = predictions.classes
     counts = scores.confusion_matrix(predictions.actual, predictions.predicted, len(classes))
@@ -102,12 +95,11 @@ def confusion_picture(
     shares = counts / np.maximum(totals, 1)
     side = min(max(5.2, 0.82 * len(classes) + 1.0), 18.0)
     groups = report["groups"]
-    independent = f" over {groups:,} independent group{'s' * (groups != 1)} of faces"
-    among = independent if groups != report["faces"] else ""
+    among = f" over {groups:,} independent group{'s' * (groups != 1)} of faces"
+    among *= groups != report["faces"]
     cells = "column's faces (precision)" if by_predicted else "row's faces (recall)"
     lines = (f"95 % bootstrap interval{among}", f"Cells: share of the {cells}, with the count")
-
-    def draw(figure: Figure) -> None:
+    with picture(path, (side + 1.2, side + 1.0)) as figure:
         headline = f"Accuracy {accuracy_text(report)} on {report['faces']:,} test faces"
         title(figure, headline, *lines, warning=leak_warning(report))
         axes = figure.add_subplot()
@@ -121,8 +113,7 @@ def confusion_picture(
         columns, rows = (numbers, names) if by_predicted else (names, numbers)
         axes.set_xticks(range(len(names)), columns, rotation=35, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), rows)
-        axes.set_xlabel("predicted", color=MUTED)
-        axes.set_ylabel("actual", color=MUTED)
+        axes.set(xlabel="predicted", ylabel="actual")
         for edge in np.arange(len(classes) + 1) - 0.5:  # white rules between the cells
             axes.axhline(edge, color="white", linewidth=1.5)
             axes.axvline(edge, color="white", linewidth=1.5)
@@ -134,8 +125,6 @@ def confusion_picture(
             if count:
                 below: dict[str, Any] = {"color": ink, "ha": "center", "va": "center", "fontsize": 8.5}
                 axes.text(column, row + 0.24, f"{count:,}", **below)
-
-    return (side + 1.2, side + 1.0), draw
 
 
 def roc_curves(predictions: Predictions) -> dict[str, tuple[Any, Any]]:
@@ -165,19 +154,17 @@ def roc_table(predictions: Predictions) -> pd.DataFrame:
     return pd.DataFrame({"false_positive_rate": rates.round(2), **columns})
 
 
-def roc_picture(predictions: Predictions, report: dict[str, Any]) -> Picture:
+def roc_picture(path: Path, predictions: Predictions, report: dict[str, Any]) -> None:
     """Draw a curve a class, their mean, and the curve of all decisions, with the areas under them."""
     curves = roc_curves(predictions)
     areas = {f"{PREFIX}{name}": values.get("auc") for name, values in report["per_class"].items()}
     areas |= {name: report[name].get("auc") for name in ("macro", "micro")}
-    averages: dict[str, Any] = {"macro": "-", "micro": (0, (2, 2))}
-    lines: list[dict[str, Any]] = []
-    for number, name in enumerate(curves):
-        color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
-        line = (INK, averages[name], 2.2) if name in averages else (color, dash, 1.6)
-        lines.append({**dict(zip(("color", "linestyle", "linewidth"), line, strict=True)), "alpha": 1})
-
-    def draw(figure: Figure) -> None:
+    styles = cycle({"color": color, "linestyle": dash, "linewidth": 1.6, "alpha": 1}
+                   for dash, color in product(DASHES, COLORS))  # fmt: skip
+    average: dict[str, Any] = {"color": INK, "linewidth": 2.2, "alpha": 1}
+    averages = {"macro": {**average, "linestyle": "-"}, "micro": {**average, "linestyle": (0, (2, 2))}}
+    lines = [averages.get(name, style) for name, style in zip(curves, styles, strict=False)]
+    with picture(path, (6.6, 6.9)) as figure:
         macro = areas["macro"]
         value = "no AUC: the test set has one class only" if macro is None else f"macro AUC {macro:.3f}"
         line = f"One class against the rest, on {report['faces']:,} test faces"
@@ -191,10 +178,7 @@ def roc_picture(predictions: Predictions, report: dict[str, Any]) -> Picture:
             display.plot(ax=axes, curve_kwargs=lines, plot_chance_level=True, chance_level_kw=chance)
             columns = 1 + len(curves) // 14
             axes.legend(title="area under the curve", loc="lower right", fontsize=9, ncols=columns)
-        axes.set_xlabel("false positive rate", color=MUTED)
-        axes.set_ylabel("true positive rate", color=MUTED)
-
-    return (6.6, 6.9), draw
+        axes.set(xlabel="false positive rate", ylabel="true positive rate")
 
 
 def calibration_table(predictions: Predictions) -> pd.DataFrame:
@@ -205,7 +189,7 @@ def calibration_table(predictions: Predictions) -> pd.DataFrame:
     return pd.DataFrame(columns).round(6)[bins.faces > 0]
 
 
-def reliability_picture(predictions: Predictions, report: dict[str, Any]) -> Picture:
+def reliability_picture(path: Path, predictions: Predictions, report: dict[str, Any]) -> None:
     """Draw accuracy by confidence above the histogram of confidence.
 
     Bars, not the line of scikit-learn's CalibrationDisplay, which a bin of a single face bends as far as one
@@ -214,13 +198,10 @@ def reliability_picture(predictions: Predictions, report: dict[str, Any]) -> Pic
     right = predictions.predicted == predictions.actual
     bins = scores.calibration(right, predictions.confidence)
     confidence, accuracy = float(predictions.confidence.mean()), report["accuracy"]
-    leaning = ""  # said only where the interval of the accuracy excludes the mean confidence
-    if confidence > report.get("accuracy_high", 1):
-        leaning = ": overconfident"
-    elif confidence < report.get("accuracy_low", 0):
-        leaning = ": underconfident"
-
-    def draw(figure: Figure) -> None:
+    # said only where the interval of the accuracy excludes the mean confidence
+    leaning = ": overconfident" * (confidence > report.get("accuracy_high", 1))
+    leaning += ": underconfident" * (confidence < report.get("accuracy_low", 0))
+    with picture(path, (6.4, 7.4)) as figure:
         means = f"mean confidence {percent(confidence)}, right in {percent(accuracy)}"
         headline = f"Calibration error {percent(report['ece'])}{leaning}"
         title(figure, headline, f"{report['faces']:,} test faces: {means}", warning=leak_warning(report))
@@ -233,18 +214,13 @@ def reliability_picture(predictions: Predictions, report: dict[str, Any]) -> Pic
         style |= {"facecolor": "none", "edgecolor": COLORS[1], "hatch": "////", "linewidth": 0}
         upper.bar(left, claimed - hit, bottom=hit, label="gap to the confidence", **style)
         upper.legend(loc="upper left")
-        upper.set_ylim(0, 1)
-        upper.set_ylabel("accuracy", color=MUTED)
+        upper.set(ylim=(0, 1), ylabel="accuracy")
         widths = np.diff(bins.edges)
         lower.bar(bins.edges[:-1], bins.faces, widths, align="edge", color="#b8c4d0", edgecolor="white")
         lower.axvline(confidence, color=COLORS[1], linewidth=1.8, label="mean confidence")
         lower.axvline(accuracy, color=INK, linewidth=1.8, linestyle=(0, (3, 1.5)), label="accuracy")
-        lower.set_xlim(0, 1)
-        lower.set_xlabel("confidence: probability of the predicted class", color=MUTED)
-        lower.set_ylabel("faces", color=MUTED)
+        lower.set(xlim=(0, 1), xlabel="confidence: probability of the predicted class", ylabel="faces")
         lower.legend(loc="upper left", fontsize=9)
-
-    return (6.4, 7.4), draw
 
 
 def read_history(path: str | Path) -> pd.DataFrame:
@@ -260,15 +236,14 @@ def read_history(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def curves_picture(history: pd.DataFrame, best_epoch: int | None) -> Picture:
+def curves_picture(path: Path, history: pd.DataFrame, best_epoch: int | None) -> None:
     """Draw accuracy, macro F1, loss and learning rate by epoch; the model has the weights of `best_epoch`."""
     best = history[history["epoch"] == best_epoch]
-
-    def draw(figure: Figure) -> None:
-        line = "" if best.empty else f"best: epoch {best_epoch}"
-        if not best.empty and np.isfinite(best["val_accuracy"].iloc[0]):
-            line += f", validation accuracy {percent(best['val_accuracy'].iloc[0])}"
-        title(figure, f"Training: {len(history)} epoch{'s' * (len(history) != 1)}", *([line] if line else []))
+    with picture(path, (9.6, 5.2)) as figure:
+        lines = [] if best.empty else [f"best: epoch {best_epoch}"]
+        if best["val_accuracy"].notna().any():
+            lines[0] += f", validation accuracy {percent(best['val_accuracy'].iloc[0])}"
+        title(figure, f"Training: {len(history)} epoch{'s' * (len(history) != 1)}", *lines)
         rates = "learning_rate" in history
         grid = figure.add_gridspec(2 if rates else 1, 2, height_ratios=(4, 1) if rates else (1,))
         _curves(figure.add_subplot(grid[0, 0]), history, "accuracy", best)
@@ -282,8 +257,6 @@ def curves_picture(history: pd.DataFrame, best_epoch: int | None) -> Picture:
                 axes.yaxis.set_minor_formatter("")
             axes.set_title("learning rate", loc="left", color=MUTED, fontsize=10)
             axes.locator_params(axis="x", integer=True)
-
-    return (9.6, 5.2), draw
 
 
 def _curves(axes: Axes, history: pd.DataFrame, name: str, best: pd.DataFrame) -> None:
@@ -299,18 +272,17 @@ def _curves(axes: Axes, history: pd.DataFrame, name: str, best: pd.DataFrame) ->
         axes.plot(best["epoch"], best[f"val_{name}"], "o", label="best", **dot)
     axes.set_title(name, loc="left", color=MUTED, fontsize=10)
     axes.locator_params(axis="x", integer=True)
-    axes.set_xlabel("epoch", color=MUTED)
+    axes.set_xlabel("epoch")
     axes.legend(loc="best")
 
 
-def classes_picture(splits: pd.DataFrame) -> Picture:
+def classes_picture(path: Path, splits: pd.DataFrame) -> None:
     """Draw the share of each class in the training, validation and test set, with the faces."""
     classes = class_order(splits["label"])
     faces = pd.crosstab(splits["label"], splits["part"]).reindex(classes, columns=list(PARTS), fill_value=0)
     shares = (100 * faces / faces.sum().clip(lower=1)).to_numpy()
     below = np.arange(len(classes)) * (len(PARTS) + 1)
-
-    def draw(figure: Figure) -> None:
+    with picture(path, (7.4, 1.6 + 0.62 * len(classes))) as figure:
         headline = f"{len(splits):,} faces by class and set"
         title(figure, headline, "Bars: share of the set's faces, with the count")
         axes = figure.add_subplot()
@@ -323,10 +295,8 @@ def classes_picture(splits: pd.DataFrame) -> Picture:
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.margins(x=0.08)
-        axes.set_xlabel("% of the set", color=MUTED)
+        axes.set_xlabel("% of the set")
         axes.legend(loc="best")
-
-    return (7.4, 1.6 + 0.62 * len(classes)), draw
 
 
 def worst(predictions: Predictions) -> Integers:
@@ -335,28 +305,24 @@ def worst(predictions: Predictions) -> Integers:
     return wrong[np.argsort(-predictions.confidence[wrong], kind="stable")]
 
 
-def mistakes_picture(predictions: Predictions, faces: Images, wrong: Integers) -> Picture:
+def mistakes_picture(path: Path, predictions: Predictions, faces: Images, wrong: Integers) -> None:
     """Draw `faces`, those at the first of `wrong`: positions of all mistakes, the most confident first."""
     rows = max(1, -(-len(faces) // MISTAKES_COLUMNS))
-
-    def draw(figure: Figure) -> None:
+    with picture(path, (10.4, 1.62 * rows + 0.9), colors=None) as figure:
         share = percent(len(wrong) / len(predictions.actual))
-        most = f"The {len(faces)} most confident of {len(wrong):,} mistakes"
-        headline = most if len(wrong) else "No mistakes"
+        most = f"The {len(faces)} most confident of {len(wrong):,} mistakes" if len(wrong) else "No mistakes"
         line = f"{share} of {len(predictions.actual):,} test faces; above: predicted, below: the label"
-        title(figure, headline, line)
+        title(figure, most, line)
         sheet = figure.subplots(rows, MISTAKES_COLUMNS).flat
         for axes, face, position in zip(sheet, faces, wrong, strict=False):
             predicted = short(predictions.classes[predictions.predicted[position]], 10)
             label = short(predictions.classes[predictions.actual[position]], 12)
             axes.imshow(face, cmap="gray", vmin=0, vmax=255)
-            confidence = f"{predictions.confidence[position]:.0%}"
-            axes.set_title(f"{predicted} {confidence}", fontsize=8.5, color=INK, pad=3)
-            axes.set_xlabel(label, fontsize=8.5, color=MUTED, labelpad=2)
+            above = f"{predicted} {predictions.confidence[position]:.0%}"
+            axes.set_title(above, fontsize=8.5, color=INK, pad=3)
+            axes.set_xlabel(label, fontsize=8.5, labelpad=2)
             axes.set(xticks=[], yticks=[])
         for axes in figure.axes:
             no_frame(axes)
         for axes in figure.axes[len(faces) :]:
             axes.set_axis_off()
-
-    return (10.4, 1.62 * rows + 0.9), draw

@@ -30,15 +30,12 @@ def check_input(model: Any, card: Card, faces: Images, tta: str, path: str | Pat
     height, width = faces.shape[1:3]
     color = "rgb" if faces.ndim == 4 else "grey"
     if card.color != color or (model.input_shape[3:] == (3,)) != (color == "rgb"):
-        about = f"a model of {card.color} faces {model.input_shape}"
-        raise CandidError(f"{path}: {about}; data/faces.npy is {color}")
+        raise CandidError(f"{path}: a model of {card.color} faces {model.input_shape}; the faces are {color}")
     size = model.input_shape[1]
     takes_crops = size < height and (tta == "ten_crop" or card.image_size == height)
     if height != width or not (size == height or takes_crops):
-        raise CandidError(
-            f"{path}: takes {size} x {size} px; data/faces.npy holds {height} x {width} px: "
-            "expected the data.image_size that it was trained with"
-        )
+        sizes = f"takes {size} x {size} px; the faces have {height} x {width} px"
+        raise CandidError(f"{path}: {sizes}: expected the data.image_size that it was trained with")
 
 
 def predict(model: Any, images: Images, ids: NDArray[np.int64], tta: str, quiet: bool = False) -> Floats:
@@ -80,8 +77,7 @@ def check_probabilities(outputs: Floats, ids: NDArray[np.int64]) -> None:
     with np.errstate(invalid="ignore"):
         within = (outputs >= 0).all(axis=1) & (outputs <= 1).all(axis=1)
         fine = within & (np.abs(outputs.sum(axis=1) - 1) < 0.01)
-    if not fine.all():
-        row = int((~fine).argmax())
+    for row in np.flatnonzero(~fine):
         values = np.array2string(outputs[row], precision=3, threshold=4)
         expected = "expected probabilities that add up to 1"
         raise CandidError(f"the model gives {values} for face {ids[row]}; {expected}")
@@ -96,14 +92,12 @@ def views(faces: Images, tta: str, size: int) -> Iterator[Images]:
             mirror images of these).
         size: what the model takes. A smaller view is enlarged to it, a larger one cut at its centre.
     """
-    whole = faces.shape[1]
-    crop = size if size < whole else round(whole * 5 / 6)  # 40 px of 48, as in TenCrop on FER2013
-    boxes = [(0, 0, whole)]
+    side, corners = faces.shape[1], [(0, 0)]
     if tta == "ten_crop":
-        end, middle = whole - crop, round((whole - crop) / 2)
-        corners = ((0, 0), (0, end), (end, 0), (end, end), (middle, middle))
-        boxes = [(top, left, crop) for top, left in corners]
-    for top, left, side in boxes:
+        crop = size if size < side else round(side * 5 / 6)  # 40 px of 48, as in TenCrop on FER2013
+        end, middle, side = side - crop, round((side - crop) / 2), crop
+        corners = [(0, 0), (0, end), (end, 0), (end, end), (middle, middle)]
+    for top, left in corners:
         view = faces[:, top : top + side, left : left + side]
         yield fit(view, size)
         if tta != "none":

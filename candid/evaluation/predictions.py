@@ -96,11 +96,10 @@ def as_predictions(table: pd.DataFrame) -> Predictions:
     predictions = Predictions(classes, actual, probabilities, groups)
     if "predicted" in table:
         likeliest = np.array(classes, object)[predictions.predicted]
-        differs = likeliest != table["predicted"].to_numpy(object)
-        if differs.any():
-            row = int(differs.argmax())
-            line = f"row {row} says {table['predicted'].iloc[row]!r}"
-            raise CandidError(f"predictions: {line}; its largest probability is that of {likeliest[row]!r}")
+        stated = table["predicted"].to_numpy(object)
+        for row in np.flatnonzero(likeliest != stated):
+            largest = f"its largest probability is that of {likeliest[row]!r}"
+            raise CandidError(f"predictions: row {row} says {stated[row]!r}; {largest}")
     return predictions
 
 
@@ -173,8 +172,7 @@ def find_leaks(splits: pd.DataFrame, kept: pd.DataFrame, earlier: NDArray[np.int
     """
     wrong = [*kept["id"][kept["id"].duplicated()], *splits["id"][~splits["id"].isin(kept["id"])]]
     if wrong:
-        expected = "expected one row a face"
-        raise CandidError(f"data/kept.csv: face {wrong[0]} is missing or there twice; {expected}")
+        raise CandidError(f"data/kept.csv: face {wrong[0]} is missing or there twice; expected one row each")
     splits = splits.sort_values("id", kind="stable")
     duplicates = splits["id"].map(kept.set_index("id")["group"]).to_numpy(np.int64)
     related = splits["group"].to_numpy(np.int64)

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ def provenance(
     """Versions, machine, seeds by stage, md5 of the inputs (those that dvc.lock holds), and git's state."""
     made_by = versions()
     del made_by["devices"]
+    gpus = any("cpu" not in name.lower() for name in devices)
+    names = (_ask("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "") if gpus else ""
     machine = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": int(made_by.pop("threads")),
-        "devices": [*devices, *_gpu_names(devices)],
+        "devices": [*devices, *names.splitlines()],
     }
     return {
         "versions": made_by,
@@ -40,12 +43,11 @@ def provenance(
 
 def processor() -> str:
     """Model name of the CPU, from Linux, else what Python knows."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
 
 
 def revision(folder: str | Path = ".") -> dict[str, Any]:
@@ -57,15 +59,9 @@ def revision(folder: str | Path = ".") -> dict[str, Any]:
     if not commit:
         return {}
     excluded = [f":(exclude){name}" for name in WRITTEN_BY_THE_PIPELINE]
-    status = ("--no-optional-locks", "status", "--porcelain", "--", ".", *excluded)
-    changes = _ask("git", "-C", str(folder), *status)
+    git = ("git", "-C", str(folder), "--no-optional-locks")
+    changes = _ask(*git, "status", "--porcelain", "--", ".", *excluded)
     return {"revision": commit, "dirty": bool(changes)}
-
-
-def _gpu_names(devices: list[str]) -> list[str]:
-    if all("cpu" in name.lower() for name in devices):
-        return []
-    return (_ask("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "").splitlines()
 
 
 def _ask(*command: str) -> str | None:

@@ -47,10 +47,14 @@ def evaluate(table: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[
     predictions = as_predictions(table)
     actual, predicted = predictions.actual, predictions.predicted
     counts = scores.confusion_matrix(actual, predicted, len(predictions.classes))
-    bounds = _intervals(predictions, resamples, seed)
-    areas = _areas(predictions)
-    accuracy = float(metrics.accuracy_score(actual, predicted))
+    bounds, areas = _intervals(predictions, resamples, seed), _areas(predictions)
+    accuracy = metrics.accuracy_score(actual, predicted)
     micro = dict.fromkeys(("precision", "recall", "f1"), accuracy)  # one label a face: all three are equal
+    averages = {
+        "macro": (_scores(predictions, average="macro", zero_division=0), bounds.macro_f1),
+        "micro": (micro, bounds.accuracy),
+        "weighted": (_scores(predictions, average="weighted", zero_division=0), bounds.weighted_f1),
+    }
     leaked, copied, validated = leaks_of(table)
     report = {
         "accuracy": accuracy,
@@ -65,14 +69,7 @@ def evaluate(table: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[
         "validated_test_faces": int(validated.sum()),
         "faces": len(actual),
         "groups": len(np.unique(predictions.groups)),
-        **{
-            name: {**average, **_bounds("f1", f1_bounds), "auc": areas[name]}
-            for name, average, f1_bounds in (
-                ("macro", _average(predictions, "macro"), bounds.macro_f1),
-                ("micro", micro, bounds.accuracy),
-                ("weighted", _average(predictions, "weighted"), bounds.weighted_f1),
-            )
-        },
+        **{name: {**each, **_bounds("f1", f1), "auc": areas[name]} for name, (each, f1) in averages.items()},
         "per_class": _per_class(predictions, areas),
         "clean": _subset(table[~leaked], resamples, seed),
     }
@@ -90,14 +87,10 @@ def headline(report: dict[str, Any]) -> dict[str, Any]:
     out where there are too few groups for one.
     """
     columns = {
-        "accuracy": report["accuracy"],
-        "accuracy_low": report.get("accuracy_low"),
-        "accuracy_high": report.get("accuracy_high"),
-        "macro_f1": report["macro"].get("f1"),
-        "precision": report["macro"].get("precision"),
-        "recall": report["macro"].get("recall"),
-        "log_loss": report["log_loss"],
-        "ece": report["ece"],
+        **{name: report.get(name) for name in ("accuracy", "accuracy_low", "accuracy_high")},
+        "macro_f1": report["macro"]["f1"],
+        **{name: report["macro"][name] for name in ("precision", "recall")},
+        **{name: report[name] for name in ("log_loss", "ece")},
         "leaked_share": round(report["leaked_test_faces"] / report["faces"], DECIMALS),
         "accuracy_unleaked": report["clean"].get("accuracy"),
     }
@@ -110,15 +103,11 @@ def _per_class(predictions: Predictions, areas: dict[str, float]) -> dict[str, A
     per_class = {}
     for number, name in enumerate(predictions.classes):
         support = int(predictions.truth[:, number].sum())
-        known = {key: values[number] for key, values in columns.items()}
-        known = {key: np.nan_to_num(value) for key, value in known.items()} if support else known
+        known = {
+            key: np.nan_to_num(each[number], nan=0 if support else np.nan) for key, each in columns.items()
+        }
         per_class[name] = {**known, "support": support, "auc": areas.get(f"{PREFIX}{name}", math.nan)}
     return per_class
-
-
-def _average(predictions: Predictions, average: str) -> dict[str, Any]:
-    """Mean over the classes that occur, as actual or as predicted; 0 / 0 counts as 0."""
-    return _scores(predictions, average=average, zero_division=0)
 
 
 def _scores(predictions: Predictions, **options: Any) -> dict[str, Any]:
@@ -130,9 +119,10 @@ def _scores(predictions: Predictions, **options: Any) -> dict[str, Any]:
 def _log_loss(predictions: Predictions) -> float:
     with warnings.catch_warnings():  # written with 6 digits, they sum to 1 within 1e-5
         warnings.filterwarnings("ignore", "The y_prob values do not sum to one", UserWarning)
-        classes, shares = range(max(2, len(predictions.classes))), predictions.probabilities
-        shares = np.pad(shares, ((0, 0), (0, len(classes) - shares.shape[1])))  # two at least are expected
-        return float(metrics.log_loss(predictions.actual, shares, labels=list(classes)))
+        shares = predictions.probabilities
+        if len(predictions.classes) == 1:  # two at least are expected
+            shares = np.pad(shares, ((0, 0), (0, 1)))
+        return float(metrics.log_loss(predictions.actual, shares, labels=range(shares.shape[1])))
 
 
 def _areas(predictions: Predictions) -> dict[str, float]:
@@ -143,15 +133,14 @@ def _areas(predictions: Predictions) -> dict[str, float]:
     """
     truth, probabilities = predictions.truth, predictions.probabilities
     columns = [number for number, column in enumerate(truth.T) if 0 < column.sum() < len(column)]
-    known = [float(metrics.roc_auc_score(truth[:, number], probabilities[:, number])) for number in columns]
-    averages = {"macro": math.nan, "weighted": math.nan, "micro": math.nan}
+    known = [metrics.roc_auc_score(truth[:, number], probabilities[:, number]) for number in columns]
+    areas = {f"{PREFIX}{predictions.classes[i]}": area for i, area in zip(columns, known, strict=True)}
+    areas |= dict.fromkeys(("macro", "weighted", "micro"), math.nan)
     if known:
-        averages["macro"] = float(np.mean(known))
-        averages["weighted"] = float(np.average(known, weights=truth.sum(axis=0)[columns]))
+        areas |= {"macro": np.mean(known), "weighted": np.average(known, weights=truth.sum(axis=0)[columns])}
     if len(predictions.classes) > 1:
-        averages["micro"] = float(metrics.roc_auc_score(truth.ravel(), probabilities.ravel()))
-    names = [f"{PREFIX}{predictions.classes[number]}" for number in columns]
-    return {**averages, **dict(zip(names, known, strict=True))}
+        areas["micro"] = metrics.roc_auc_score(truth.ravel(), probabilities.ravel())
+    return areas
 
 
 def _subset(table: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
@@ -160,12 +149,13 @@ def _subset(table: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
         return {"faces": 0}
     predictions = as_predictions(table)
     bounds = _intervals(predictions, resamples, seed)
+    macro = _scores(predictions, average="macro", zero_division=0)
     return {
         "accuracy": metrics.accuracy_score(predictions.actual, predictions.predicted),
         **_bounds("accuracy", bounds.accuracy),
         "faces": len(predictions.actual),
         "groups": len(np.unique(predictions.groups)),
-        "macro": {"f1": _average(predictions, "macro")["f1"], **_bounds("f1", bounds.macro_f1)},
+        "macro": {"f1": macro["f1"], **_bounds("f1", bounds.macro_f1)},
     }
 
 
@@ -185,5 +175,4 @@ def _tidy(value: Any) -> Any:
         return {key: entry for key, entry in tidied.items() if entry is not None}
     if isinstance(value, bool | int):
         return value
-    number = round(float(value), DECIMALS)
-    return number if math.isfinite(number) else None
+    return round(float(value), DECIMALS) if math.isfinite(value) else None

@@ -13,16 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from candid.cli import Parser
-from candid.data.archives import UnreadableError, is_clutter, is_not_picture
-from candid.data.images import decode
 from candid.errors import CandidError
 from candid.evaluation.model_file import Card, read_card
-from candid.evaluation.picture import save_picture
 from candid.evaluation.predict import Images
 from candid.explain.occlusion import explain
 from candid.explain.sheets import filters_picture, first_convolutions, where_picture
 from candid.labelled import Labelled, as_taken, other_faces, read_parts
 from candid.predict.classifier import default_model, load_classifier
+from candid.predict.faces import as_trained
+from candid.predict.sources import Skipped, pictures
 from candid.text import clean
 
 CONSIDERED = 60
@@ -40,8 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
     layers = first_convolutions(classifier.model, as_taken(first[None], classifier.model.input_shape))
     model = classifier.describe()
     where, filters = options.out / "where.png", options.out / "filters.png"
-    save_picture(where, *where_picture(rows, options.shown, model, faces.source), colors=None)
-    save_picture(filters, *filters_picture(first, layers, model), colors=None)
+    where_picture(where, rows, options.shown, model, faces.source)
+    filters_picture(filters, first, layers, model)
     for note in faces.notes:
         print(note, file=sys.stderr)
     print(model, where, filters, sep="\n")
@@ -102,23 +101,14 @@ def read_faces(paths: list[Path], card: Card) -> Faces:
         CandidError: a path that does not exist, or no picture at all.
     """
     images, labels, unread = [], [], []
-    for file in [file for path in paths for file in _files(path)]:
-        try:
-            images.append(decode(file.read_bytes(), card.image_size, card.color))
-        except UnreadableError as error:
-            unread.append(clean(f"{file}: {error}"))
+    for source in pictures(paths, None, 1.0):
+        if isinstance(source, Skipped):
+            unread.append(clean(f"{source.file}: {source.reason}"))
             continue
-        labels.append(file.parent.name if file.parent.name in card.classes else "")
+        images.append(as_trained(source.image, card.image_size, card.color))
+        folder = Path(source.file).parent.name
+        labels.append(folder if folder in card.classes else "")
     if not images:
         problem = unread[0] if unread else f"{', '.join(map(str, paths))}: no picture"
         raise CandidError(f"{problem}; expected pictures of faces")
     return Faces(np.stack(images), labels, "your faces", unread)
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        inside = sorted(file for file in path.rglob("*") if file.is_file())
-        return [file for file in inside if not is_clutter(file.name) and not is_not_picture(file.name)]
-    if not path.is_file():
-        raise CandidError(f"{path}: no such file; expected a picture of a face, or a folder of them")
-    return [path]

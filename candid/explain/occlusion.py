@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
 from candid.evaluation.predict import Images
@@ -41,21 +41,12 @@ def patches(side: int) -> Floats:
     return np.asarray(np.einsum("iy,jx->ijyx", along, along).reshape(-1, side, side), np.float64)
 
 
-def blurred(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A face (H x H, or x 3) of which only light and dark are left; the border is repeated outwards."""
-    side = face.shape[0]
-    margin = [(side, side), (side, side), (0, 0)][: face.ndim]
-    wide = Image.fromarray(np.pad(face, margin, mode="edge"))
-    soft = np.asarray(wide.filter(ImageFilter.GaussianBlur(BLUR * side)))
-    return soft[side : 2 * side, side : 2 * side]
-
-
 def occluded(face: NDArray[np.uint8]) -> Images:
-    """The face with one patch blurred, for each patch: P x H x H (x 3)."""
-    masks = patches(face.shape[0])
+    """The face with one patch blurred, for each patch: P x H x H (x 3); its border is repeated outwards."""
+    masks, sharp = patches(face.shape[0]), face.astype(np.float64)
     masks = masks.reshape(*masks.shape, *[1] * (face.ndim - 2))
-    sharp, soft = face.astype(np.float64), blurred(face).astype(np.float64)
-    return np.rint(sharp + masks * (soft - sharp)).astype(np.uint8)
+    soft = gaussian_filter(sharp, BLUR * face.shape[0], mode="nearest", axes=(0, 1))
+    return np.asarray(np.rint(sharp + masks * (soft - sharp)), np.uint8)
 
 
 def drops(predict: Predict, face: NDArray[np.uint8]) -> Floats:

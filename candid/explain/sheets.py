@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from candid.errors import CandidError
-from candid.evaluation.picture import INK, MUTED, no_frame, short, title
+from candid.evaluation.picture import INK, MUTED, no_frame, picture, short, title
 from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
 from candid.explain.occlusion import Explanation, Row
 from candid.text import percent
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    Picture = tuple[tuple[float, float], Callable[[Figure], None]]
-    """Size in inches, and what draws on an empty figure."""
 
 ABOVE, BELOW = np.array([213.0, 94, 0]), np.array([0.0, 114, 178])  # Okabe and Ito 2008
 STRONGEST = 0.75
@@ -46,40 +41,32 @@ def tinted(ground: Any, values: Floats, largest: float, opacity: float) -> Image
     return np.asarray(np.rint(ground * (1 - share) + color * share), np.uint8)
 
 
-def where_picture(rows: Sequence[Row], shown: int, model: str, source: str) -> Picture:
-    """Size in inches, and what draws the sheet: at most `shown` right and `shown` wrong answers a row."""
+def where_picture(path: Path, rows: Sequence[Row], shown: int, model: str, source: str) -> None:
+    """Draw the sheet: at most `shown` right and `shown` wrong answers a row."""
     start = int(any(row.mean for row in rows))
     columns = 2 * shown + start
-
-    def draw(figure: Figure) -> None:
-        title(
-            figure,
-            "Where the model looks",
-            f"{model}; {source}",
-            "Each face beside its map. Orange: blurring this area lowers the probability of the predicted",
-            "class; blue: raises it. Above: the prediction; below: the largest drop by one blurred patch.",
-        )
+    with picture(path, (1.75 * columns + 0.3, 1.3 * len(rows) + 1.2), colors=None) as figure:
+        colors = "Orange: blurring this area lowers the probability of the predicted class; blue: raises it."
+        around = "Above: the prediction; below: the largest drop by one blurred patch."
+        below = f"Each face beside its map. {colors} {around}"
+        title(figure, "Where the model looks", f"{model}; {source}", below)
         grid = figure.subplots(len(rows), columns, squeeze=False)
-        for axes in grid.flat:
-            axes.set(
-                xticks=[], yticks=[], box_aspect=1 / (2 + 1 / GAP)
-            )  # empty cells are as high as the others
+        for axes in grid.flat:  # empty cells are as high as the others
+            axes.set(xticks=[], yticks=[], box_aspect=1 / (2 + 1 / GAP))
             no_frame(axes)
             axes.set_axis_off()
         for row, cells in zip(rows, grid, strict=True):
             if start:
                 _above(cells[0], short(row.title, 18), fontsize=9, fontweight="bold")
-                if row.mean:
-                    face, values, count = row.mean
-                    _show(cells[0], face, values, f"mean of {count} right")
+            if row.mean:
+                face, values, count = row.mean
+                _show(cells[0], face, values, f"mean of {count} right")
             for faces, first in ((row.right, start), (row.wrong, start + shown)):
                 for axes, explanation in zip(cells[first:], faces, strict=False):
                     _draw_face(axes, explanation)
         if any(row.title for row in rows):
             for first, text in ((start, "right answers"), (start + shown, "wrong answers")):
                 grid[0][first].set_title(text, fontsize=10, color=INK, fontweight="bold", loc="left", pad=16)
-
-    return (1.75 * columns + 0.3, 1.3 * len(rows) + 1.2), draw
 
 
 def _draw_face(axes: Any, face: Explanation) -> None:
@@ -138,16 +125,14 @@ def first_convolutions(model: Any, face: NDArray[np.uint8]) -> list[Responses]:
     return responses
 
 
-def filters_picture(face: NDArray[np.uint8], layers: Sequence[Responses], model: str) -> Picture:
-    """Size in inches, and what draws the sheet; of the first layer the kernels too, above their maps."""
-    blocks = [sheet(layer, kernels=layer is layers[0]) for layer in layers]
+def filters_picture(path: Path, face: NDArray[np.uint8], layers: Sequence[Responses], model: str) -> None:
+    """Draw the sheet; of the first layer the kernels too, above their maps."""
     names = [f"{layer.name}: {len(layer.maps)} of {layer.total} filters" for layer in layers]
     names[0] += ", the kernel above what it gives"
-    wide = max(block.shape[1] for block in blocks)
-    blocks = [_enlarged(as_rgb(face), 2 * SIDE), *blocks]
-    heights = [block.shape[0] for block in blocks]
-
-    def draw(figure: Figure) -> None:
+    blocks = [_enlarged(as_rgb(face), 2 * SIDE), *(sheet(layer, layer is layers[0]) for layer in layers)]
+    wide, heights = max(block.shape[1] for block in blocks), [block.shape[0] for block in blocks]
+    size = (10.6, 10.4 / wide * sum(heights) + 0.35 * len(heights) + 0.8)
+    with picture(path, size, colors=None) as figure:
         signs = f"{model}. Orange: above zero, blue: below; each map as strong as its largest value."
         title(figure, "What the first layers make of a face", signs)
         grid = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -156,8 +141,6 @@ def filters_picture(face: NDArray[np.uint8], layers: Sequence[Responses], model:
             axes.set(xticks=[], yticks=[], xlim=(-0.5, wide - 0.5))
             axes.set_title(name, fontsize=9, color=INK, loc="left", pad=3)
             no_frame(axes)
-
-    return (10.6, 10.4 / wide * sum(heights) + 0.35 * len(heights) + 0.8), draw
 
 
 def sheet(layer: Responses, kernels: bool) -> Images:

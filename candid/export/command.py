@@ -13,6 +13,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from candid.evaluation.model_file import read_card
 from candid.evaluation.predict import Images, predict
 from candid.evaluation.scores import Floats
 from candid.export import litert, onnx
-from candid.export.compare import HEAD, Faces, Measured, Runner, known_faces, latencies, measure, table_rows
+from candid.export.compare import HEAD, Faces, Measured, Runner, known_faces, measure, table_rows
 from candid.files import md5, write_json, writing
 from candid.labelled import as_taken, other_faces, read_parts
 from candid.predict.classifier import Classifier, default_model, load_classifier
@@ -35,8 +36,8 @@ FLOAT_TOLERANCE = 1e-4
 EXTRA = "requirements-export.txt"
 FORMATS: dict[str, Any] = {"onnx": onnx, "litert": litert}
 """Each module has the SUFFIX of its files, the PACKAGES it needs beyond requirements.txt, and functions:
-write(model, path), write_int8(model, path, faces to calibrate on), annotate(path, names and values for the
-file's own metadata) and load(path), which gives a Runner on one thread."""
+write(model, path), write_int8(model, its float file, path, faces to calibrate on), annotate(path, names and
+values for the file's own metadata) and load(path), which gives a Runner on one thread."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -53,10 +54,11 @@ def main(arguments: list[str] | None = None) -> None:
 
     keras = keras_runner(classifier.model)
     probabilities = keras(faces.images)
-    measured = [measure("Keras", options.model, options.model.stat().st_size, keras, faces)]
+    size = options.model.stat().st_size
+    measured = [measure("Keras", options.model, size, keras, faces, probabilities)]
     for name in options.to:
         measured += export(classifier, name, options.out, faces, probabilities, calibrate)
-    rows = table_rows(measured, latencies([each.run for each in measured], faces.images[:1]))
+    rows = table_rows(measured, faces.images[:1])
     notes = [
         f"{len(faces.actual):,} test faces of {parts.source}",
         "milliseconds: median for one face on one thread of the CPU, the models taking turns",
@@ -78,9 +80,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--data", type=Path, default=Path("data"), help="folder data of a run; without one, the sample")
     add("--calibrate", type=int, default=512, help="training faces for int8; default: 512")
     options = parser.parse_args(arguments)
-    for name in options.to:
-        if name not in FORMATS:
-            raise CandidError(f"--to {name}: unknown format; expected {' or '.join(FORMATS)}")
     if options.calibrate < 1:
         raise CandidError(f"--calibrate {options.calibrate}: expected at least 1 face")
     options.to = list(dict.fromkeys(options.to))
@@ -89,8 +88,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def load(path: Path) -> Classifier:
     """Load a model; CandidError where it is none, or KERAS_BACKEND names something else."""
-    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    if backend != "tensorflow":
+    if (backend := os.environ.get("KERAS_BACKEND")) not in (None, "", "tensorflow"):
         raise CandidError(f"KERAS_BACKEND={backend}: the exporters go through TensorFlow; expected it unset")
     read_card(path)  # before TensorFlow takes its seconds
     use_backend("tensorflow")
@@ -121,25 +119,22 @@ def export(
     Nothing stands under the final name of a model that can't be run or, in float, is not equal to Keras's,
     whose probabilities for the faces are `keras`.
     """
-    form = FORMATS[name]
-    for precision in ("float32",) if calibrate is None else ("float32", "int8"):
-        int8 = precision == "int8"
-        mark, work = (".int8", form.write_int8) if int8 else ("", form.write)
-        path = out / f"{classifier.path.stem}{mark}{form.SUFFIX}"
+    form, plain = FORMATS[name], out / f"{classifier.path.stem}{FORMATS[name].SUFFIX}"
+    works = [("float32", plain, partial(form.write, classifier.model))]
+    if calibrate is not None:
+        int8 = partial(form.write_int8, classifier.model, plain, faces=calibrate)
+        works.append(("int8", plain.with_suffix(f".int8{form.SUFFIX}"), int8))
+    for precision, path, work in works:
         about = describe(classifier, precision)
         with writing(path) as aside:
-            attempt(
-                f"{path}: can't be exported", work, classifier.model, aside, *([calibrate] if int8 else [])
-            )
+            attempt(f"{path}: can't be exported", work, aside)
             attempt(f"{path}: can't be annotated", form.annotate, aside, {"candid.json": json.dumps(about)})
             run = attempt(f"{path}: can't be run", form.load, aside)
             size, row = aside.stat().st_size, f"{name} {precision}"
             result = attempt(f"{path}: can't be run", measure, row, path, size, run, faces, keras)
             if precision == "float32" and result.difference > FLOAT_TOLERANCE:
-                raise CandidError(
-                    f"{path}: a probability differs from Keras's by {result.difference:.2g}; "
-                    f"expected at most {FLOAT_TOLERANCE:g}: not kept"
-                )
+                differs = f"a probability differs from Keras's by {result.difference:.2g}"
+                raise CandidError(f"{path}: {differs}; expected at most {FLOAT_TOLERANCE:g}: not kept")
         about |= {"bytes": size, "accuracy": result.accuracy, "difference": result.difference}
         write_json(path.with_name(f"{path.name}.json"), about | {"accuracy_change": result.change._asdict()})
         yield result
@@ -173,7 +168,9 @@ def quiet() -> Iterator[None]:
 
 
 def need(name: str) -> None:
-    """Stop where a package that the format needs is not installed."""
+    """Stop where there is no such format, or a package that it needs is not installed."""
+    if name not in FORMATS:
+        raise CandidError(f"--to {name}: unknown format; expected {' or '.join(FORMATS)}")
     for package in FORMATS[name].PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise CandidError(f"--to {name}: the package {package} is not here: pip install -r {EXTRA}")

@@ -24,8 +24,6 @@ HEAD = (
     *("model", "kB", "size ratio", "accuracy", "change in points (95 %)", "largest difference"),
     *("ms a face", "time ratio"),
 )
-
-
 Runner = Callable[[Images], Floats]
 """Takes faces as the model does (N x S x S, x 1 or x 3, uint8), gives probabilities N x K."""
 
@@ -59,9 +57,9 @@ class Measured:
     bytes: int
     accuracy: float
     run: Runner
-    difference: float | None = None
-    """Largest difference of a probability from Keras's; None for Keras itself."""
-    change: Change | None = None
+    difference: float
+    """Largest difference of a probability from Keras's."""
+    change: Change
 
 
 def known_faces(part: Labelled, classes: list[str], shape: tuple[int | None, ...], source: str) -> Faces:
@@ -74,10 +72,8 @@ def known_faces(part: Labelled, classes: list[str], shape: tuple[int | None, ...
     return Faces(images, actual, part.groups[chosen], tuple(classes))
 
 
-def measure(
-    name: str, path: Path, size: int, run: Runner, faces: Faces, keras: Floats | None = None
-) -> Measured:
-    """Run a model of `size` bytes on the test faces; `keras`: probabilities, N x K, None for Keras itself.
+def measure(name: str, path: Path, size: int, run: Runner, faces: Faces, keras: Floats) -> Measured:
+    """Run a model of `size` bytes on the test faces; `keras`: probabilities of Keras itself, N x K.
 
     Raises:
         CandidError: it gives something other than N x K finite numbers.
@@ -86,8 +82,6 @@ def measure(
     if output.shape != shape or not np.isfinite(output).all():
         raise CandidError(f"{path}: gives {output.shape}, or numbers that are not finite; expected {shape}")
     accuracy = float((output.argmax(axis=1) == faces.actual).mean())
-    if keras is None:
-        return Measured(name, path, size, accuracy, run)
     difference = float(np.abs(output - keras).max())
     return Measured(name, path, size, accuracy, run, difference, paired(faces, keras, output))
 
@@ -106,35 +100,28 @@ def paired(faces: Faces, before: Floats, after: Floats) -> Change:
     return Change(value, *percentiles(changes, len(np.unique(groups))))
 
 
-class Latency(NamedTuple):
-    """Of one model, for one face."""
+def latencies(runners: Sequence[Runner], face: Images) -> Floats:
+    """Time each of M models on one face (1 x S x S, x 1 or x 3), ROUNDS times in turn.
 
-    milliseconds: float
-    """Median over the rounds."""
-    ratio: float
-    """To the first model: median over the rounds of the ratio within a round."""
-
-
-def latencies(runners: Sequence[Runner], face: Images, rounds: int = ROUNDS) -> list[Latency]:
-    """Time each model on one face (1 x S x S, x 1 or x 3), `rounds` times in turn."""
-    seconds = np.empty((WARM_UP + rounds, len(runners)))
+    Returns:
+        Medians over the rounds of the milliseconds and of the ratio to the first model's: M x 2.
+    """
+    seconds = np.empty((WARM_UP + ROUNDS, len(runners)))
     for turn in seconds:
         for number, run in enumerate(runners):
             start = time.perf_counter()
             run(face)
             turn[number] = time.perf_counter() - start
     kept = seconds[WARM_UP:]
-    columns = (1000 * np.median(kept, axis=0), np.median(kept / kept[:, :1], axis=0))
-    return [Latency(float(middle), float(ratio)) for middle, ratio in zip(*columns, strict=True)]
+    return np.median([1000 * kept, kept / kept[:, :1]], axis=1).T
 
 
-def table_rows(measured: Sequence[Measured], timed: Sequence[Latency]) -> Sequence[tuple[str, ...]]:
-    """Rows under HEAD, one a model; the first is Keras's."""
+def table_rows(measured: Sequence[Measured], face: Images) -> Sequence[tuple[str, ...]]:
+    """Rows under HEAD, one a model; the first is Keras's. Times are those for `face`."""
     rows = []
-    for each, latency in zip(measured, timed, strict=True):
+    for each, times in zip(measured, latencies([each.run for each in measured], face), strict=True):
         size = (f"{each.bytes / 1000:,.0f}", f"{each.bytes / measured[0].bytes:.2f}")
-        change = "{} ({} to {})".format(*map(text.points, each.change)) if each.change else ""
-        difference = "" if each.difference is None else f"{each.difference:.1g}"
-        times = (f"{latency.milliseconds:.2f}", f"{latency.ratio:.2f}")
-        rows.append((each.name, *size, text.percent(each.accuracy), change, difference, *times))
+        change = "{} ({} to {})".format(*map(text.points, each.change))
+        timed = (f"{value:.2f}" for value in times)
+        rows.append((each.name, *size, text.percent(each.accuracy), change, f"{each.difference:.1g}", *timed))
     return rows

@@ -23,7 +23,7 @@ def write(model: Any, path: Path, **options: Any) -> None:
     model.export(path, format="litert", verbose=False, input_signature=[face], **options)
 
 
-def write_int8(model: Any, path: Path, faces: Images) -> None:
+def write_int8(model: Any, _: Path, path: Path, faces: Images) -> None:
     """Write a model that computes in 8 bits, one scale a channel, ranges as seen on `faces`.
 
     Its input stays uint8, as it was; probabilities come in steps of 1/256.

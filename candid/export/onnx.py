@@ -21,7 +21,7 @@ def write(model: Any, path: Path) -> None:
     model.export(path, format="onnx", verbose=False)
 
 
-def write_int8(model: Any, path: Path, faces: Images) -> None:
+def write_int8(_: Any, plain: Path, path: Path, faces: Images) -> None:
     """Write a model that computes in 8 bits (QDQ), one scale a channel, ranges as seen on `faces`.
 
     Weights take 7 of the 8 bits (reduce_range): processors without VNNI add two products in 16 bits, which
@@ -31,9 +31,17 @@ def write_int8(model: Any, path: Path, faces: Images) -> None:
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    class Reader(quantization.CalibrationDataReader):
+        """Gives the faces in batches, once."""
+
+        batches = iter(np.array_split(faces, -(-len(faces) // AT_ONCE)))
+
+        def get_next(self) -> dict[str, Images] | None:
+            """The next batch; None behind the last."""
+            return next(({graph.input[0].name: batch} for batch in self.batches), None)
+
     with tempfile.TemporaryDirectory() as folder:
-        plain, prepared = Path(folder, "plain.onnx"), Path(folder, "prepared.onnx")
-        write(model, plain)
+        prepared = Path(folder, "prepared.onnx")
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)  # folds batch norm into convolutions
         graph = onnx.load(prepared).graph
         # eight bits for a probability would be steps of 1/256, and the layer costs nothing
@@ -41,7 +49,7 @@ def write_int8(model: Any, path: Path, faces: Images) -> None:
         quantization.quantize_static(
             prepared,
             path,
-            _reader(graph.input[0].name, faces),
+            Reader(),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=kinds,
             per_channel=True,
@@ -76,19 +84,3 @@ def load(path: Path) -> Callable[[Images], Floats]:
         return np.concatenate([session.run(None, {name: batch})[0] for batch in batches]).astype(np.float64)
 
     return run
-
-
-def _reader(name: str, faces: Images) -> Any:
-    from onnxruntime.quantization import CalibrationDataReader
-
-    class Reader(CalibrationDataReader):
-        """Gives the faces in batches, once."""
-
-        batches = iter(np.array_split(faces, -(-len(faces) // AT_ONCE)))
-
-        def get_next(self) -> dict[str, Images] | None:
-            """The next batch; None behind the last."""
-            batch = next(self.batches, None)
-            return None if batch is None else {name: batch}
-
-    return Reader()

@@ -10,7 +10,6 @@ import numpy as np
 
 import candid
 from candid.backend import use_backend
-from candid.errors import CandidError
 from candid.evaluation.model_file import Card, load_model_file, read_card
 from candid.evaluation.predict import Images, check_input, predict
 from candid.evaluation.scores import Floats
@@ -53,9 +52,5 @@ def load_classifier(path: Path) -> Classifier:
     use_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
     model, card = load_model_file(path)
     shape = (1, card.image_size, card.image_size, 3)[: 4 if card.color == "rgb" else 3]
-    try:
-        check_input(model, card, np.zeros(shape, np.uint8), "none", path)
-    except CandidError:
-        stated = f"its card says {card.image_size} px {card.color}: expected both the same"
-        raise CandidError(f"{path}: takes {model.input_shape}; {stated}") from None
+    check_input(model, card, np.zeros(shape, np.uint8), "none", path)
     return Classifier(Path(path), card, model)

@@ -20,8 +20,8 @@ from candid.cli import Parser
 from candid.errors import CandidError, cannot_write
 from candid.predict.classifier import Classifier, default_model, load_classifier
 from candid.predict.detectors import DEFAULT, DETECTORS, Detector, make_detector
-from candid.predict.faces import Labelled, find_faces, label, whole_picture
-from candid.predict.outputs import Folder, Row, as_csv, drawn, skipped_csv
+from candid.predict.faces import Labelled, find_faces, label
+from candid.predict.outputs import Folder, Row, as_csv, csv_text, drawn
 from candid.predict.sources import Picture, Skipped, pictures
 
 TOGETHER = 16  # small pictures whose faces the model sees at once
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise CandidError(no_face_reason(results))
     table = folder.write_text("predictions.csv", as_csv(results.rows, classifier.card.classes))
     if results.skipped:
-        folder.write_text("skipped.csv", skipped_csv(results.skipped))
+        folder.write_text("skipped.csv", csv_text(Skipped._fields, results.skipped))
     print(*summary(results), f"model: {classifier.describe()}", sep="\n")
     print(f"{len(results.rows)} faces in {results.pictures} pictures: {table}")
 
@@ -77,24 +77,20 @@ def label_pictures(
     """Label the faces of all pictures, write a copy of each that shows one; no detector: each is a face."""
     rows: list[Row] = []
     skipped: list[Skipped] = []
-    empty: dict[str, bool] = {}  # file -> no face in it, so far
-    opened, card = 0, classifier.card
+    opened: list[str] = []  # the file of each picture or frame
     with tqdm(desc="predict", unit=" pictures", disable=None, leave=False) as bar:
         for batch in _batches(sources, skipped):
-            if detector is None:
-                faces = [[whole_picture(picture.image, card)] for picture in batch]
-            else:
-                faces = [find_faces(picture.image, detector, card) for picture in batch]
+            faces = [find_faces(picture.image, detector, classifier.card) for picture in batch]
             labelled = iter(label([face for each in faces for face in each], classifier))
             for picture, each in zip(batch, faces, strict=True):
                 here = list(islice(labelled, len(each)))
                 skipped += _write(picture, here, folder)
                 rows += [(picture.file, picture.seconds, face) for face in here]
-                empty[picture.file] = empty.get(picture.file, True) and not here
-            opened += len(batch)
+            opened += [picture.file for picture in batch]
             bar.update(len(batch))
-    skipped += [Skipped(file, NO_FACE) for file, none in empty.items() if none]
-    return Results(rows, skipped, opened)
+    shown = {file for file, _, _ in rows}
+    skipped += [Skipped(file, NO_FACE) for file in dict.fromkeys(opened) if file not in shown]
+    return Results(rows, skipped, len(opened))
 
 
 def _batches(sources: Iterable[Picture | Skipped], skipped: list[Skipped]) -> Iterator[list[Picture]]:
@@ -132,31 +128,26 @@ def summary(results: Results, most: int = 20) -> list[str]:
     if len(by_picture) <= most:
         lines = [f"{name}: {_faces(faces)}" for name, faces in by_picture.items()]
     else:
-        counts = Counter(face.predicted for _, _, face in results.rows)
-        lines = [f"{count:6} {name}" for name, count in counts.most_common()]
+        lines = _counts(face for _, _, face in results.rows)
     lines += [f"{file}: {reason}" for file, reason in results.skipped[:most]]
     more = len(results.skipped) - most
     return [*lines, f"and {more} more that were skipped"] if more > 0 else lines
 
 
 def _faces(faces: list[Labelled], most: int = 6) -> str:
-    words = [face.described for face in faces]
-    if len(faces) > most:
-        counts = Counter(face.predicted for face in faces)
-        words = [f"{count} {name}" for name, count in counts.most_common()]
+    words = [face.described for face in faces] if len(faces) <= most else _counts(faces)
     return f"{len(faces)} face{'s' * (len(faces) > 1)}: {', '.join(words)}"
+
+
+def _counts(faces: Iterable[Labelled]) -> list[str]:
+    return [f"{count} {name}" for name, count in Counter(face.predicted for face in faces).most_common()]
 
 
 def no_face_reason(results: Results) -> str:
     """Why a run predicted nothing, in one line."""
-    unreadable = [each for each in results.skipped if each.reason != NO_FACE]
     if results.pictures:
-        more = f", {len(unreadable)} more can't be read" if unreadable else ""
-        return (
-            f"no face found in {results.pictures} picture{'s' * (results.pictures > 1)}{more}; "
-            "expected a face: try another --detector, or --already-cropped where the picture is one"
-        )
-    if unreadable:
-        more = f", and {len(unreadable) - 1} more like it" if len(unreadable) > 1 else ""
-        return f"{unreadable[0].file}: {unreadable[0].reason}{more}; expected a picture or a video"
-    return "no picture among these files; expected pictures, videos or folders of them"
+        tip = "try another --detector, or --already-cropped where the picture is one"
+        opened = f"{results.pictures} picture{'s' * (results.pictures > 1)}"
+        return f"no face found in {opened}; expected a face: {tip}"
+    first = next((f"{file}: {reason}" for file, reason in results.skipped), "no picture among these files")
+    return f"{first}; expected pictures, videos or folders of them"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -73,8 +73,7 @@ class Cascade:
         path = Path(cv2.data.haarcascades, "haarcascade_frontalface_alt2.xml")
         if not path.is_file():
             expected = "expected opencv-python-headless 4 (pip install -r requirements.txt)"
-            missing = f"OpenCV {cv2.__version__} does not carry it"
-            raise CandidError(f"{path}: no such file: {missing}; {expected}")
+            raise CandidError(f"{path}: OpenCV {cv2.__version__} does not carry it; {expected}")
         self._cv2 = cv2
         self._cascade = cv2.CascadeClassifier(str(path))
 
@@ -88,8 +87,7 @@ class Cascade:
             minSize=(self.smallest, self.smallest),
             outputRejectLevels=True,
         )
-        pairs = zip(boxes, weights, strict=True)
-        return distinct([Detection(Box(*map(float, box)), float(weight)) for box, weight in pairs])
+        return distinct(zip(boxes, weights, strict=True))
 
 
 class Mtcnn:
@@ -100,11 +98,10 @@ class Mtcnn:
     smallest = 20  # pixels; mtcnn 1.0 counts its scales for this size: from a larger one it goes too far down
 
     def __init__(self) -> None:
-        backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
-        if backend != "tensorflow":
+        if (backend := os.environ.get("KERAS_BACKEND")) not in (None, "", "tensorflow"):
             needs = f"detector 'mtcnn' needs TensorFlow, but KERAS_BACKEND={backend}"
             raise CandidError(f"{needs}: expected --detector cascade")
-        use_backend(backend)
+        use_backend("tensorflow")
         import mtcnn
         from mtcnn.stages import StageONet, StagePNet, StageRNet
 
@@ -126,13 +123,12 @@ class Mtcnn:
             if not re.search(r"empty output.*shape: \(0,", str(error), re.DOTALL):
                 raise
             return []
-        return distinct(
-            [Detection(Box(*map(float, face["box"])), float(face["confidence"])) for face in seen]
-        )
+        return distinct((face["box"], face["confidence"]) for face in seen)
 
 
-def distinct(detections: list[Detection]) -> list[Detection]:
-    """One box a face, the surest of those that overlap, surest first."""
+def distinct(boxes: Iterable[tuple[Any, Any]]) -> list[Detection]:
+    """One of the boxes (with scores) a face, the surest of those that overlap, surest first."""
+    detections = [Detection(Box(*map(float, box)), float(score)) for box, score in boxes]
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda each: (-each.score, each.box)):
         if not any(_same(detection.box, other.box) for other in kept):
@@ -160,6 +156,6 @@ def make_detector(name: str) -> Detector:
     try:
         made: Detector = DETECTORS[name]()
     except ModuleNotFoundError as error:
-        missing = f"the package {error.name} is not installed; expected what requirements.txt names"
-        raise CandidError(f"detector {name!r}: {missing}") from None
+        expected = "expected what requirements.txt names"
+        raise CandidError(f"detector {name!r}: {error.name} is not installed; {expected}") from None
     return made

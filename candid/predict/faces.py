@@ -48,16 +48,8 @@ def reduced(image: Image.Image, longest: int, shortest: int = 0) -> Image.Image:
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0).convert("RGB")
 
 
-class Square(NamedTuple):
-    """A square in whole pixels; it may reach beyond the picture."""
-
-    left: int
-    top: int
-    side: int
-
-
-def square(box: Box, margin: float) -> Square:
-    """The square that is cut around a box, about the same centre.
+def square(box: Box, margin: float) -> Box:
+    """The square in whole pixels that is cut around a box, about the same centre.
 
     Args:
         box: as the detector gave it.
@@ -66,15 +58,13 @@ def square(box: Box, margin: float) -> Square:
     longer = max(box.width, box.height)
     side = max(1, round(longer * (1 + 2 * margin)))
     x, y = box.left + box.width / 2, box.top + box.height / 2
-    return Square(round(x - side / 2), round(y - side / 2), side)
+    return Box(round(x - side / 2), round(y - side / 2), side, side)
 
 
-def cut(image: Image.Image, place: Square) -> Image.Image:
-    """Cut a square out; beyond the border the outermost pixels are repeated, as training fills them."""
-    rows, columns = (
-        np.clip(np.arange(first, first + place.side), 0, size - 1)
-        for first, size in ((place.top, image.height), (place.left, image.width))
-    )
+def cut(image: Image.Image, box: Box) -> Image.Image:
+    """Cut a box out; beyond the border the outermost pixels are repeated, as training fills them."""
+    rows = np.clip(np.arange(box.top, box.top + box.height, dtype=int), 0, image.height - 1)
+    columns = np.clip(np.arange(box.left, box.left + box.width, dtype=int), 0, image.width - 1)
     part = np.asarray(image.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)))
     return Image.fromarray(part[rows - rows[0]][:, columns - columns[0]])
 
@@ -121,8 +111,14 @@ class Labelled(NamedTuple):
         return {**self._asdict(), "box": [int(value) for value in self.box], "predicted": self.predicted}
 
 
-def find_faces(image: Image.Image, detector: Detector, card: Card) -> list[Face]:
-    """Search a copy of LONGEST pixels a side at most, cut each face from the original; left to right."""
+def find_faces(image: Image.Image, detector: Detector | None, card: Card) -> list[Face]:
+    """Search a copy of LONGEST pixels a side at most, cut each face from the original; left to right.
+
+    No detector: the picture is the face, stretched to a square where it is none, as ingest does.
+    """
+    if detector is None:
+        whole = Box(0, 0, image.width, image.height)
+        return [Face(whole, None, as_trained(image, card.image_size, card.color))]
     factor = max(1.0, max(image.size) / LONGEST)
     faces = []
     for box, score in detector(np.asarray(reduced(image, LONGEST))):
@@ -132,21 +128,13 @@ def find_faces(image: Image.Image, detector: Detector, card: Card) -> list[Face]
     return sorted(faces, key=lambda face: face.box)
 
 
-def whole_picture(image: Image.Image, card: Card) -> Face:
-    """The picture as it is taken for the face, stretched to a square where it is none, as ingest does."""
-    box = Box(0, 0, image.width, image.height)
-    return Face(box, None, as_trained(image, card.image_size, card.color))
-
-
 def label(faces: Sequence[Face], classifier: Classifier) -> list[Labelled]:
     """Predict all faces at once."""
     if not faces:
         return []
     rows = classifier.probabilities(np.stack([face.pixels for face in faces])).tolist()
-    return [
-        Labelled(face.box, face.score, dict(zip(classifier.card.classes, row, strict=True)))
-        for face, row in zip(faces, rows, strict=True)
-    ]
+    shares = (dict(zip(classifier.card.classes, row, strict=True)) for row in rows)
+    return [Labelled(face.box, face.score, each) for face, each in zip(faces, shares, strict=True)]
 
 
 def predict_faces(
@@ -176,6 +164,5 @@ def predict_faces(
     """
     image = open_picture(picture) if isinstance(picture, bytes) else picture
     classifier = load_classifier(Path(model) if model else default_model())
-    if detector is None:
-        return label([whole_picture(image, classifier.card)], classifier)
-    return label(find_faces(image, make_detector(detector), classifier.card), classifier)
+    found = find_faces(image, make_detector(detector) if detector else None, classifier.card)
+    return label(found, classifier)

@@ -14,7 +14,6 @@ from candid.errors import CandidError
 from candid.evaluation.predictions import DIGITS
 from candid.files import write_text, writing
 from candid.predict.faces import Labelled, reduced
-from candid.predict.sources import Skipped
 
 LONGEST, SHORTEST = 2048, 480  # pixels of the copy's longer side: small ones grow for the labels' sake
 INKS = ("#ffd23f", "#4cc9f0", "#f78fb3", "#7ae582", "#ff9f5a", "#b8b8ff")
@@ -58,7 +57,8 @@ class Folder:
         if path.exists() and not path.is_dir():
             raise CandidError(f"{path}: is a file; expected a folder for the results, new or empty")
         here = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()}
-        if foreign := sorted(here - _listed(path)):
+        listed = (path / LIST).read_text(encoding="utf-8").splitlines() if LIST in here else [""]
+        if foreign := sorted(here - set(listed[1:] if listed[:1] == [MADE_BY] else ())):
             others = f"files that candid.predict did not write ({len(foreign)}: {foreign[0]!r}...)"
             raise CandidError(f"{path}: holds {others}; expected a new or empty folder: name one by --out")
         self._files = {LIST}
@@ -96,15 +96,6 @@ class Folder:
         return self.path / name
 
 
-def _listed(folder: Path) -> set[str]:
-    """Names that an earlier run listed as its own."""
-    try:
-        lines = (folder / LIST).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return set(lines[1:]) if lines[:1] == [MADE_BY] else set()
-
-
 Row = tuple[str, float | None, Labelled]
 """File, seconds (of a video's frame), a face in it."""
 
@@ -116,15 +107,11 @@ def as_csv(rows: Iterable[Row], classes: Sequence[str]) -> str:
         + [_short(face.probabilities[name]) for name in classes]
         for file, seconds, face in rows
     )
-    return _csv([*COLUMNS, *(f"p_{name}" for name in classes)], cells)
+    return csv_text([*COLUMNS, *(f"p_{name}" for name in classes)], cells)
 
 
-def skipped_csv(skipped: Iterable[Skipped]) -> str:
-    """Columns file and reason."""
-    return _csv(Skipped._fields, skipped)
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a table as CSV with Unix line ends."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-def pictures(paths: Sequence[Path], leave_out: Path, every: float) -> Iterator[Picture | Skipped]:
+def pictures(paths: Sequence[Path], leave_out: Path | None, every: float) -> Iterator[Picture | Skipped]:
     """Open what lies under `paths`, in order.
 
     Of a folder come the pictures and then the videos, each sorted by name; of a tar, as they lie in it.
@@ -59,20 +60,17 @@ def pictures(paths: Sequence[Path], leave_out: Path, every: float) -> Iterator[P
         if not (path.is_file() or path.is_dir()):  # a named pipe would be waited on for ever
             what = "neither a file nor a folder" if path.exists() else "no such file or folder"
             raise CandidError(f"{path}: {what}; expected pictures, videos or folders of them")
-    return _all(paths, leave_out, every)
-
-
-def _all(paths: Sequence[Path], leave_out: Path, every: float) -> Iterator[Picture | Skipped]:
-    for path in paths:
-        if path.is_dir() or path.name.lower().endswith(ARCHIVES):
-            yield from _inside(path, leave_out, every)
-        else:
-            yield from _file(path, one_line(str(path)), path.name, every)
+    return chain.from_iterable(
+        _inside(path, leave_out, every)
+        if path.is_dir() or path.name.lower().endswith(ARCHIVES)
+        else _file(path, one_line(str(path)), path.name, every)
+        for path in paths
+    )
 
 
 def _file(path: Path, name: str, inside: str, every: float) -> Iterator[Picture | Skipped]:
     try:
-        if is_video(path.name):
+        if VIDEOS.search(path.name):
             for seconds, image in frames(path, every):
                 yield Picture(name, inside, seconds, image)
         elif path.stat().st_size > MAX_FILE_BYTES:
@@ -83,14 +81,14 @@ def _file(path: Path, name: str, inside: str, every: float) -> Iterator[Picture 
         yield Skipped(name, getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
-def _inside(path: Path, leave_out: Path, every: float) -> Iterator[Picture | Skipped]:
+def _inside(path: Path, leave_out: Path | None, every: float) -> Iterator[Picture | Skipped]:
     """Pictures and videos of a folder; in an archive a video is passed over. Other files don't count."""
     with open_files(path, leave_out) as source:
         where = one_line(str(path))
         # a folder's files have bounds of their own
         budget = None if path.is_dir() else PixelBudget(path.stat().st_size)
-        videos = [name for name in source.names if is_video(name)]
-        others = (name for name in source.names if not is_video(name) and not is_not_picture(name))
+        videos = [name for name in source.names if VIDEOS.search(name)]
+        others = (name for name in source.names if not (VIDEOS.search(name) or is_not_picture(name)))
         for name, data in source.read_all(others):  # at once: else a compressed tar is unpacked anew for each
             shown = f"{where}/{name}"
             try:
@@ -117,11 +115,6 @@ STARTS = (
     b"G",  # MPEG transport stream
 )
 BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MP4, QuickTime: bytes 4 to 8
-
-
-def is_video(name: str) -> bool:
-    """Does the name say that this is a video?"""
-    return VIDEOS.search(name) is not None
 
 
 def frames(path: Path, every: float) -> Iterator[tuple[float, Image.Image]]:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from candid.training.settings import Augment, Crop, Jitter, Range
+from candid.training.settings import Augment, Crop, Jitter
 
 Tensor = Any
 
@@ -39,10 +39,6 @@ class Draws:
         """Return B numbers between low and high."""
         return low + self.numbers[:, NAMES.index(name)] * (high - low)
 
-    def within(self, name: str, change: Range) -> Tensor:
-        """Return B numbers in the range of a change."""
-        return self.uniform(name, change.low, change.high)
-
     def log_uniform(self, name: str, most: float) -> Tensor:
         """Return B numbers, log-uniform between 1/most and most."""
         return ops.exp(self.uniform(name, -1, 1) * math.log(most))
@@ -67,7 +63,8 @@ def augment(
         uint8, B x S x S x C where the size of `settings.crop` is S, else of the shape of `faces`.
     """
     draws = Draws(uniform((ops.shape(faces)[0], COLUMNS), seed=seed))
-    if _is_geometric(settings):
+    moves = (settings.rotation, settings.shift, settings.zoom, settings.resized_crop)
+    if settings.flip > 0 or settings.crop or any(change.probability > 0 for change in moves):
         matrix, offset = _geometry(draws, settings, faces.shape[1], faces.shape[2])
         values = warp(faces, matrix, offset, settings.fill, settings.crop.size if settings.crop else None)
     else:
@@ -97,12 +94,6 @@ def sheet(faces: Any, settings: Augment, seed: int, changes: int) -> Any:
     return enlarged[..., 0] if faces.shape[3] == 1 else enlarged
 
 
-def _is_geometric(settings: Augment) -> bool:
-    """Say whether any pixel moves."""
-    changes = (settings.rotation, settings.shift, settings.zoom, settings.resized_crop)
-    return settings.flip > 0 or settings.crop is not None or any(change.probability > 0 for change in changes)
-
-
 def _geometry(draws: Draws, settings: Augment, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Draw the map from output to input pixels, as `warp` takes it: the changes undone, last first.
 
@@ -115,7 +106,8 @@ def _geometry(draws: Draws, settings: Augment, height: int, width: int) -> tuple
     reach = draws.choose("shift", shift.probability, shift.fraction, 0.0)
     move_x = reach * draws.uniform("shift_x", -1, 1) * width
     move_y = reach * draws.uniform("shift_y", -1, 1) * height
-    shrink = 1.0 / draws.choose("zoom", zoom.probability, draws.within("zoom_factor", zoom), 1.0)
+    factor = draws.uniform("zoom_factor", zoom.low, zoom.high)
+    shrink = 1.0 / draws.choose("zoom", zoom.probability, factor, 1.0)
     wide, high, at_x, at_y = _window(draws, settings)
     crop_x, crop_y, crop_mirror = _crop(draws, settings.crop, height, width)
 
@@ -133,12 +125,13 @@ def _geometry(draws: Draws, settings: Augment, height: int, width: int) -> tuple
 def _window(draws: Draws, settings: Augment) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Width and height of the resized crop's window and its middle, as shares of the face (middle: 0)."""
     window = settings.resized_crop
-    area, aspect = draws.within("window_area", window), draws.log_uniform("window_aspect", window.aspect)
+    area = draws.uniform("window_area", window.low, window.high)
+    aspect = draws.log_uniform("window_aspect", window.aspect)
     wide, high = ops.sqrt(area * aspect), ops.sqrt(area / aspect)
     at_x = (draws.uniform("window_x") - 0.5) * (1.0 - wide)
     at_y = (draws.uniform("window_y") - 0.5) * (1.0 - high)
-    pairs = ((wide, 1.0), (high, 1.0), (at_x, 0.0), (at_y, 0.0))
-    wide, high, at_x, at_y = (draws.choose("window", window.probability, *pair) for pair in pairs)
+    whole = ((wide, 1.0), (high, 1.0), (at_x, 0.0), (at_y, 0.0))
+    wide, high, at_x, at_y = (draws.choose("window", window.probability, *pair) for pair in whole)
     return wide, high, at_x, at_y
 
 
@@ -147,35 +140,36 @@ def _crop(draws: Draws, crop: Crop | None, height: int, width: int) -> tuple[Ten
     first, second = draws.uniform("crop_first"), draws.uniform("crop_second")
     if crop is None:
         return ops.zeros_like(first), ops.zeros_like(first), ops.ones_like(first)
-    size = crop.size
+    wide, high = width - crop.size, height - crop.size  # of what is cut off
     if crop.name == "random":
-        left, top = ops.floor(first * (width - size + 1)), ops.floor(second * (height - size + 1))
-        return left - (width - size) / 2, top - (height - size) / 2, ops.ones_like(first)
-    which = ops.floor(first * 5)
-    # 0 1
-    #  4    the middle is rounded to a whole pixel, as torchvision's TenCrop does
-    # 2 3
-    left = ops.where((which == 0) | (which == 2), 0.0, float(width - size))
-    top = ops.where(which < 2, 0.0, float(height - size))
-    left = ops.where(which == 4, float(round((width - size) / 2)), left)
-    top = ops.where(which == 4, float(round((height - size) / 2)), top)
-    return left - (width - size) / 2, top - (height - size) / 2, ops.where(second < 0.5, -1.0, 1.0)
+        left, top = ops.floor(first * (wide + 1)), ops.floor(second * (high + 1))
+        mirror = ops.ones_like(first)
+    else:
+        which, mirror = ops.floor(first * 5), ops.where(second < 0.5, -1.0, 1.0)
+        # 0 1
+        #  4    the middle is rounded to a whole pixel, as torchvision's TenCrop does
+        # 2 3
+        left = ops.where((which == 0) | (which == 2), 0.0, float(wide))
+        top = ops.where(which < 2, 0.0, float(high))
+        left = ops.where(which == 4, float(round(wide / 2)), left)
+        top = ops.where(which == 4, float(round(high / 2)), top)
+    return left - wide / 2, top - high / 2, mirror
 
 
 def _light(draws: Draws, settings: Augment, values: Tensor) -> Tensor:
     """Brightness, contrast about the face's mean, saturation about its grey."""
     if settings.brightness.probability > 0:
-        values = values * _amount(draws, "brightness", settings.brightness)
+        values = values * _factor(draws, "brightness", settings.brightness)
     if settings.contrast.probability > 0:
         mean = ops.mean(_grey(values), axis=(1, 2, 3), keepdims=True)
-        values = mean + (values - mean) * _amount(draws, "contrast", settings.contrast)
+        values = mean + (values - mean) * _factor(draws, "contrast", settings.contrast)
     if settings.saturation.probability > 0 and values.shape[-1] == 3:
         grey = _grey(values)
-        values = grey + (values - grey) * _amount(draws, "saturation", settings.saturation)
+        values = grey + (values - grey) * _factor(draws, "saturation", settings.saturation)
     return values
 
 
-def _amount(draws: Draws, name: str, jitter: Jitter) -> Tensor:
+def _factor(draws: Draws, name: str, jitter: Jitter) -> Tensor:
     factor = 1.0 + draws.uniform(f"{name}_factor", -1, 1) * jitter.amount
     return ops.reshape(draws.choose(name, jitter.probability, factor, 1.0), (-1, 1, 1, 1))
 
@@ -190,7 +184,7 @@ def _grey(values: Tensor) -> Tensor:
 def _erase(draws: Draws, settings: Augment, values: Tensor) -> Tensor:
     erasing = settings.erasing
     _, height, width, _ = values.shape
-    area = draws.within("erasing_area", erasing)
+    area = draws.uniform("erasing_area", erasing.low, erasing.high)
     aspect = draws.log_uniform("erasing_aspect", erasing.aspect)
     high = ops.clip(ops.round(ops.sqrt(area * aspect) * height), 1.0, float(height))
     wide = ops.clip(ops.round(ops.sqrt(area / aspect) * width), 1.0, float(width))
@@ -224,13 +218,12 @@ def warp(faces: Tensor, matrix: Tensor, offset: Tensor, fill: str, size: int | N
     _, height, width, channels = faces.shape
     x = _from_middle(size or width)[None, None, :]
     y = _from_middle(size or height)[None, :, None]
-    across, down, move = (_a_face_each(values) for values in (matrix[:, :, 0], matrix[:, :, 1], offset))
-    from_x = across[0] * x + down[0] * y + move[0] + (width - 1) / 2
-    from_y = across[1] * x + down[1] * y + move[1] + (height - 1) / 2
+    matrix, offset = matrix[..., None, None], offset[..., None, None]
+    from_x = matrix[:, 0, 0] * x + matrix[:, 0, 1] * y + offset[:, 0] + (width - 1) / 2
+    from_y = matrix[:, 1, 0] * x + matrix[:, 1, 1] * y + offset[:, 1] + (height - 1) / 2
     # A frame of one pixel holds what lies outside, so that every index falls on a pixel.
     framed = _frame(faces, fill)
-    from_x = ops.clip(from_x, -1.0, float(width))
-    from_y = ops.clip(from_y, -1.0, float(height))
+    from_x, from_y = ops.clip(from_x, -1.0, float(width)), ops.clip(from_y, -1.0, float(height))
     left = ops.minimum(ops.floor(from_x), width - 1.0)
     top = ops.minimum(ops.floor(from_y), height - 1.0)
     # The four neighbours lie side by side, so that one gather fetches them: on a CPU the whole warp takes 1.4
@@ -240,17 +233,11 @@ def warp(faces: Tensor, matrix: Tensor, offset: Tensor, fill: str, size: int | N
     first = ops.arange(ops.shape(faces)[0], dtype="int32") * ((height + 1) * (width + 1))
     index = ops.cast((top + 1) * (width + 1) + left + 1, "int32") + first[:, None, None]
     values = ops.cast(ops.take(table, index, axis=0), "float32")
-    right_share = ops.expand_dims(from_x - left, -1)
-    low_share = ops.expand_dims(from_y - top, -1)
+    right_share, low_share = ops.expand_dims(from_x - left, -1), ops.expand_dims(from_y - top, -1)
     upper_left, upper_right, lower_left, lower_right = ops.split(values, 4, axis=-1)
     upper = upper_left + (upper_right - upper_left) * right_share
     lower = lower_left + (lower_right - lower_left) * right_share
     return upper + (lower - upper) * low_share
-
-
-def _a_face_each(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Two numbers a face, B x 2, each ready to be spread over its pixels."""
-    return values[:, 0][:, None, None], values[:, 1][:, None, None]
 
 
 def _frame(faces: Tensor, fill: str) -> Tensor:

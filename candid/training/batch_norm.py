@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,8 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
+from candid.backend import backend, worth_compiling
+from candid.training.distribution import layers_of, patched
 from candid.training.learner import Learner
 
 Tensor = Any
@@ -34,7 +35,6 @@ class Recompute(keras.Model):
         self.logits, self.view, self.devices = learner.logits, learner.view, learner.strategy.devices
         # Held as a variable of this model too: else JAX compiles all faces into the step, as a constant.
         self.faces = learner.faces
-        self.norms = _of_kind(learner.logits, layers.BatchNormalization)
         self.built = True
         self.compile(jit_compile=learner.jit_compile)
 
@@ -49,15 +49,17 @@ class Recompute(keras.Model):
         Args:
             rows: training rows in random order; at most MAX_FACES are used, in whole batches.
         """
-        norms = [norm for norm in self.norms if norm.trainable]
+        norms = [norm for norm in layers_of(self.logits, layers.BatchNormalization) if norm.trainable]
         if not norms:
             return
+        drops = [layer for layer in layers_of(self.logits) if isinstance(getattr(layer, "rate", 0), float)]
         size = min(BATCH, len(rows))
         size -= size % self.devices
         batches = min(MAX_FACES, len(rows)) // size
         means = [np.zeros(norm.moving_mean.shape) for norm in norms]
         squares = [np.zeros(norm.moving_mean.shape) for norm in norms]
-        with _one_batch_at_a_time(self.logits, norms):
+        # The moving statistics are those of the last batch alone, and dropout is off.
+        with patched(norms, "momentum", lambda _: 0.0), patched(drops, "rate", lambda _: 0.0):
             for number in range(batches):
                 self.predict_on_batch(rows[number * size : (number + 1) * size])
                 for total, square, norm in zip(means, squares, norms, strict=True):
@@ -69,38 +71,19 @@ class Recompute(keras.Model):
             norm.moving_variance.assign(np.maximum(square - mean**2, 0).astype(np.float32))
 
 
-@contextmanager
-def _one_batch_at_a_time(model: Any, norms: list[Any]) -> Iterator[None]:
-    """Make the moving statistics those of the last batch alone, and turn dropout off."""
-    drops = [layer for layer in _of_kind(model, layers.Layer) if isinstance(getattr(layer, "rate", 0), float)]
-    kept = [(layer, "momentum", layer.momentum) for layer in norms]
-    kept += [(layer, "rate", layer.rate) for layer in drops]
-    for layer, name, _ in kept:
-        setattr(layer, name, 0.0)
-    try:
-        yield
-    finally:
-        for layer, name, value in kept:
-            setattr(layer, name, value)
-
-
-@contextmanager
-def fused_batch_norm(net: Any) -> Iterator[None]:
+def fused_batch_norm(net: Any) -> AbstractContextManager[None]:
     """Within this, every batch norm over the channels of a feature map is one kernel of TensorFlow.
 
     What it computes stays the same up to rounding, and the net is saved without this. Keras composes batch
     norm of some fifteen operations in float32, forward and back: six times the time of the kernel in
-    bfloat16, four times in float32, and a third of a training step of `plain_cnn` on a CPU.
+    bfloat16, four times in float32, and a third of a training step of `plain_cnn` on a CPU. Nothing is
+    changed where XLA fuses them.
     """
-    norms = [norm for norm in _of_kind(net, layers.BatchNormalization) if norm.input_spec.ndim == 4]
+    if backend() != "tensorflow" or worth_compiling():
+        return nullcontext()
+    norms = [norm for norm in layers_of(net, layers.BatchNormalization) if norm.input_spec.ndim == 4]
     norms = [norm for norm in norms if norm.axis in (-1, 3) and norm.scale and norm.center]
-    for norm in norms:
-        norm.call = partial(_normalise, norm)
-    try:
-        yield
-    finally:
-        for norm in norms:
-            del norm.call
+    return patched(norms, "call", lambda norm: partial(_normalise, norm))
 
 
 def _normalise(layer: Any, inputs: Tensor, training: bool = False, mask: Tensor = None) -> Tensor:
@@ -120,8 +103,3 @@ def _normalise(layer: Any, inputs: Tensor, training: bool = False, mask: Tensor 
     layer.moving_mean.assign(layer.moving_mean * kept + made.batch_mean * (1 - kept))
     layer.moving_variance.assign(layer.moving_variance * kept + variance * (1 - kept))
     return made.y
-
-
-def _of_kind(model: Any, kind: Any) -> list[Any]:
-    """All layers of a kind in a model, those inside layers too."""
-    return [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, kind)]

@@ -22,7 +22,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from candid.files import writing
+from candid.files import md5, writing
 
 Arrays = list[NDArray[Any]]
 History = list[dict[str, float]]
@@ -64,11 +64,9 @@ class Checkpoints:
         state = make()
         history = np.frombuffer(json.dumps(state.history).encode(), np.uint8)
         groups = {**state._asdict(), "history": [history]}
-        named = {
-            f"{name}_{i:05d}": array for name, arrays in groups.items() for i, array in enumerate(arrays)
-        }
-        with writing(self.path) as aside, aside.open("wb") as file:
-            np.savez(file, **named)
+        named = {f"{name}_{i:05d}": array for name, each in groups.items() for i, array in enumerate(each)}
+        with writing(self.path) as aside:
+            np.savez(aside, **named)
         took = time.monotonic() - started
         if took > 1:
             self.rest_until = time.monotonic() + took / MAX_SHARE - took
@@ -77,7 +75,7 @@ class Checkpoints:
         """Return the last checkpoint; None where there is none or it can't be read."""
         groups: dict[str, Any] = {name: [] for name in Checkpoint._fields}
         try:
-            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            with self.path.open("rb") as file, np.load(file) as stored:
                 for key in sorted(stored.files):
                     groups[key.rsplit("_", 1)[0]].append(stored[key])
             groups["history"] = json.loads(groups["history"][0].tobytes())
@@ -85,21 +83,13 @@ class Checkpoints:
             return None
         return Checkpoint(**groups)
 
-    def clear(self) -> None:
-        """Remove the checkpoint: the run is done."""
-        self.path.unlink(missing_ok=True)
-
 
 def fingerprint(settings: dict[str, Any], files: list[Path], versions: dict[str, str]) -> str:
     """Name a run by all that its result depends on: 128 bits, hexadecimal.
 
     Of the files, data and code, the bytes count and their order, not their names.
     """
-    digests = []
-    for path in files:
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "blake2b").hexdigest())
-    text = json.dumps([settings, digests, versions], sort_keys=True)
+    text = json.dumps([settings, [md5(path) for path in files], versions], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -113,15 +103,15 @@ def state_root() -> Path:
     """Return $CANDID_STATE, else candid/ in the user's cache folder ($XDG_CACHE_HOME or ~/.cache)."""
     if chosen := os.environ.get("CANDID_STATE"):
         return Path(chosen).absolute()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "candid"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "candid"
 
 
 @contextmanager
 def run_folder(name: str) -> Iterator[Path]:
     """Give the folder of one run, held against other processes; a second one waits until the first is done.
 
-    The kernel lets go of the lock when the process ends, however it ends.
+    Where the block ends well, the folder is removed. The kernel lets go of the lock when the process ends,
+    however it ends.
     """
     root = state_root() / "train"
     root.mkdir(parents=True, exist_ok=True)
@@ -135,9 +125,8 @@ def run_folder(name: str) -> Iterator[Path]:
     try:
         folder.mkdir(exist_ok=True)
         yield folder
+        _remove(folder, lock)
     finally:
-        if not any(folder.iterdir()):
-            _remove(folder, lock)
         lock.release()
 
 

@@ -69,9 +69,7 @@ def training_set(
     chosen = np.concatenate([ids["train"], ids["validation"]])
     if chosen.min() < 0 or chosen.max() >= len(images):
         raise CandidError(f"data/splits.csv: id {chosen.max()}, but data/faces.npy has {len(images)} faces")
-    table = splits.set_index("id")["label"]
-    index = {name: i for i, name in enumerate(classes)}
-    labels = np.array([index[name] for name in table.loc[chosen]], np.int32)
+    labels = splits.set_index("id")["label"].loc[chosen].map(classes.index).to_numpy(np.int32)
     faces = np.ascontiguousarray(images[chosen])
     return TrainingSet(
         faces=faces if faces.ndim == 4 else faces[..., None],
@@ -96,24 +94,19 @@ def _targets(
     sums = counted.sum(axis=1, keepdims=True)
     if not sums.all():
         face = train[int((sums[:, 0] == 0).argmax())]
-        raise CandidError(
-            f"params.yaml: train.targets = 'votes': data/votes.csv has none for face {face}; "
-            "expected labels, or a dataset with raters' votes (ferplus)"
-        )
+        expected = "expected labels, or a dataset with raters' votes (ferplus)"
+        raise CandidError(f"params.yaml: train.targets: data/votes.csv has none for face {face}; {expected}")
     targets[: len(train)] = counted / sums
     return targets
 
 
 def _weights(classes: list[str], weights: Any) -> NDArray[np.float32]:
-    if not isinstance(weights, dict):
-        raise CandidError("data/class_weights.json: expected one weight a class")
-    for name in classes:
-        value, where = weights.get(name), "data/class_weights.json"
-        if name not in weights:
-            raise CandidError(f"{where}: no weight for class {name!r}; expected one for each class")
+    values = {name: weights.get(name) if isinstance(weights, dict) else None for name in classes}
+    for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise CandidError(f"{where}: {name} = {value!r}: expected a number of at least 0")
-    return np.array([weights[name] for name in classes], np.float32)
+            expected = "expected a number of at least 0 for each class"
+            raise CandidError(f"data/class_weights.json: {name} = {value!r}: {expected}")
+    return np.array(list(values.values()), np.float32)
 
 
 def derive(seed: int, *purpose: str | int) -> int:

@@ -9,7 +9,7 @@ for. (There mixup mixes within a device's part.)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -31,9 +31,8 @@ class OneDevice:
     def start(self) -> None:
         """Find the devices; before anything is computed."""
 
-    def whole_batch(self, net: Any) -> AbstractContextManager[Any]:
+    def whole_batch(self, net: Any) -> AbstractContextManager[Any]:  # noqa: ARG002
         """Within this, layers of `net` that draw for a batch or measure it do so for the whole batch."""
-        del net
         return nullcontext()
 
     def uniform(self, shape: tuple[Any, ...], seed: Any) -> Tensor:
@@ -76,20 +75,11 @@ class Mirrored(OneDevice):
         """Join batch norm's statistics, draw dropout for the whole batch; the net is saved without this."""
         import keras
 
-        layers = list(net._flatten_layers(include_self=False))
-        norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
-        dropouts = [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
-        for norm in norms:
-            norm.synchronized = True
-        for dropout in dropouts:
-            dropout.call = partial(self._drop, dropout)
-        try:
+        norms = layers_of(net, keras.layers.BatchNormalization)
+        dropouts = layers_of(net, keras.layers.Dropout)
+        drop = partial(partial, self._drop)  # of a layer: what it is called with from now on
+        with patched(norms, "synchronized", lambda _: True), patched(dropouts, "call", drop):
             yield
-        finally:
-            for norm in norms:
-                norm.synchronized = False
-            for dropout in dropouts:
-                del dropout.call
 
     def uniform(self, shape: tuple[Any, ...], seed: Any) -> Tensor:
         """Draw for the whole batch and keep this device's part."""
@@ -118,3 +108,19 @@ def strategy_of(settings: TrainSettings) -> OneDevice:
     if settings.distribution == "none":
         return OneDevice()
     return DataParallel() if settings.backend == "jax" else Mirrored()
+
+
+def layers_of(model: Any, kind: Any = object) -> list[Any]:
+    """Return all layers of a kind in a model, those inside layers too."""
+    return [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, kind)]
+
+
+@contextmanager
+def patched(layers: list[Any], name: str, make: Callable[[Any], Any]) -> Iterator[None]:
+    """Within this, an attribute of each layer is what `make` gives for the layer."""
+    with ExitStack() as stack:
+        for layer in layers:
+            own = name in vars(layer)
+            stack.callback(*((setattr, layer, name, getattr(layer, name)) if own else (delattr, layer, name)))
+            setattr(layer, name, make(layer))
+        yield

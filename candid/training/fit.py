@@ -18,7 +18,7 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.svm import LinearSVC
 
-from candid.backend import feed, fuses_batch_norm, is_out_of_memory, steps_per_call, worth_compiling
+from candid.backend import backend, feed, is_out_of_memory, worth_compiling
 from candid.errors import CandidError
 from candid.training.batch_norm import Recompute, fused_batch_norm
 from candid.training.checkpoints import Arrays, Checkpoint, Checkpoints, History
@@ -88,8 +88,7 @@ def train(
             if weights is not None:
                 start_from(net, weights, data.classes)
             training = Training(net, data, settings, checkpoints, progress, strategy)
-            fused = strategy.devices == 1 and fuses_batch_norm()
-            with fused_batch_norm(net) if fused else strategy.whole_batch(net):
+            with fused_batch_norm(net) if strategy.devices == 1 else strategy.whole_batch(net):
                 training.run()
     except Exception as error:
         if not is_out_of_memory(error):
@@ -110,10 +109,8 @@ def train_svm(
     are divided by their best temperature on the validation set. Nothing is drawn at random.
 
     Args:
-        build: makes the net.
-        data: the faces.
+        build, data, progress: as of `train`.
         C: of LinearSVC.
-        progress: how the run is shown; None: by lines.
     """
     progress, net = progress or Progress(), build()
     head = net.get_layer(f"{HEAD}logits")
@@ -134,7 +131,7 @@ def train_svm(
     row = {"epoch": 1, "loss": trained["val_loss"], "accuracy": trained["val_accuracy"], "learning_rate": 0.0}
     row |= validation_scores(probabilities[data.train :], data.validation_labels)
     progress.record([row])
-    progress.say("  ".join(f"{name} {row[name]:.4f}" for name in COLUMNS[1:-1]))
+    progress.say(_described(row))
     return net, [row]
 
 
@@ -162,12 +159,12 @@ def best_epoch(history: History, monitor: str) -> int:
 
 def phase_of(epoch: int, settings: TrainSettings) -> Phase:
     """Return the phase to which the epoch after `epoch` finished ones belongs."""
-    freeze = settings.freeze
-    if freeze is None:
-        return Phase(0, settings.epochs, settings.learning_rate, frozen=False)
-    if epoch < freeze.epochs:
-        return Phase(0, freeze.epochs, settings.learning_rate, frozen=True)
-    return Phase(freeze.epochs, settings.epochs, freeze.thaw_learning_rate, frozen=False)
+    first, rate = 0, settings.learning_rate
+    if freeze := settings.freeze:
+        if epoch < freeze.epochs:
+            return Phase(0, freeze.epochs, rate, frozen=True)
+        first, rate = freeze.epochs, freeze.thaw_learning_rate
+    return Phase(first, settings.epochs, rate, frozen=False)
 
 
 def build_optimizer(settings: TrainSettings, phase: Phase, steps: int) -> Any:
@@ -223,7 +220,6 @@ class Training:
 
     def __post_init__(self) -> None:
         self.learner = Learner(self.net, self.data, self.settings, self.strategy)
-        self.recompute: Recompute | None = None
         self.callbacks: list[Any] = []
         self.history: History = []
         self.best: Arrays = []
@@ -258,33 +254,28 @@ class Training:
         settings = self.settings
         for layer in body_layers(self.net):
             layer.trainable = not phase.frozen
-        together = min(settings.steps_per_execution, self.steps) if self.strategy.devices == 1 else 1
+        # Elsewhere Keras compiles one step.
+        several = backend() == "tensorflow" and self.strategy.devices == 1
         self.learner.compile(
             optimizer=build_optimizer(settings, phase, self.steps),
-            steps_per_execution=steps_per_call(together),
+            steps_per_execution=min(settings.steps_per_execution, self.steps) if several else 1,
             jit_compile=worth_compiling() and self.strategy.compiles,
         )
         self.learner.optimizer.build(self.learner.trainable_variables)
-        if settings.batch_norm == "recomputed":
-            self.recompute = Recompute(self.learner)
-        kinds: list[tuple[Any, dict[str, Any]]] = []
-        if isinstance(settings.schedule, Plateau):
-            kinds.append((keras.callbacks.ReduceLROnPlateau, settings.schedule.model_dump(exclude={"name"})))
-        if settings.early_stopping and not phase.frozen:
-            kinds.append((keras.callbacks.EarlyStopping, settings.early_stopping.model_dump()))
-        modes = ("min" if options["monitor"] == "val_loss" else "max" for _, options in kinds)
+        self.recompute = Recompute(self.learner)
+        plateau = settings.schedule if isinstance(settings.schedule, Plateau) else None
+        stopping = None if phase.frozen else settings.early_stopping
+        kinds = ((keras.callbacks.ReduceLROnPlateau, plateau), (keras.callbacks.EarlyStopping, stopping))
         self.callbacks = [
-            kind(mode=mode, **options) for (kind, options), mode in zip(kinds, modes, strict=True)
+            kind(mode="min" if own.monitor == "val_loss" else "max", **own.model_dump(exclude={"name"}))
+            for kind, own in kinds
+            if own
         ]
         for callback in self.callbacks:
             callback.set_model(self.learner)
             callback.on_train_begin()
-        for row in self.history[phase.first :]:
-            self._notify(row)
-
-    def _notify(self, row: dict[str, float]) -> None:
-        for callback in self.callbacks:
-            callback.on_epoch_end(int(row["epoch"]), dict(row))
+            for row in self.history[phase.first :]:
+                callback.on_epoch_end(int(row["epoch"]), dict(row))
 
     def _epoch(self) -> None:
         settings, started, epoch = self.settings, time.perf_counter(), len(self.history) + 1
@@ -293,7 +284,8 @@ class Training:
         fitted = time.perf_counter()
         # As text between, so that it is 0.001 and not 0.0010000000474974513.
         rate = float(str(np.float32(ops.convert_to_numpy(optimizer.learning_rate))))
-        own = self._prepare_validation(epoch)
+        own: Arrays = self.net.get_weights()
+        self._prepare_validation(epoch)
         scores = validation_scores(self._predict(), self.data.validation_labels)
         if not math.isfinite(trained["loss"]) or not math.isfinite(scores["val_loss"]):
             high = f"train.learning_rate = {rate:g} is probably too high"
@@ -304,45 +296,38 @@ class Training:
         is_best = best_epoch(self.history, settings.monitor) == epoch
         if is_best:
             self.best = self.net.get_weights()
-        if own is not None:
-            self.net.set_weights(own)
-        self._notify(row)  # the optimizer then has the next epoch's rate
+        self.net.set_weights(own)
+        for callback in self.callbacks:  # the optimizer then has the next epoch's rate
+            callback.on_epoch_end(epoch, dict(row))
         self.checkpoints.write(
             lambda: Checkpoint(self.history, self.net.get_weights(), _values(optimizer.variables), self.best)
         )
         self.progress.record(self.history)
-        names = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1")
-        values = "  ".join(f"{name} {row[name]:.4f}" for name in names)
         speed = self.steps * self.batch_size / (fitted - started)
-        self.progress.say(
-            f"epoch {epoch}/{settings.epochs}  {values}  learning_rate {rate:.2e}  "
-            f"{time.perf_counter() - started:.1f} s  {speed:.0f} faces/s{'  best so far' if is_best else ''}"
-        )
+        took = f"{time.perf_counter() - started:.1f} s  {speed:.0f} faces/s"
+        line = f"epoch {epoch}/{settings.epochs}  {_described(row)}  learning_rate {rate:.2e}  {took}"
+        self.progress.say(line + "  best so far" * is_best)
 
     def _fit(self, epoch: int) -> dict[str, float]:
         """Fit one epoch; return its loss and accuracy."""
         seed, bar = self.settings.seed, self.progress.bar
         seed_epoch(self.learner, seed, epoch - 1)
-        shown = {"epochs": self.settings.epochs, "steps": self.steps, "verbose": int(bar)}
-        callbacks = keras.callbacks.CallbackList(
-            add_history=True, add_progbar=bar, model=self.learner, **shown
-        )
+        shown = {"model": self.learner, "epochs": self.settings.epochs, "steps": self.steps}
+        callbacks = keras.callbacks.CallbackList(add_history=True, add_progbar=bar, verbose=int(bar), **shown)
         rows = feed(epoch_order(self.data.train, self.batch_size, seed, epoch - 1), self.batch_size)
-        epochs = {"initial_epoch": epoch - 1, "epochs": epoch}
-        fitted = self.learner.fit(**rows, **epochs, shuffle=False, callbacks=callbacks, verbose=int(bar))
+        options = {"initial_epoch": epoch - 1, "epochs": epoch, "shuffle": False, "verbose": int(bar)}
+        fitted = self.learner.fit(**rows, **options, callbacks=callbacks)
         return {name: float(fitted.history[name][-1]) for name in ("loss", "accuracy")}
 
-    def _prepare_validation(self, epoch: int) -> Arrays | None:
-        """Bring the weights into the state that is validated; return those to go on with, if they differ."""
-        if self.recompute is None:
-            return None
-        own: Arrays = self.net.get_weights()
+    def _prepare_validation(self, epoch: int) -> None:
+        """Bring the weights into the state that is validated."""
         if self.settings.averaging > 0:
             averages = self.learner.optimizer._model_variables_moving_average
             _assign(self.learner.trainable_variables, _values(averages))
-        seed = derive(self.settings.seed, "batch_norm", epoch - 1)
-        self.recompute.run(np.random.default_rng(seed).permutation(self.data.train).astype(np.int32))
-        return own
+        if self.settings.batch_norm == "recomputed":
+            seed = derive(self.settings.seed, "batch_norm", epoch - 1)
+            rows = np.random.default_rng(seed).permutation(self.data.train).astype(np.int32)
+            self.recompute.run(rows)
 
     def _predict(self) -> NDArray[np.float32]:
         """Return the probabilities of the validation faces."""
@@ -351,6 +336,10 @@ class Training:
         filled = np.resize(rows, _up(len(rows), size))  # whole batches: one shape is compiled
         predicted: NDArray[np.float32] = self.learner.predict(**feed(filled, size), verbose=0)[: len(rows)]
         return predicted
+
+
+def _described(row: dict[str, float]) -> str:
+    return "  ".join(f"{name} {row[name]:.4f}" for name in COLUMNS[1:-1])
 
 
 def _in_float32(net: Any, build: Callable[[], Any], settings: TrainSettings) -> Any:

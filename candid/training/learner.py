@@ -67,27 +67,18 @@ class Learner(keras.Model):
         crop = self.settings.augment.crop
         return center_crop(ops.take(self.faces, rows, axis=0), crop.size if crop else None)
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *rest: Any, **more: Any) -> Any:
         """Return the weighted cross-entropy, averaged over the batch, plus the net's own penalties."""
-        del x, y, sample_weight, training
+        del x, y, rest, more
         crossed = -ops.sum(y_pred["targets"] * ops.log_softmax(y_pred["logits"]), axis=-1)
         loss = ops.mean(crossed * y_pred["weights"])
         for penalty in self.losses:
             loss = loss + ops.sum(ops.cast(penalty, "float32"))
         return self.strategy.scale_loss(loss)
 
-    def compute_metrics(
-        self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
-    ) -> dict[str, Any]:
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, *rest: Any, **more: Any) -> dict[str, Any]:
         """Count a face as right when its largest output is its largest target."""
-        del x, y, sample_weight
+        del x, y, rest, more
         right = ops.argmax(y_pred["logits"], axis=-1) == ops.argmax(y_pred["targets"], axis=-1)
         self.accuracy.update_state(ops.cast(right, "float32"))
         metrics: dict[str, Any] = self.get_metrics_result()
@@ -98,18 +89,15 @@ class Learner(keras.Model):
         number = self.strategy.uniform((ops.shape(faces)[0],), seed=self.stream) * len(self.shares)
         share = ops.take(ops.convert_to_tensor(self.shares), ops.cast(number, "int32"), axis=0)
         both = ops.cast(faces, "float32")
-        wide = ops.reshape(share, (-1, 1, 1, 1))
+        wide, share = ops.reshape(share, (-1, 1, 1, 1)), ops.reshape(share, (-1, 1))
         mixed = ops.cast(ops.round(both * wide + ops.roll(both, 1, axis=0) * (1 - wide)), "uint8")
-        share = ops.reshape(share, (-1, 1))
         return mixed, targets * share + ops.roll(targets, 1, axis=0) * (1 - share)
 
 
 def logits_of(net: Any) -> Any:
     """Return the net without its softmax, sharing its layers: a loss over logits keeps its digits."""
     last = net.layers[-1]
-    if isinstance(last, keras.layers.Softmax) or (
-        isinstance(last, keras.layers.Activation) and last.activation is keras.activations.softmax
-    ):
+    if isinstance(last, keras.layers.Softmax):
         return keras.Model(net.input, last.input, name="logits")
     raise TypeError(f"the last layer of {net.name} is {type(last).__name__}; expected a softmax of its own")
 

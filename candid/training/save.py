@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -35,25 +36,21 @@ def write_model(
                     del metadata["date_saved"]
                     content = json.dumps(metadata).encode()
                 elif name == "config.json":
-                    content = json.dumps(_renumber(json.loads(content), {})).encode()
+                    content = _renumbered(content)
                 target.writestr(zip_entry(name), content)
             target.writestr(zip_entry(ABOUT), json.dumps(about, indent=2, ensure_ascii=False).encode())
             for name, content in (entries or {}).items():
                 target.writestr(zip_entry(name), content)
 
 
-def _renumber(value: Any, numbers: dict[int, int]) -> Any:
+def _renumbered(config: bytes) -> bytes:
     """Number shared objects 1, 2, ... as they come."""
-    if isinstance(value, list):
-        return [_renumber(item, numbers) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: numbers.setdefault(item, len(numbers) + 1)
-        if key == "shared_object_id"
-        else _renumber(item, numbers)
-        for key, item in value.items()
-    }
+    numbers: dict[bytes, bytes] = {}
+
+    def number(match: re.Match[bytes]) -> bytes:
+        return numbers.setdefault(match[0], b"%d" % (len(numbers) + 1))
+
+    return re.sub(rb'(?<="shared_object_id": )\d+', number, config)
 
 
 def zip_entry(name: str) -> zipfile.ZipInfo:
@@ -79,8 +76,7 @@ def initial_weights(weights: str | None) -> InitialWeights:
     """Say what `model.weights` names. CandidError: nothing is there."""
     if weights is None or weights == "imagenet":
         return InitialWeights(weights, None, [])
-    path = Path(weights)
-    if path.is_dir():
+    if (path := Path(weights)).is_dir():
         return InitialWeights(weights, None, sorted(file for file in path.rglob("*") if file.is_file()))
     if path.is_file():
         return InitialWeights(None, path, [path])
@@ -96,14 +92,14 @@ def start_from(net: Any, path: str | Path, classes: list[str]) -> None:
     """
     earlier, card = load_model_file(path)
     last = next(layer for layer in reversed(net.layers) if layer.weights)
-    head = [id(weight) for weight in last.weights] if card.classes != classes else []
+    fresh = [id(weight) for weight in last.weights] if card.classes != classes else []
     if len(earlier.weights) != len(net.weights):
         counts = f"{len(earlier.weights)} weights, but the net has {len(net.weights)}"
         raise CandidError(f"{path}: {counts}: expected a model of the same model.arch")
     for old, new in zip(earlier.weights, net.weights, strict=True):
-        if id(new) in head:
+        if id(new) in fresh:
             continue
-        if tuple(old.shape) != tuple(new.shape):
-            shapes = f"{old.path} has shape {tuple(old.shape)}, the net's is {tuple(new.shape)}"
+        if old.shape != new.shape:
+            shapes = f"{old.path} has shape {old.shape}, the net's is {new.shape}"
             raise CandidError(f"{path}: {shapes}: expected the same model.arch and data.image_size")
         new.assign(old)

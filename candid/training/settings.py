@@ -30,14 +30,13 @@ class StandardScaling(Section):
 
 
 Scaling = Annotated[PlainScaling | StandardScaling, Field(discriminator="name"), ByName]
-UNIT = PlainScaling(name="unit")
 IMAGENET = PlainScaling(name="imagenet")
 
 
 class NetSettings(Section):
     """Keys that each net has."""
 
-    scaling: Scaling = UNIT
+    scaling: Scaling = PlainScaling(name="unit")
 
 
 class NormedSettings(NetSettings):
@@ -356,25 +355,26 @@ class TrainSettings(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        min_lr = 0.0 if isinstance(self.schedule, Constant) else self.schedule.min_lr
-        if min_lr > self.learning_rate:
-            why = f"must not be above learning_rate = {self.learning_rate}"
-            raise ConflictError("schedule.min_lr", min_lr, why)
-        if self.freeze and self.freeze.thaw_learning_rate < min_lr:  # the schedule would raise it
-            why = f"must not be below schedule.min_lr = {min_lr}"
-            raise ConflictError("freeze.thaw_learning_rate", self.freeze.thaw_learning_rate, why)
+        schedule, freeze, devices = self.schedule, self.freeze, self.distribution == "devices"
+        min_lr = 0.0 if isinstance(schedule, Constant) else schedule.min_lr
+        warmup = schedule.warmup_epochs if isinstance(schedule, Cosine) else 0
+        frozen, thawed = (freeze.epochs, freeze.thaw_learning_rate) if freeze else (0, min_lr)
         short = f"must be less than epochs = {self.epochs}"
-        if self.freeze and self.freeze.epochs >= self.epochs:
-            raise ConflictError("freeze.epochs", self.freeze.epochs, short)
-        if isinstance(self.schedule, Cosine) and 0 < self.schedule.warmup_epochs >= self.epochs:
-            raise ConflictError("schedule.warmup_epochs", self.schedule.warmup_epochs, short)
-        if self.averaging > 0 and self.batch_norm == "running":
-            why = "no running averages belong to averaged weights (averaging above 0); expected recomputed"
-            raise ConflictError("batch_norm", self.batch_norm, why)
-        if self.distribution == "devices" and self.backend == "torch":
-            why = "on PyTorch Keras trains on one device; expected none, or backend tensorflow or jax"
-            raise ConflictError("distribution", self.distribution, why)
-        if self.distribution == "devices" and self.backend == "tensorflow" and self.clip_norm:
-            why = "on TensorFlow Keras clips before it adds up the devices' gradients; expected null"
-            raise ConflictError("clip_norm", self.clip_norm, why)
+        rules = (
+            (min_lr > self.learning_rate, "schedule.min_lr", min_lr,
+             f"must not be above learning_rate = {self.learning_rate}"),
+            (thawed < min_lr, "freeze.thaw_learning_rate", thawed,  # the schedule would raise it
+             f"must not be below schedule.min_lr = {min_lr}"),
+            (frozen >= self.epochs, "freeze.epochs", frozen, short),
+            (0 < warmup >= self.epochs, "schedule.warmup_epochs", warmup, short),
+            (self.averaging > 0 and self.batch_norm == "running", "batch_norm", self.batch_norm,
+             "no running averages belong to averaged weights (averaging above 0); expected recomputed"),
+            (devices and self.backend == "torch", "distribution", self.distribution,
+             "on PyTorch Keras trains on one device; expected none, or backend tensorflow or jax"),
+            (devices and self.backend == "tensorflow" and self.clip_norm, "clip_norm", self.clip_norm,
+             "on TensorFlow Keras clips before it adds up the devices' gradients; expected null"),
+        )  # fmt: skip
+        for broken, key, value, why in rules:
+            if broken:
+                raise ConflictError(key, value, why)
         return self

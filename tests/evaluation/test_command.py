@@ -39,20 +39,18 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = parts.train.images
     seen, new = (part.ids[np.isin(part.labels, CLASSES)][:NEW] for part in (parts.train, parts.test))
     about = {"classes": CLASSES, "image_size": 48, "color": "grey"}
-    write_model(
-        folder / "model.keras", build_model("hog_svm", classes=3), *lineage(about, images[seen], None)
-    )
-    write_model(folder / "silent.keras", build_model("hog_svm", classes=3), about)
-    labels = dict(
-        zip([*parts.train.ids, *parts.test.ids], parts.train.labels + parts.test.labels, strict=True)
-    )
+    net = build_model("hog_svm", classes=3)
+    write_model(folder / "model.keras", net, *lineage(about, images[seen], None))
+    write_model(folder / "silent.keras", net, about)
+    ids = [*parts.train.ids, *parts.test.ids]
+    labels = dict(zip(ids, parts.train.labels + parts.test.labels, strict=True))
     (folder / "data").mkdir()
     np.save(folder / "data/faces.npy", images[seen])
     table = pd.DataFrame({"id": range(NEW), "label": [labels[number] for number in seen], "source": "x"})
-    table = table.assign(
-        dataset="sample", part="", subject=[f"sample:{number}" for number in seen], sequence=""
+    subjects = [f"sample:{number}" for number in seen]
+    write_csv(
+        folder / "data/faces.csv", table.assign(dataset="sample", part="", subject=subjects, sequence="")
     )
-    write_csv(folder / "data/faces.csv", table)
 
     def save(face: Any, number: int, part: str, name: str) -> None:
         path = folder / "set" / part / labels[number] / name
@@ -90,12 +88,9 @@ def test_scores_leaks_and_files(scene: Path, tmp_path: Path, capsys: pytest.Capt
     assert table["copied"].sum() == EXACT + BRIGHTER == report["leaked_test_faces"]
     assert any(line.startswith(f"Leaky split: {EXACT + BRIGHTER} of these faces") for line in page)
     assert "left out, of classes that the model does not have: smirk 1" in page
-    happy = (
-        (table["actual"] == "happy").sum(),
-        (table["predicted"][table["actual"] == "happy"] == "happy").mean(),
-    )
+    happy = table["predicted"][table["actual"] == "happy"] == "happy"
     (row,) = (line.split() for line in page if line.startswith("happy") and "%" in line)
-    assert (row[1], row[4]) == (str(happy[0]), f"{100 * happy[1]:.1f}")
+    assert (row[1], row[4]) == (str(len(happy)), f"{100 * happy.mean():.1f}")
     counts = pd.crosstab(table["actual"], table["predicted"]).reindex(CLASSES, columns=CLASSES, fill_value=0)
     rows = [line.split() for line in page]
     assert all([name, *map(str, counts.loc[name])] in rows for name in CLASSES)
@@ -106,14 +101,7 @@ def test_scores_leaks_and_files(scene: Path, tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("options", "data", "model", "faces", "copied", "words"),
     [
-        (
-            [],
-            "set",
-            "model",
-            67,
-            EXACT,
-            "exact copies of the 60 faces that the model has seen; for near-dupl",
-        ),
+        ([], "set", "model", 67, EXACT, "copies of the 60 faces that the model has seen; for near-dupl"),
         (["--part", "test"], "set", "model", 7, EXACT, "exact copies of the 60"),
         ([], "set.tar", "model", 67, EXACT, "exact copies of the 60"),
         ([], "set", "silent", 67, 0, "Leaks: unknown, as the model's file does not say"),
@@ -144,11 +132,7 @@ def test_the_subject_of_a_face_that_was_seen_is_a_leak(scene: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "data", "words"),
     [
-        (
-            "model.keras",
-            "nowhere",
-            "nowhere: no such folder, zip or tar; expected one, or a dataset: sample, fer",
-        ),
+        ("model.keras", "nowhere", "no such folder, zip or tar; expected one, or a dataset: sample, fer"),
         ("model.keras", "strange", "faces of smirk; expected some of angry, happy, sad"),
         ("none.keras", "set", "none.keras: no such file"),
         ("set.tar", "set", "expected a model of train"),

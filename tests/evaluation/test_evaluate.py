@@ -149,7 +149,7 @@ def test_an_error_is_all_that_a_person_reads(make_project, run_stage):
     done = run_stage("stages.evaluate")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    sizes = "takes 32 x 32 px; data/faces.npy holds 24 x 24 px"
+    sizes = "takes 32 x 32 px; the faces have 24 x 24 px"
     assert line.startswith(f"candid evaluate: models/model.keras: {sizes}")
 
 

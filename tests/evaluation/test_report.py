@@ -86,7 +86,7 @@ def drawn_tables(draw: st.DrawFn) -> pd.DataFrame:
     return with_predictions(pd.DataFrame({"actual": actual}), names.tolist(), shares)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(drawn_tables())
 def test_scores_are_those_of_scikit_learn(table):
     result = evaluate(table, resamples=100)
@@ -242,7 +242,7 @@ LABELS = st.integers(2, 5).flatmap(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(LABELS)
 def test_scores_of_a_matrix_are_those_of_scikit_learn(drawn):
     classes, pairs = drawn

@@ -11,7 +11,7 @@ from PIL import Image
 from candid.errors import CandidError
 from candid.evaluation.model_file import Card
 from candid.explain.command import draw_by_class, main, read_faces
-from candid.explain.occlusion import blurred, drops, explain, heat, occluded, patches
+from candid.explain.occlusion import drops, explain, heat, occluded, patches
 from candid.explain.sheets import first_convolutions
 from candid.labelled import read_parts
 from candid.predict.classifier import load_classifier
@@ -69,7 +69,7 @@ def test_a_blurred_patch_changes_its_place_alone():
     assert np.array_equal(changed[0, 24:, 24:], face[24:, 24:])
     assert np.abs(changed[0, :8, :8].astype(int) - face[:8, :8]).max() > 50
     flat = np.full((48, 48), 77, np.uint8)
-    assert (blurred(flat) == 77).all()
+    assert (occluded(flat) == 77).all()
 
 
 def test_the_maps_are_the_convolutions(project):
@@ -116,7 +116,7 @@ def test_the_command_writes_both_sheets_of_test_faces_or_of_pictures(project, tm
         Image.fromarray(pixels).save(f"faces/happy/{number}.png")
     Path("faces/happy/cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     for arguments, complaint in (["--data", str(project / "data")], ""), (["--faces", "faces"], "cut.png: "):
-        main(["--model", str(project / "models/model.keras"), *arguments])
+        main(["--model", str(project / "models/model.keras"), "--shown", "1", *arguments])
         printed = capsys.readouterr()
         assert printed.out.splitlines()[1:] == ["explained/where.png", "explained/filters.png"]
         assert complaint in printed.err
@@ -149,7 +149,7 @@ def test_faces_of_the_test_set_are_drawn_by_class(project):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--faces", "nowhere"], "nowhere: no such file; expected a picture of a face"),
+        (["--faces", "nowhere"], "nowhere: no such file or folder; expected pictures"),
         (["--faces", "empty"], "no picture; expected pictures of faces"),
         (["--model", "notes.txt"], "notes.txt: expected a model"),
         (["--model", "missing.keras"], "missing.keras: no such file"),

@@ -16,18 +16,7 @@ from candid.data.images import MAX_PIXELS, decode
 from candid.evaluation.model_file import Card
 from candid.predict.classifier import Classifier
 from candid.predict.detectors import Box, Detection
-from candid.predict.faces import (
-    Labelled,
-    Square,
-    as_trained,
-    cut,
-    find_faces,
-    label,
-    open_picture,
-    reduced,
-    square,
-    whole_picture,
-)
+from candid.predict.faces import Labelled, as_trained, cut, find_faces, label, open_picture, reduced, square
 from candid.predict.outputs import drawn
 from tests.predict.predict_pictures import FACE, astronaut, encoded, exif, noise
 
@@ -60,7 +49,7 @@ def test_a_whole_picture_becomes_the_face_that_ingest_makes(name, color):
     image = open_picture(data)
     assert image.mode in ("L", "RGB")
     np.testing.assert_array_equal(as_trained(image, 48, color), decode(data, 48, color))
-    place = Square(0, 0, 48)
+    place = Box(0, 0, 48, 48)
     corner = np.asarray(image.crop((0, 0, 48, 48)))
     np.testing.assert_array_equal(np.asarray(cut(image, place)), corner)
 
@@ -103,17 +92,17 @@ def test_a_crop_is_the_picture_where_there_is_one_and_its_border_beyond(width, h
     pixels = np.random.default_rng(width * height).integers(0, 256, (height, width, 3)).astype(np.uint8)
     if grey:
         pixels = pixels[..., 0].copy()
-    crop = np.asarray(cut(Image.fromarray(pixels), Square(left, top, side)))
+    crop = np.asarray(cut(Image.fromarray(pixels), Box(left, top, side, side)))
     rows = np.clip(np.arange(top, top + side), 0, height - 1)
     columns = np.clip(np.arange(left, left + side), 0, width - 1)
     np.testing.assert_array_equal(crop, pixels[rows][:, columns])
 
 
 def test_a_square_has_its_margin_on_each_side_of_the_longer_side():
-    assert square(Box(100, 100, 80, 100), 0) == Square(90, 100, 100)
-    assert square(Box(100, 100, 80, 100), 0.1) == Square(80, 90, 120)
-    assert square(Box(100, 100, 80, 100), -0.1) == Square(100, 110, 80)
-    assert square(Box(0, 0, 0, 0), 0).side == 1
+    assert square(Box(100, 100, 80, 100), 0) == Box(90, 100, 100, 100)
+    assert square(Box(100, 100, 80, 100), 0.1) == Box(80, 90, 120, 120)
+    assert square(Box(100, 100, 80, 100), -0.1) == Box(100, 110, 80, 80)
+    assert square(Box(0, 0, 0, 0), 0).width == 1
 
 
 @settings(deadline=None)
@@ -175,7 +164,7 @@ class RecordingNet:
 
 def training_face(exposure: str) -> Image.Image:
     """A face as a dataset has it: 48 x 48; in colour, so that the way to grey is compared too."""
-    left, top, side = square(FACE, 0.0)
+    left, top, side, _ = square(FACE, 0.0)
     face = astronaut().crop((left, top, left + side, top + side)).resize((48, 48), Image.Resampling.BICUBIC)
     factor, offset = EXPOSURES[exposure]
     return face.point(lambda value: value * factor + offset)
@@ -191,7 +180,7 @@ def photograph(face: Image.Image) -> bytes:
 def at_the_net(data: bytes, cropped: bool) -> Pixels:
     """What a model is shown of a picture's one face: 48 x 48."""
     image, net = open_picture(data), RecordingNet()
-    found = [whole_picture(image, CARD)] if cropped else find_faces(image, KnownBox(), CARD)
+    found = find_faces(image, None if cropped else KnownBox(), CARD)
     label(found, Classifier(Path("model.keras"), CARD, net))
     (batch,) = net.shown
     return batch.reshape(48, 48)

@@ -112,7 +112,7 @@ def test_two_devices_train_what_one_does(backend):
     Not by nadam, which divides by what is next to nothing, so that rounding shows.
     """
     changes = {"distribution": "devices", "optimizer": "sgd", "learning_rate": 0.05, "averaging": 0.5}
-    changes |= {"steps_per_execution": 2, "label_smoothing": 0.1, "weight_decay": 0.01}
+    changes |= {"steps_per_execution": 2, "label_smoothing": 0.1, "weight_decay": 0.01, "epochs": 2}
     run(DEVICES, backend, freeze={"epochs": 1, "thaw_learning_rate": 0.02}, **changes)
 
 

@@ -91,16 +91,6 @@ def test_averaging_validates_and_keeps_smoother_weights(tmp_path):
     assert 0 < moved[0.9] < moved[0.0]
 
 
-def test_early_stopping_and_plateau_act(tmp_path):
-    changes: dict[str, Any] = {
-        "schedule": {"name": "plateau", "patience": 1, "factor": 0.5, "min_lr": 1e-8},
-        "early_stopping": {"monitor": "val_accuracy", "patience": 3},
-    }
-    _, history = fit(tmp_path, tiny_net.settings(epochs=20, learning_rate=1e-6, **changes))
-    assert len(history) < 20
-    assert history["learning_rate"].iloc[-1] < 1e-6
-
-
 def test_mixed_precision_saves_a_net_in_float32(tmp_path):
     net, history = fit(tmp_path, tiny_net.settings(precision="mixed_bfloat16", epochs=2))
     assert {layer.dtype_policy.name for layer in net.layers} <= {"float32", "uint8"}

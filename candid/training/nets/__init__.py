@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 
 from candid.errors import CandidError
 from candid.settings import check
-from candid.training.nets.cnn import baseline_cnn, basic_cnn, plain_cnn, residual_cnn, self_built
+from candid.training.nets.cnn import baseline_cnn, plain_cnn, residual_cnn, self_built
 from candid.training.nets.hog import hog_svm
-from candid.training.nets.hub import (
-    efficientnet_b0,
-    load_preset,
-    resnet18,
-    resnet50,
-    vgg11,
-    vgg16,
-    vgg19,
-)
+from candid.training.nets.hub import efficientnet_b0, load_preset, resnet, vgg
 from candid.training.nets.parts import HEAD, Tensor
 from candid.training.settings import NETS
 
 BUILDERS: dict[str, Callable[[Tensor, Any, int], Tensor]] = {
-    builder.__name__: builder
-    for builder in (
-        *(residual_cnn, basic_cnn, baseline_cnn, plain_cnn, self_built),
-        *(resnet18, resnet50, vgg11, vgg16, vgg19, efficientnet_b0, hog_svm),
-    )
+    "residual_cnn": residual_cnn,
+    "basic_cnn": residual_cnn,
+    "baseline_cnn": baseline_cnn,
+    "plain_cnn": plain_cnn,
+    "self_built": self_built,
+    "resnet18": partial(resnet, blocks=(2, 2, 2, 2), block_type="basic_block"),
+    "resnet50": partial(resnet, blocks=(3, 4, 6, 3), block_type="bottleneck_block"),
+    "vgg11": partial(vgg, repeats=(1, 1, 2, 2, 2)),
+    "vgg16": partial(vgg, repeats=(2, 2, 3, 3, 3)),
+    "vgg19": partial(vgg, repeats=(2, 2, 4, 4, 4), last_map=2),
+    "efficientnet_b0": efficientnet_b0,
+    "hog_svm": hog_svm,
 }
-"""Take the input for uint8 faces (N x S x S x C), the settings and the number of classes; give the
-probabilities,
-N x classes."""
+"""Take the input for uint8 faces, the settings and the number of classes; give N x classes probabilities."""
 
 
 def build_model(
@@ -74,10 +72,8 @@ def build_model(
     if count < 2:
         raise CandidError(f"{count} classes: {name} needs at least 2")
     if image_size < net.smallest:
-        raise CandidError(
-            f"params.yaml: data.image_size (or train.augment.crop) = {image_size}: "
-            f"{name} needs at least {net.smallest}"
-        )
+        where = "params.yaml: data.image_size (or train.augment.crop)"
+        raise CandidError(f"{where} = {image_size}: {name} needs at least {net.smallest}")
     if channels not in (1, 3):
         raise CandidError(f"faces of {channels} channels: {name} takes 1 (grey) or 3 (rgb)")
     if weights is not None and net.preset is None:

@@ -28,10 +28,8 @@ def hog_svm(faces: Tensor, settings: HogSettings, classes: int) -> Tensor:
     """
     bins, side = settings.orientations, settings.block
     if faces.shape[1] // settings.cell < side:
-        raise CandidError(
-            f"archs.hog_svm: a block of {side} x {side} cells of {settings.cell} px: expected at most the "
-            f"face's side of {faces.shape[1]} px"
-        )
+        block = f"a block of {side} x {side} cells of {settings.cell} px"
+        raise CandidError(f"archs.hog_svm: {block}: expected at most the face's side of {faces.shape[1]} px")
     x = layers.Rescaling(1.0, dtype="float32", name="scaling")(faces)
     if x.shape[-1] == len(LUMA):
         x = _fixed(x, np.reshape(LUMA, (1, 1, -1, 1)), "luma")
@@ -65,14 +63,9 @@ def hog_svm(faces: Tensor, settings: HogSettings, classes: int) -> Tensor:
 
 def _fixed(x: Tensor, kernel: Any, name: str, bias: Any = None) -> Tensor:
     """Convolve with a kernel that is not trained."""
-    layer = layers.Conv2D(
-        kernel.shape[3],
-        kernel.shape[:2],
-        use_bias=bias is not None,
-        trainable=False,
-        dtype="float32",
-        name=name,
-    )
+    weights = [kernel] if bias is None else [kernel, bias]
+    options = {"use_bias": bias is not None, "trainable": False, "dtype": "float32", "name": name}
+    layer = layers.Conv2D(kernel.shape[3], kernel.shape[:2], **options)
     given = layer(x)
-    layer.set_weights([kernel] if bias is None else [kernel, bias])
+    layer.set_weights(weights)
     return given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,7 @@ from keras import layers
 
 from candid.errors import CandidError
 from candid.files import read_json
-from candid.training.nets.parts import (
-    HEAD,
-    Tensor,
-    average,
-    dense_relu,
-    probabilities,
-    scaled,
-    three_channels,
-)
+from candid.training.nets.parts import HEAD, Tensor, average, dense_relu, probabilities, scaled
 from candid.training.settings import EfficientNetSettings, NormedSettings, ResNetSettings, VGGSettings
 
 BACKBONES = [
@@ -31,7 +23,6 @@ BACKBONES = [
     )
 ]
 """Module, class and registered name of what a preset in a folder may be."""
-Edit = Callable[[Any, dict[str, Any]], None]
 
 # What a layer computes; a preset must agree with the net in these.
 COMPUTES = ("filters", "kernel_size", "strides", "padding", "use_bias", "activation", "axis", "epsilon")
@@ -45,8 +36,6 @@ VGG_WIDTHS = [64, 128, 256, 512, 512]
 VGG_LAST_POOL = "block5_pool"
 VGG_LAST_POOL_STRIDE = 16  # the map below the last pool is the face's side over this
 EFFICIENTNET_B0: dict[str, Any] = {
-    "stackwise_width_coefficients": [1.0] * 7,
-    "stackwise_depth_coefficients": [1.0] * 7,
     "stackwise_kernel_sizes": [3, 3, 5, 3, 5, 5, 3],
     "stackwise_num_repeats": [1, 2, 2, 3, 3, 4, 1],
     "stackwise_input_filters": [32, 16, 24, 40, 80, 112, 192],
@@ -61,70 +50,42 @@ EFFICIENTNET_B0: dict[str, Any] = {
 }
 
 
-def resnet18(faces: Tensor, settings: ResNetSettings, classes: int) -> Tensor:
-    """Build qutub2023's ResNet18: global average, softmax; 11,180,103 trainable parameters with 7 classes."""
-    body = {**RESNET, "stackwise_num_blocks": [2, 2, 2, 2], "block_type": "basic_block"}
-    return _resnet(faces, settings, classes, body)
+def resnet(
+    faces: Tensor, settings: ResNetSettings, classes: int, blocks: Sequence[int], block_type: str
+) -> Tensor:
+    """Build a ResNet: global average, softmax.
 
-
-def resnet50(faces: Tensor, settings: ResNetSettings, classes: int) -> Tensor:
-    """Build the ResNet50 of li2021, adebo2023 and rehman2024: global average, softmax."""
-    body = {**RESNET, "stackwise_num_blocks": [3, 4, 6, 3], "block_type": "bottleneck_block"}
-    return _resnet(faces, settings, classes, body)
-
-
-def _resnet(faces: Tensor, settings: ResNetSettings, classes: int, body: dict[str, Any]) -> Tensor:
-    prepared = scaled(three_channels(faces), settings.scaling)
-    size = faces.shape[1]
-    config = {**body, "image_shape": (size, size, prepared.shape[-1])}
-    x = attach("ResNetBackbone", config, faces, prepared, _momentum(settings))
+    resnet18 of qutub2023 has 11,180,103 trainable parameters with 7 classes; resnet50 is that of li2021,
+    adebo2023 and rehman2024.
+    """
+    config = {**RESNET, "stackwise_num_blocks": list(blocks), "block_type": block_type}
+    x = _attach("ResNetBackbone", config, faces, settings)
     return probabilities(average(x), classes, settings.dropout)
 
 
-def vgg11(faces: Tensor, settings: VGGSettings, classes: int) -> Tensor:
-    """Build adebo2023's VGG11; as the paper gives two layers of 4096 and no map size, the map is averaged."""
-    return _vgg_head(average(_vgg_body(faces, settings, [1, 1, 2, 2, 2])), settings, classes)
-
-
-def vgg16(faces: Tensor, settings: VGGSettings, classes: int) -> Tensor:
-    """Build qutub2023's VGG16: global average, 4096, 4096; 33,625,927 parameters with 7 classes."""
-    return _vgg_head(average(_vgg_body(faces, settings, [2, 2, 3, 3, 3])), settings, classes)
-
-
-def vgg19(faces: Tensor, settings: VGGSettings, classes: int) -> Tensor:
-    """Build qutub2023's VGG19: a 2x2 map laid flat, 4096, 4096; 45,227,079 parameters with 7 classes.
-
-    The paper says that the map is pooled to 1x1, but its count needs 2x2, at 48 px as at its crops of 40:
-    here the last pooling is as wide as it takes to leave 2x2 of a face of any side from 32 px.
-    """
-    x = _vgg_body(faces, settings, [2, 2, 4, 4, 4], last_map=2)
-    return _vgg_head(layers.Flatten(name=f"{HEAD}flat")(x), settings, classes)
-
-
-def _vgg_body(
-    faces: Tensor, settings: VGGSettings, repeats: list[int], last_map: int | None = None
+def vgg(
+    faces: Tensor, settings: VGGSettings, classes: int, repeats: Sequence[int], last_map: int | None = None
 ) -> Tensor:
-    size = faces.shape[1]
+    """Build a VGG: global average, or a map of `last_map` squared laid flat, then 4096, 4096.
+
+    vgg11 is adebo2023's, which gives two layers of 4096 and no map size, so that the map is averaged; vgg16
+    (33,625,927 parameters with 7 classes) and vgg19 (45,227,079) are qutub2023's. The paper says that vgg19's
+    map is pooled to 1x1, but its count needs 2x2, at 48 px as at its crops of 40: here the last pooling is as
+    wide as it takes to leave 2x2 of a face of any side from 32 px.
+    """
 
     def edit(layer: Any, config: dict[str, Any]) -> None:
         if isinstance(layer, layers.Conv2D):
             # With keras-hub's Glorot each ReLU halves the variance, and no batch norm makes up for it.
             config["kernel_initializer"] = keras.initializers.HeNormal()
         elif layer.name == VGG_LAST_POOL and last_map:
-            below = size // VGG_LAST_POOL_STRIDE
+            below = faces.shape[1] // VGG_LAST_POOL_STRIDE
             stride = below // last_map
             config |= {"strides": stride, "pool_size": below - stride * (last_map - 1)}
 
-    prepared = scaled(three_channels(faces), settings.scaling)
-    config = {
-        "stackwise_num_repeats": repeats,
-        "stackwise_num_filters": VGG_WIDTHS,
-        "image_shape": (size, size, prepared.shape[-1]),
-    }
-    return attach("VGGBackbone", config, faces, prepared, edit)
-
-
-def _vgg_head(x: Tensor, settings: VGGSettings, classes: int) -> Tensor:
+    config = {"stackwise_num_repeats": list(repeats), "stackwise_num_filters": VGG_WIDTHS}
+    x = _attach("VGGBackbone", config, faces, settings, edit)
+    x = layers.Flatten(name=f"{HEAD}flat")(x) if last_map else average(x)
     for name in ("dense1", "dense2"):
         x = dense_relu(x, 4096, name, settings.dropout)
     return probabilities(x, classes)
@@ -132,76 +93,49 @@ def _vgg_head(x: Tensor, settings: VGGSettings, classes: int) -> Tensor:
 
 def efficientnet_b0(faces: Tensor, settings: EfficientNetSettings, classes: int) -> Tensor:
     """Build qutub2023's EfficientNet-B0; 4,016,515 trainable parameters with 7 classes."""
-    prepared = scaled(three_channels(faces), settings.scaling)
-    shape = (*faces.shape[1:3], prepared.shape[-1])
-    config = {**EFFICIENTNET_B0, "dropout": settings.drop_connect, "input_shape": shape}
-    x = attach("EfficientNetBackbone", config, faces, prepared, _momentum(settings))
+    config = {**EFFICIENTNET_B0, "dropout": settings.drop_connect}
+    x = _attach("EfficientNetBackbone", config, faces, settings)
     return probabilities(average(x), classes, settings.dropout)
 
 
-def _momentum(settings: NormedSettings) -> Edit:
-    def edit(layer: Any, config: dict[str, Any]) -> None:
-        if isinstance(layer, layers.BatchNormalization):
-            config["momentum"] = settings.batch_norm_momentum
-
-    return edit
-
-
-def attach(
-    kind: str,
-    config: dict[str, Any],
-    faces: Tensor,
-    prepared: Tensor,
-    edit: Edit,
-) -> Tensor:
-    """Build a keras-hub body on top of `prepared` and return its feature map, N x h x w x F.
+def _attach(kind: str, config: dict[str, Any], faces: Tensor, settings: Any, edit: Any = None) -> Tensor:
+    """Build a keras-hub body on top of the scaled faces and return its feature map, N x h x w x F.
 
     The body's layers are made anew in the net itself, so that no class of keras-hub is in the saved file and
-    loading it takes Keras alone.
-
-    Args:
-        kind: class in keras_hub.models, e.g. VGGBackbone.
-        config: its arguments.
-        faces: the net's input.
-        prepared: what the body sees, N x H x W x 3; made from `faces`.
-        edit: changes the configuration of a layer before it is made, e.g. the momentum of batch norm.
+    loading it takes Keras alone; `edit` changes the configuration of a layer before it is made.
     """
     import keras_hub  # takes seconds, and half of the nets need none of it
 
     def made(layer: Any) -> Any:
-        settings = layer.get_config()
-        edit(layer, settings)
-        return type(layer).from_config(settings)
+        layer_config = layer.get_config()
+        if isinstance(settings, NormedSettings) and isinstance(layer, layers.BatchNormalization):
+            layer_config["momentum"] = settings.batch_norm_momentum
+        if edit is not None:
+            edit(layer, layer_config)
+        return type(layer).from_config(layer_config)
 
     def call(layer: Any, inputs: Any, **options: Any) -> Any:
         return layer(prepared if inputs is faces else inputs, **options)
 
-    backbone = getattr(keras_hub.models, kind)(**config)
+    prepared = scaled(faces, settings.scaling, rgb=True)
+    shape = "input_shape" if kind == "EfficientNetBackbone" else "image_shape"
+    backbone = getattr(keras_hub.models, kind)(**config, **{shape: prepared.shape[1:]})
     body = keras.models.clone_model(backbone, input_tensors=faces, clone_function=made, call_function=call)
     return body.output
 
 
 def load_preset(model: Any, body: list[Any], preset: str, weights: str) -> None:
-    """Copy the weights of a preset into the body, layer by layer by name.
-
-    Args:
-        model: a net with a keras-hub body.
-        body: its layers of the body.
-        preset: keras-hub's name of the ImageNet weights.
-        weights: imagenet, or a folder written by save_to_preset of keras-hub.
+    """Copy the weights of a preset (`weights`: imagenet, or its folder) into the body, layer by layer.
 
     Raises:
         CandidError: no hub can be reached, or the weights are not of this net's body.
     """
-    source = _source(preset, weights)
-    theirs = {layer.name: layer for layer in source.layers if layer.weights}
+    theirs = {layer.name: layer for layer in _source(preset, weights).layers if layer.weights}
     ours = {layer.name: layer for layer in body}
     for name in sorted(theirs.keys() | ours.keys()):
         if name not in theirs or name not in ours or _signature(theirs[name]) != _signature(ours[name]):
-            raise CandidError(
-                f"params.yaml: model.weights = {weights!r}: layer {name!r} differs: "
-                f"expected weights of the body of {model.name} (preset {preset})"
-            )
+            expected = f"expected weights of the body of {model.name} (preset {preset})"
+            raise CandidError(f"params.yaml: model.weights = {weights!r}: layer {name!r} differs: {expected}")
     for name, layer in ours.items():
         layer.set_weights(theirs[name].get_weights())
 
@@ -221,13 +155,8 @@ def _source(preset: str, weights: str) -> Any:
         return keras_hub.models.Backbone.from_preset(preset if weights == "imagenet" else weights)
     except Exception as error:  # each hub's client has errors of its own
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        where = f"params.yaml: model.weights = {weights!r}: "
-        if weights != "imagenet":
-            raise CandidError(f"{where}no keras-hub preset: {reason}") from None
-        raise CandidError(
-            f"{where}ImageNet weights need keras-hub's preset {preset}, which could not be fetched "
-            f"({reason}); set model.weights: null to train from scratch"
-        ) from None
+        tip = f"expected keras-hub's preset {preset}; set model.weights: null to train from scratch"
+        raise CandidError(f"params.yaml: model.weights = {weights!r}: {reason}; {tip}") from None
 
 
 def _check_preset(path: Path) -> None:

@@ -15,14 +15,16 @@ HEAD = "head_"
 
 IMAGENET = {1: ([0.449], [0.226]), 3: ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])}
 """Means and standard deviations of each channel in units of 0..1; for grey their averages."""
-CHANNELS = 3
 
 
-def scaled(faces: Tensor, scaling: Scaling) -> Tensor:
-    """Scale uint8 pixels as `scaling` says; float32 also where the net computes in bfloat16.
+def scaled(faces: Tensor, scaling: Scaling, rgb: bool = False) -> Tensor:
+    """Scale uint8 pixels as `scaling` says, in `rgb` grey repeated to three channels.
 
-    (bfloat16 holds every pixel value, but pixel / 255 - mean would lose half of its digits.)
+    In float32 also where the net computes in bfloat16, which holds every pixel value, but pixel / 255 - mean
+    would lose half of its digits.
     """
+    if rgb and faces.shape[-1] == 1:
+        faces = keras.layers.Concatenate(name="grey_to_rgb")([faces] * 3)
     channels = faces.shape[-1]
     means, stds = [0.0] * channels, [1.0] * channels
     if isinstance(scaling, StandardScaling):
@@ -32,13 +34,6 @@ def scaled(faces: Tensor, scaling: Scaling) -> Tensor:
     scale = [1 / (255 * std) for std in stds]
     offset = [-mean / std for mean, std in zip(means, stds, strict=True)]
     return keras.layers.Rescaling(scale, offset, dtype="float32", name="scaling")(faces)
-
-
-def three_channels(faces: Tensor) -> Tensor:
-    """Repeat grey to three channels, N x H x W x 1 to N x H x W x 3; colour passes."""
-    if faces.shape[-1] == CHANNELS:
-        return faces
-    return keras.layers.Concatenate(name="grey_to_rgb")([faces] * CHANNELS)
 
 
 def probabilities(features: Tensor, classes: int, dropout: float = 0.0) -> Tensor:
