@@ -211,8 +211,8 @@ def read_archive(dataset: str, path: Path) -> ImageSet:
     entry = find_dataset(dataset, read_catalogue())
     items = READERS[entry.reader](dataset, entry, [path], Wanted())
     ingested = assemble(((dataset, item) for item in items), SIDE, "grey", keep=lambda _: True)
-    columns = (ingested.faces[column].tolist() for column in ("source", "label", "part"))
-    return ImageSet(*columns, ingested.images, ingested.files.__getitem__)
+    names, labels, parts = (ingested.faces[column].tolist() for column in ("source", "label", "part"))
+    return ImageSet(names, labels, parts, ingested.images, ingested.files.__getitem__)
 
 
 def _choose(images: ImageSet) -> list[int]:

@@ -58,7 +58,7 @@ def drawn(seeds) -> ImageSet:
     return image_set([encoded(draw(seed)) for seed in seeds])
 
 
-def altered(genuine: ImageSet, change: Any, share: float = 1.0) -> ImageSet:
+def altered(genuine: Any, change: Any, share: float = 1.0) -> ImageSet:
     """The set with a share of its pictures changed."""
     chosen = np.random.default_rng(2).random(FACES) < share
     pictures = (Image.open(io.BytesIO(genuine.read(i))) for i in range(FACES))
@@ -66,7 +66,7 @@ def altered(genuine: ImageSet, change: Any, share: float = 1.0) -> ImageSet:
     return replace(image_set(files), names=genuine.names)
 
 
-def some(images: ImageSet, rows: list[int]) -> ImageSet:
+def some(images: Any, rows: list[int]) -> ImageSet:
     """Some of the faces, in that order."""
     names, labels, parts = (
         [column[i] for i in rows] for column in (images.names, images.labels, images.parts)

@@ -81,7 +81,7 @@ def read_dataset(name: str, paths: list[Path]) -> None:
     entry = read_catalogue()[name]
     items = READERS[entry.reader](name, entry, paths, Wanted())
     ingested = assemble(((name, item) for item in items), 12, "grey")
-    assert len(ingested.images) == len(ingested.rows)
+    assert len(ingested.images) == len(ingested.faces)
 
 
 def an_archive_of_pictures(data: bytes) -> None:

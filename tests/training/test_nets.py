@@ -57,7 +57,8 @@ each_trained_body = pytest.mark.parametrize("net", [x for x in BODIES if x != "h
 def small_resnet(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resnet18 that is narrow and has half of the blocks."""
     monkeypatch.setitem(hub.RESNET, "stackwise_num_filters", [64, 8, 8, 8])
-    monkeypatch.setitem(BUILDERS, "resnet18", partial(BUILDERS["resnet18"], blocks=(1, 1, 1, 1)))
+    small = partial(hub.resnet, blocks=(1, 1, 1, 1), block_type="basic_block")
+    monkeypatch.setitem(BUILDERS, "resnet18", small)
 
 
 def count(weights: list[Any]) -> int:

@@ -36,6 +36,8 @@ VGG_WIDTHS = [64, 128, 256, 512, 512]
 VGG_LAST_POOL = "block5_pool"
 VGG_LAST_POOL_STRIDE = 16  # the map below the last pool is the face's side over this
 EFFICIENTNET_B0: dict[str, Any] = {
+    "stackwise_width_coefficients": [1.0] * 7,
+    "stackwise_depth_coefficients": [1.0] * 7,
     "stackwise_kernel_sizes": [3, 3, 5, 3, 5, 5, 3],
     "stackwise_num_repeats": [1, 2, 2, 3, 3, 4, 1],
     "stackwise_input_filters": [32, 16, 24, 40, 80, 112, 192],
