@@ -15,7 +15,7 @@ from PIL import Image
 from candid.audit.findings import ISSUES, NO_GROUP, Findings, issues, labels_that_meet, leaks
 from candid.audit.measure import AMONG, Share, precision
 from candid.duplicates.settings import Aligned, Method
-from candid.evaluation.picture import MUTED, save_picture
+from candid.evaluation.picture import MUTED, picture
 from candid.html import data_uri, render
 
 ROWS = 20  # rows of a table on the page; the whole is in the CSV files
@@ -166,14 +166,13 @@ def _histogram(findings: Findings, method: Method) -> str:
     middle = (edges[1:] + edges[:-1]) / 2
     colors = np.where(middle >= threshold, "#14713d", "#b3541e").tolist()
 
-    def draw(figure: Any) -> None:
-        axes = figure.add_subplot()
-        axes.bar(middle, numbers, width=0.85 * (edges[1] - edges[0]), color=colors)
-        if threshold > least:
-            axes.axvline(threshold, color=MUTED, linestyle="--", linewidth=1)
-        axes.set(xlabel="similarity", ylabel="pairs")
-        axes.locator_params(axis="y", nbins=4, integer=True)
-
     with tempfile.TemporaryDirectory() as folder:
-        save_picture(Path(folder, "similarity.png"), (7, 2.4), draw)
-        return data_uri(Path(folder, "similarity.png").read_bytes())
+        path = Path(folder, "similarity.png")
+        with picture(path, (7, 2.4)) as figure:
+            axes = figure.add_subplot()
+            axes.bar(middle, numbers, width=0.85 * (edges[1] - edges[0]), color=colors)
+            if threshold > least:
+                axes.axvline(threshold, color=MUTED, linestyle="--", linewidth=1)
+            axes.set(xlabel="similarity", ylabel="pairs")
+            axes.locator_params(axis="y", nbins=4, integer=True)
+        return data_uri(path.read_bytes())

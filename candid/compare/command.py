@@ -51,7 +51,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def draw_matrices(comparison: Comparison, folder: Path) -> Iterator[Path]:
     """Draw each result's confusion matrix, summed over folds and repetitions, by row and by column."""
-    from candid.evaluation.picture import save_picture
     from candid.evaluation.plots import confusion_picture
     from candid.evaluation.predictions import Predictions
 
@@ -68,5 +67,5 @@ def draw_matrices(comparison: Comparison, folder: Path) -> Iterator[Path]:
             report |= {"accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
         for end, by_predicted in (("", False), ("-precision", True)):
             path = folder / f"{experiment_name(comparison.recipe, one)}{end}.png"
-            save_picture(path, *confusion_picture(faces, report, by_predicted))
+            confusion_picture(path, faces, report, by_predicted)
             yield path
