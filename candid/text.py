@@ -69,7 +69,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[i
     ]
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)
+) -> list[str]:
     """Return the lines of a Markdown table; cells are taken as they are (`markdown` escapes names)."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
+    rule = ["---" if column in left else "---:" for column in range(len(header))]
     return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
