@@ -133,8 +133,8 @@ def test_a_wrong_setting_stops_the_first_stage_and_loses_nothing(project):
     project.stages_started()
     late = ["data.image_size=24", "evaluate.tta=flipp"]
     for settings, stages, words in (
-        (late, ["ingest"], ["candid ingest", "evaluate.tta", "'flipp'"]),
         (["model.arch=resnet51"], [], ["resnet51"]),
+        (late, ["ingest"], ["candid ingest", "evaluate.tta", "'flipp'"]),
     ):
         done = project.run("dvc", "exp", "run", *QUICK, *overrides(*settings), check=False)
         assert done.returncode != 0
