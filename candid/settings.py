@@ -190,7 +190,7 @@ def _locate(kind: Any, loc: tuple[int | str, ...]) -> tuple[list[str], Any, str 
     keys: list[str] = []
     choice: str | None = None
     for number, part in enumerate(loc):
-        if isinstance(part, int):  # of a list
+        if isinstance(part, int) and get_args(kind):  # of a list
             kind = get_args(kind)[0]
             keys.append(str(part))
             continue
