@@ -105,7 +105,7 @@ def _weights(classes: list[str], weights: Any) -> NDArray[np.float32]:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             expected = "expected a number of at least 0 for each class"
-            raise CandidError(f"data/class_weights.json: {name!r}: {value!r}; {expected}")
+            raise CandidError(f"data/class_weights.json: {name} = {value!r}: {expected}")
     return np.array(list(values.values()), np.float32)
 
 
