@@ -6,14 +6,13 @@ equal in any order; the few divisions are plain IEEE 754. A motion is (m00, m01,
 of a 48 x 48 image: A's point p lies at B's point M (p - c) + c + (dx, dy), c the centre. M is any matrix near
 1, as a picture that was cut on one axis and made square again is stretched.
 
-The fine structure is compared in 36 cells. The worst quarter is left out, where a copy may carry a logo, a
-line of text or the edge of a frame, and most cells must agree: two pictures in one frame share only that.
-
-Of images of a `series` all cells count, and what falls short of full correlation counts for more where the
-best fit is suspect: two photographs of one person a moment apart, brought to the same position by a face
-detector, need no new crop, but mostly a turn of some degrees. Copies are cut anew and hardly ever turned, or
-cut just the same and equal.
-The measurements are in docs/near-duplicates.md.
+The fine structure is compared in 36 cells. The worst quarter is left out, of the score and of the next step,
+where a copy may carry a logo, a line of text or the edge of a frame; but four in five cells must agree: two
+pictures in one frame share only that. Cells of A that hold nothing but straight lines agree with any such
+line, and count only where they do not. What the best cells lack counts for more where the motion is none that
+copies have: they are cut anew, squeezed and sometimes turned, but hardly ever skewed. Of a `series` it also
+counts for more without a new crop: two photographs of one person a moment apart, brought to the same position
+by a face detector, need none. The measurements are in docs/near-duplicates.md.
 """
 
 from __future__ import annotations
@@ -32,17 +31,20 @@ NOISE = 6.0  # grey levels; fine structure much weaker than this is not raised t
 EVENED = 48.0  # strength to which it is
 MIN_CELL = 20  # pixels of 64 that both images show
 STRUCTURE = 120.0  # mean square of fine structure; a cell with less in both images says nothing
-MIN_SHOWN = 9  # cells with structure; fewer that agree are no evidence
+CORNERS = 25  # mean square slope of fine structure along its lesser axis; below, a cell shows but lines
+MIN_SHOWN = 6  # cells with structure; fewer that agree are no evidence
 AGREE = 0.6  # correlation of a cell that agrees
-AGREEMENT = 0.09  # 77 % of the cells must agree for a similarity of 0.86
-SHORTFALL = 7 / 6  # counts what lacks without the worst cells: 0.88 is a similarity of 0.86
-MIN_HALF = (0.9, 0.93)  # correlation after each step at half size; 995 of 1000 copies have 0.93 and 0.96
-FULL_STEPS = 2  # Gauss-Newton steps at full size
-HOPELESS = 0.6  # fine correlation after the first full step, which later ones raise by 0.02
+AGREEMENT = 0.06  # 80 % of the cells must agree for a similarity of 0.86
+SHORTFALL = 1.75  # counts what the best cells lack: a correlation of 0.92 is a similarity of 0.86
+MIN_HALF = (0.92, 0.955)  # correlation after each step at half size; 99 of 100 copies have it
+FULL_STEPS = 4  # Gauss-Newton steps at full size
+HOPELESS = 0.6  # fine correlation after the first full step, which later ones hardly raise
+GAIN = 0.002  # of the score; a step that gains less is the last
 MATRIX_STEP = 0.07  # change of scale or turn at most, a step
 MAX_SHIFT, MAX_TURN, MIN_SCALE = 16.0, 0.25, 0.6  # pixels, radians
-DOUBT = 3.0
+TURN_DOUBT, SKEW_DOUBT, STILL_DOUBT = 2.0, 5.0, 3.0
 TURN_FREE, TURN_SUSPECT = 0.007, 0.0175  # radians, 0.4 and 1 degree
+SKEW_FREE, SKEW_SUSPECT, SKEW_OF_TURN = 0.005, 0.035, 0.6  # a turned picture of 4 to 3 is skewed once square
 CROP_ZOOM, CROP_SHIFT = 0.1, 3.0  # a new crop is one zoomed by a tenth, or shifted by 3 pixels
 DECIMALS = 4
 BLOCK = 256  # pairs at a time
@@ -56,17 +58,19 @@ class Prepared(NamedTuple):
     """Smoothed, at half size."""
     fine: NDArray[np.int8]
     """Fine structure: smoothed less its surroundings."""
+    corners: NDArray[np.bool_]
+    """N x CELLS^2: which cells show more than straight lines."""
 
 
 def prepare(grey: NDArray[np.uint8]) -> Prepared:
     """Smoothed, halved and high-passed versions of N x 48 x 48 images (5 KiB an image)."""
 
-    def block(start: int, stop: int) -> tuple[Any, Any, Any]:
+    def block(start: int, stop: int) -> tuple[Any, Any, Any, Any]:
         smooth, half, fine = _filter(grey[start:stop])
-        return smooth, half, fine
+        return smooth, half, fine, _corners(fine)
 
-    smooth, half, fine = zip(*(in_parallel(block, len(grey), 1024) or [block(0, 0)]), strict=True)
-    return Prepared(np.concatenate(smooth), np.concatenate(half), np.concatenate(fine))
+    blocks = in_parallel(block, len(grey), 1024) or [block(0, 0)]
+    return Prepared(*(np.concatenate(part) for part in zip(*blocks, strict=True)))
 
 
 def similarities(
@@ -83,8 +87,7 @@ def similarities(
         pairs: P x 2 rows (a, b).
         motions: P x 6, where to start: how b lies over a, within some 3 pixels.
         others: where each b is taken from, e.g. mirrored images; default: `images`.
-        series: N flags; of two such images all cells count, and a pair that needs no new crop or is turned is
-            doubted.
+        series: N flags; two such images that need no new crop are doubted.
 
     A pair the other way round starts elsewhere and may differ in the last decimals: callers that want one
     answer order their pairs by content, as `find_duplicates` does.
@@ -131,6 +134,29 @@ def _filter(grey: Any) -> Any:
                 contrast = sqrt(max(power[j, i], 0)) + NOISE
                 fine[n, j, i] = min(max(np.int32(round(EVENED * twice[j, i] / contrast)), -127), 127)
     return smooth, half, fine
+
+
+@kernel
+def _corners(fine: Any) -> Any:
+    count, size = fine.shape[0], fine.shape[1]
+    side = size // CELLS
+    least = 4 * CORNERS * side * side  # slopes are taken over two pixels
+    out = np.empty((count, CELLS * CELLS), np.bool_)
+    sums = np.empty((CELLS * CELLS, 3), np.int64)
+    for n in range(count):
+        sums[:] = 0
+        for j in range(1, size - 1):
+            for i in range(1, size - 1):
+                across = np.int64(fine[n, j, i + 1]) - fine[n, j, i - 1]
+                down = np.int64(fine[n, j + 1, i]) - fine[n, j - 1, i]
+                c = j // side * CELLS + i // side
+                sums[c, 0] += across * across
+                sums[c, 1] += down * down
+                sums[c, 2] += across * down
+        for c in range(CELLS * CELLS):
+            across, down = sums[c, 0] - least, sums[c, 1] - least
+            out[n, c] = min(across, down) >= 0 and across * down >= sums[c, 2] * sums[c, 2]
+    return out
 
 
 @kernel
@@ -185,9 +211,9 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]
+        used[:] = True
         likely = True
         for least in MIN_HALF:
-            used[:] = True
             likely = likely and _step(first.half[a], second.half[b], motion, used, rows, system)
             if likely:
                 cell_sums(first.half[a], second.half[b], motion, cells)
@@ -195,19 +221,16 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
                 likely = correlation(cells, used)[0] >= least
         if not likely:
             continue
-        used[:] = True
         for _ in range(FULL_STEPS):
             if not _step(first.smooth[a], second.smooth[b], motion, used, rows, system):
                 break
             cell_sums(first.fine[a], second.fine[b], motion, cells)
-            used[:] = True
-            if series[a] and series[b]:
-                score = 1 - (1 - correlation(cells, used)[0]) * _doubt(motion)
-            else:
-                fine, agreement = agreeing(cells, used)
-                score = min(1 - (1 - fine) * SHORTFALL, agreement + AGREEMENT)
+            fine, agreement = agreeing(cells, first.corners[a], used)
+            lacks = (1 - fine) * SHORTFALL * _doubt(motion, series[a] and series[b])
+            score = min(1 - lacks, agreement + AGREEMENT)
+            gain = score - out[q]
             out[q] = max(out[q], score)
-            if score < HOPELESS:
+            if fine < HOPELESS or gain < GAIN:
                 break
 
 
@@ -245,7 +268,7 @@ def trim(cells: Any, used: Any) -> None:
 
 
 @kernel
-def agreeing(cells: Any, used: Any) -> Any:
+def agreeing(cells: Any, corners: Any, used: Any) -> Any:
     """Correlation of fine structure without the worst quarter of the cells; the share of cells that agree.
 
     Cells without structure in either image say nothing. `used` becomes False for the worst.
@@ -258,29 +281,34 @@ def agreeing(cells: Any, used: Any) -> Any:
             correlations[c] = cells[c, 5] / sqrt(max(aa * bb, 1.0))
             shown += 1
     limit = np.sort(correlations)[shown // 4]
-    agree = 0
+    agree = disagree = 0
     aa = bb = ab = 0.0
     for c in range(len(cells)):
         if correlations[c] > 1:
             continue
-        agree += correlations[c] >= AGREE
+        disagree += correlations[c] < AGREE
+        agree += correlations[c] >= AGREE and corners[c]
         used[c] = correlations[c] >= limit
         if used[c]:
             aa += cells[c, 3]
             bb += cells[c, 4]
             ab += cells[c, 5]
-    return ab / sqrt(max(aa * bb, 1.0)), agree / max(shown, MIN_SHOWN)
+    return ab / sqrt(max(aa * bb, 1.0)), agree / max(agree + disagree, MIN_SHOWN)
 
 
 @kernel
-def _doubt(motion: Any) -> Any:
-    """How much a lack of correlation counts: 1 for a new crop without a turn, 1 + DOUBT at most."""
-    scale, turn = (motion[0] + motion[3]) / 2, (motion[2] - motion[1]) / 2
-    turned = (abs(turn) / scale - TURN_FREE) / (TURN_SUSPECT - TURN_FREE)
-    zoom = max(scale, 1 / scale) - 1
-    shift = sqrt(motion[4] * motion[4] + motion[5] * motion[5])
-    still = 2 * (1 - max(zoom / CROP_ZOOM, shift / CROP_SHIFT))
-    return 1 + DOUBT * min(max(turned, still, 0.0), 1.0)
+def _doubt(motion: Any, series: bool) -> Any:
+    """How much a lack of correlation counts: 1 for a motion as copies have it."""
+    scale, turn = (motion[0] + motion[3]) / 2, abs(motion[2] - motion[1]) / 2
+    turned = (turn / scale - TURN_FREE) / (TURN_SUSPECT - TURN_FREE)
+    skew = abs(motion[1] + motion[2]) - SKEW_OF_TURN * turn
+    skewed = (skew - SKEW_FREE) / (SKEW_SUSPECT - SKEW_FREE)
+    doubt = (1 + TURN_DOUBT * min(max(turned, 0.0), 1.0)) * (1 + SKEW_DOUBT * min(max(skewed, 0.0), 1.0))
+    if series:
+        zoom = max(scale, 1 / scale) - 1
+        shift = sqrt(motion[4] * motion[4] + motion[5] * motion[5])
+        doubt *= 1 + STILL_DOUBT * min(max(2 * (1 - max(zoom / CROP_ZOOM, shift / CROP_SHIFT)), 0.0), 1.0)
+    return doubt
 
 
 @kernel
@@ -450,40 +478,15 @@ def _products(rows: Any, n: int, sums: Any) -> None:
         t5 += f5
         t6 += f6
         ta += a
-    sums[0, 0], sums[0, 1], sums[0, 2], sums[0, 3], sums[0, 4], sums[0, 5], sums[0, 6] = (
-        s00,
-        s01,
-        s02,
-        s03,
-        s04,
-        s05,
-        s06,
-    )
-    sums[1, 1], sums[1, 2], sums[1, 3], sums[1, 4], sums[1, 5], sums[1, 6] = s11, s12, s13, s14, s15, s16
-    sums[2, 2], sums[2, 3], sums[2, 4], sums[2, 5], sums[2, 6] = s22, s23, s24, s25, s26
-    sums[3, 3], sums[3, 4], sums[3, 5], sums[3, 6] = s33, s34, s35, s36
-    sums[4, 4], sums[4, 5], sums[4, 6] = s44, s45, s46
-    sums[5, 5], sums[5, 6] = s55, s56
+    sums[0, :7] = (s00, s01, s02, s03, s04, s05, s06)
+    sums[1, 1:7] = (s11, s12, s13, s14, s15, s16)
+    sums[2, 2:7] = (s22, s23, s24, s25, s26)
+    sums[3, 3:7] = (s33, s34, s35, s36)
+    sums[4, 4:7] = (s44, s45, s46)
+    sums[5, 5:7] = (s55, s56)
     sums[6, 6] = s66
-    sums[0, 7], sums[1, 7], sums[2, 7], sums[3, 7], sums[4, 7], sums[5, 7], sums[6, 7] = (
-        t0,
-        t1,
-        t2,
-        t3,
-        t4,
-        t5,
-        t6,
-    )
-    sums[7, 0], sums[7, 1], sums[7, 2], sums[7, 3], sums[7, 4], sums[7, 5], sums[7, 6], sums[7, 7] = (
-        a0,
-        a1,
-        a2,
-        a3,
-        a4,
-        a5,
-        a6,
-        ta,
-    )
+    sums[:7, 7] = (t0, t1, t2, t3, t4, t5, t6)
+    sums[7] = (a0, a1, a2, a3, a4, a5, a6, ta)
 
 
 @kernel

@@ -53,8 +53,7 @@ def find_duplicates(
         method: "aligned" or "hash", or one of them with its settings, e.g. Aligned(min_similarity=0.9).
         mirror: find mirrored copies, too.
         digests: N values that are equal for exact copies, where `images` are reduced; default: of the pixels.
-
-        series: N flags, images of a series of known persons (Aligned.series, where that is null).
+        series: N flags, images of known persons a moment apart, cut alike; `aligned` doubts their pairs more.
 
     Of many copies of one image (groups.LISTED) only the pairs with the first are listed; groups are complete.
 
@@ -84,11 +83,7 @@ def find_duplicates(
     # In the order of their content, so that the pairs do not depend on the order of the rows.
     chosen = chosen[np.argsort(pixel_digests(images[chosen]), kind="stable")]
     if isinstance(method, Aligned):
-        doubted = (
-            np.full(len(images), bool(method.series))
-            if series is None or method.series is not None
-            else series
-        )
+        doubted = np.zeros(len(images), np.bool_) if series is None else series
         compared, least = _aligned(grey[chosen], mirror, doubted[chosen]), method.min_similarity
     else:
         compared, least = hash_pairs(images[chosen], method, mirror), 0.0

@@ -18,9 +18,6 @@ class Aligned(Section):
     name: Literal["aligned"] = "aligned"
     min_similarity: float = Field(default=0.86, ge=0.5, le=1)
     """Least correlation of fine structure once one image lies over the other."""
-    series: bool | None = None
-    """Series of pictures of known persons, a moment apart and cut alike, are doubted more; null: as the
-    catalogue says of each dataset."""
 
 
 class Hash(Section):

@@ -66,10 +66,10 @@ def search_views(mirrored: bool = False) -> list[View]:
         if dy > 0.0 or (dy == 0.0 and (dx > 0.0 or (mirrored and dx < 0.0)))
     ]
     zoomed = [View(dx, dy, ZOOMED, ZOOMED) for dx, dy in shifts]
-    closer = [View(dx, dy, CLOSER, CLOSER) for dx in SHIFTS[::2] for dy in SHIFTS[::2]]
+    closer = View(0.0, 0.0, CLOSER, CLOSER)
     narrow = [View(shift, 0.0, SQUEEZED, CENTRE) for shift in WIDE_SHIFTS]
     low = [View(0.0, shift, CENTRE, SQUEEZED) for shift in WIDE_SHIFTS]
-    return [CENTRE_VIEW, *equal, *zoomed, *closer, *narrow, *low]
+    return [CENTRE_VIEW, *equal, *zoomed, closer, *narrow, *low]
 
 
 def working_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
