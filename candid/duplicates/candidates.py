@@ -14,7 +14,7 @@ from candid.duplicates.views import CENTRE, CENTRE_VIEW, LENGTH, Thumbnails, Vie
 
 MAX_SKETCH_BITS = 28  # of 128
 LEAST_PRODUCT = int(0.6 * LENGTH**2)  # correlation of the thumbnails with all their cells
-MIN_CORRELATION = 0.955  # without the cells that disagree: the same photograph has this in some view, two others in 1 of 50,000
+MIN_CORRELATION = 0.955  # without the cells that disagree; 99 of 100 copies have it in some view
 OUTLIER = 2.0  # a cell is left out where its squared residual is so many times the mean
 PARTS = 1_000_000  # of a correlation as a whole number
 MANY = 20_000  # images; from here on an index finds the pairs

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.linalg import hadamard
 
-from candid.duplicates.hashing import pack
 from candid.duplicates.kernels import in_parallel, kernel
 
 BLOCK = 1024  # images at a time
 SIZE = 48  # pixels, height and width, at which images are compared
 THUMB = 10
-LENGTH = 4000  # of a feature vector: LENGTH squared stays below 2^24, so that float32 sums are exact
+LENGTH = 4000  # of a feature vector: LENGTH squared and sums of such products stay below 2^31
 EVEN = 10  # grey levels between the lightest and the darkest pixel of an even border
 MAX_BORDER = 16  # pixels
 FLAT_DEVIATION = 4  # grey levels; a standard deviation below this carries no picture to compare
@@ -116,7 +115,7 @@ def thumbnails(grey: NDArray[np.uint8], view: View) -> Thumbnails:
 
     def block(start: int, stop: int) -> tuple[Any, Any]:
         features = _features(grey[start:stop], across, down)
-        return features, pack(features.astype(np.float32) @ projection > 0).T
+        return features, _sketches(features, projection)
 
     features, sketches = zip(*(in_parallel(block, len(grey), BLOCK) or [block(0, 0)]), strict=True)
     return Thumbnails(np.concatenate(features), np.ascontiguousarray(np.concatenate(sketches, axis=1)))
@@ -130,7 +129,7 @@ def _weights(offset: float, width: float) -> NDArray[np.int32]:
     return np.asarray(np.rint(64 * np.clip(share, 0, 1)), np.int32)
 
 
-def _projection() -> NDArray[np.float32]:
+def _projection() -> NDArray[np.int32]:
     """THUMB^2 x SKETCH_BITS whole numbers: the low frequencies of a cosine transform, mixed.
 
     Pictures have an amplitude of about 1 / frequency; weighting by the root of the frequency goes half of
@@ -150,7 +149,7 @@ def _projection() -> NDArray[np.float32]:
     ]
     mixed = np.concatenate(mixers) @ (waves[low] * np.sqrt(frequency[low])[:, None])
     mixed *= LENGTH / np.sqrt((mixed**2).sum(axis=1, keepdims=True))
-    return np.ascontiguousarray(np.rint(mixed).T, np.float32)
+    return np.ascontiguousarray(np.rint(mixed).T, np.int32)
 
 
 @kernel
@@ -185,6 +184,23 @@ def _features(grey: Any, across: Any, down: Any) -> Any:
         factor = LENGTH / np.sqrt(max(float(squares), 1.0))
         for c in range(cells * cells):
             out[n, c] = np.rint(thumb[c] * factor)
+    return out
+
+
+@kernel
+def _sketches(features: Any, projection: Any) -> Any:
+    """Signs of the projections, packed: words x N. No matrix product: BLAS would add threads to ours."""
+    count, bits = len(features), projection.shape[1]
+    out, sums = np.zeros((bits // 64, count), np.uint64), np.empty(bits, np.int32)
+    for n in range(count):
+        sums[:] = 0
+        for k in range(features.shape[1]):
+            feature = np.int32(features[n, k])
+            for bit in range(bits):
+                sums[bit] += feature * projection[k, bit]
+        for bit in range(bits):
+            if sums[bit] > 0:
+                out[bit >> 6, n] |= np.uint64(1) << np.uint64(bit & 63)
     return out
 
 
