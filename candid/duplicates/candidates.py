@@ -13,8 +13,9 @@ from candid.duplicates.kernels import in_parallel, kernel, popcount
 from candid.duplicates.views import CENTRE, CENTRE_VIEW, LENGTH, Thumbnails, View, search_views, thumbnails
 
 MAX_SKETCH_BITS = 28  # of 128
-LEAST_PRODUCT = int(0.6 * LENGTH**2)  # correlation of the thumbnails with all their cells
+LEAST_PRODUCT = int(0.65 * LENGTH**2)  # correlation of the thumbnails with all their cells
 MIN_CORRELATION = 0.955  # without the cells that disagree; 99 of 100 copies have it in some view
+HOPELESS = 0.88  # correlation after the first time that cells are left out, where a second will not do
 OUTLIER = 2.0  # a cell is left out where its squared residual is so many times the mean
 PARTS = 1_000_000  # of a correlation as a whole number
 MANY = 20_000  # images; from here on an index finds the pairs
@@ -216,9 +217,10 @@ def _near(crops: Thumbnails, index: Index, probed: Any, start: int, stop: int) -
                     if apart[j] > most or index.order[block + j] == i:
                         continue
                     first, second = crops.features[i], base.features[block + j]
-                    if _product(first, second) < LEAST_PRODUCT:
+                    product = _product(first, second)
+                    if product < LEAST_PRODUCT:
                         continue
-                    correlation = trimmed_correlation(first, second)
+                    correlation = trimmed_correlation(first, second, product)
                     if correlation < MIN_CORRELATION:
                         continue
                     if n == len(out):
@@ -247,10 +249,16 @@ def _product(a: Any, b: Any) -> Any:
 
 
 @kernel
-def trimmed_correlation(a: Any, b: Any) -> Any:
+def trimmed_correlation(a: Any, b: Any, product: Any) -> Any:
     """Correlation of two thumbnails over the cells where a line fits them: without a logo, say, on either."""
-    used = np.ones(len(a), np.int32)
-    for turn in range(3):
+    used = np.empty(len(a), np.int32)
+    slope, level = product / LENGTH**2, 0.0  # of all cells: both have mean 0 and the same length
+    most = OUTLIER * (LENGTH**2 - slope * product) / len(a)
+    correlation = 0.0
+    for _ in range(2):
+        for k in range(len(a)):
+            rest = np.float32(a[k]) - np.float32(slope) * np.float32(b[k]) - np.float32(level)
+            used[k] = rest * rest <= np.float32(most)
         n = sa = sb = saa = sbb = sab = np.int32(0)
         for k in range(len(a)):
             p, q = used[k] * np.int32(a[k]), used[k] * np.int32(b[k])
@@ -260,15 +268,14 @@ def trimmed_correlation(a: Any, b: Any) -> Any:
             saa += p * p
             sbb += q * q
             sab += p * q
-        mean_a, mean_b = sa / n, sb / n
+        mean_a, mean_b = sa / max(n, 1), sb / max(n, 1)
         vary_a, vary_b, both = saa - sa * mean_a, sbb - sb * mean_b, sab - sa * mean_b
         if vary_a < 1.0 or vary_b < 1.0:
             return 0.0
-        if turn == 2:
+        correlation = both / sqrt(vary_a * vary_b)
+        if correlation < HOPELESS:
             break
         slope = both / vary_b
+        level = mean_a - slope * mean_b
         most = OUTLIER * (vary_a - slope * both) / n
-        for k in range(len(a)):
-            rest = (a[k] - mean_a) - slope * (b[k] - mean_b)
-            used[k] = rest * rest <= most
-    return both / sqrt(vary_a * vary_b)
+    return correlation
