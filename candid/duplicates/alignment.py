@@ -36,7 +36,7 @@ MIN_SHOWN = 6  # cells with structure; fewer that agree are no evidence
 AGREE = 0.6  # correlation of a cell that agrees
 AGREEMENT = 0.06  # 80 % of the cells must agree for a similarity of 0.86
 SHORTFALL = 1.75  # counts what the best cells lack: a correlation of 0.92 is a similarity of 0.86
-MIN_HALF = (0.92, 0.955)  # correlation after each step at half size; 99 of 100 copies have it
+MIN_HALF = (0.9, 0.94)  # correlation after each step at half size; 99 of 100 copies have it
 FULL_STEPS = 4  # Gauss-Newton steps at full size
 HOPELESS = 0.6  # fine correlation after the first full step, which later ones hardly raise
 GAIN = 0.002  # of the score; a step that gains less is the last
@@ -281,19 +281,21 @@ def agreeing(cells: Any, corners: Any, used: Any) -> Any:
             correlations[c] = cells[c, 5] / sqrt(max(aa * bb, 1.0))
             shown += 1
     limit = np.sort(correlations)[shown // 4]
-    agree = disagree = 0
+    agree = corner = disagree = 0
     aa = bb = ab = 0.0
     for c in range(len(cells)):
         if correlations[c] > 1:
             continue
         disagree += correlations[c] < AGREE
-        agree += correlations[c] >= AGREE and corners[c]
+        agree += correlations[c] >= AGREE
+        corner += correlations[c] >= AGREE and corners[c]
         used[c] = correlations[c] >= limit
         if used[c]:
             aa += cells[c, 3]
             bb += cells[c, 4]
             ab += cells[c, 5]
-    return ab / sqrt(max(aa * bb, 1.0)), agree / max(agree + disagree, MIN_SHOWN)
+    share = min(1 - disagree / max(corner + disagree, MIN_SHOWN), agree / MIN_SHOWN)
+    return ab / sqrt(max(aa * bb, 1.0)), share
 
 
 @kernel

@@ -14,8 +14,8 @@ from candid.duplicates.views import CENTRE, CENTRE_VIEW, LENGTH, Thumbnails, Vie
 
 MAX_SKETCH_BITS = 28  # of 128
 LEAST_PRODUCT = int(0.65 * LENGTH**2)  # correlation of the thumbnails with all their cells
-MIN_CORRELATION = 0.955  # without the cells that disagree; 99 of 100 copies have it in some view
-HOPELESS = 0.88  # correlation after the first time that cells are left out, where a second will not do
+MIN_CORRELATION = 0.95  # without the cells that disagree; 99 of 100 copies have it in some view
+HOPELESS = 0.86  # correlation after the first time that cells are left out, where a second will not do
 OUTLIER = 2.0  # a cell is left out where its squared residual is so many times the mean
 PARTS = 1_000_000  # of a correlation as a whole number
 MANY = 20_000  # images; from here on an index finds the pairs
