@@ -17,6 +17,7 @@ LEAST_PRODUCT = int(0.65 * LENGTH**2)  # correlation of the thumbnails with all 
 MIN_CORRELATION = 0.95  # without the cells that disagree; 99 of 100 copies have it in some view
 HOPELESS = 0.86  # correlation after the first time that cells are left out, where a second will not do
 OUTLIER = 2.0  # a cell is left out where its squared residual is so many times the mean
+ROUNDING = 16.0  # squared residual of a cell that no picture stays below
 PARTS = 1_000_000  # of a correlation as a whole number
 MANY = 20_000  # images; from here on an index finds the pairs
 PROBES = 16  # cells of the index that are searched for an image
@@ -253,7 +254,7 @@ def trimmed_correlation(a: Any, b: Any, product: Any) -> Any:
     """Correlation of two thumbnails over the cells where a line fits them: without a logo, say, on either."""
     used = np.empty(len(a), np.int32)
     slope, level = product / LENGTH**2, 0.0  # of all cells: both have mean 0 and the same length
-    most = OUTLIER * (LENGTH**2 - slope * product) / len(a)
+    most = max(OUTLIER * (LENGTH**2 - slope * product) / len(a), ROUNDING)
     correlation = 0.0
     for _ in range(2):
         for k in range(len(a)):
@@ -277,5 +278,5 @@ def trimmed_correlation(a: Any, b: Any, product: Any) -> Any:
             break
         slope = both / vary_b
         level = mean_a - slope * mean_b
-        most = OUTLIER * (vary_a - slope * both) / n
+        most = max(OUTLIER * (vary_a - slope * both) / n, ROUNDING)
     return correlation
