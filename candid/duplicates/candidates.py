@@ -269,7 +269,9 @@ def trimmed_correlation(a: Any, b: Any, product: Any) -> Any:
             saa += p * p
             sbb += q * q
             sab += p * q
-        mean_a, mean_b = sa / max(n, 1), sb / max(n, 1)
+        if n == 0:
+            return 0.0
+        mean_a, mean_b = sa / n, sb / n
         vary_a, vary_b, both = saa - sa * mean_a, sbb - sb * mean_b, sab - sa * mean_b
         if vary_a < 1.0 or vary_b < 1.0:
             return 0.0
