@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from candid.data.catalogue import read_catalogue
 from candid.data.images import decode
 from candid.duplicates.find import Duplicates, find_duplicates
 from candid.duplicates.groups import group_ids
@@ -40,10 +41,12 @@ def load(archive: Path) -> tuple[list[str], NDArray[np.uint8]]:
         return names, np.stack([decode(file.read(name), 48, "grey") for name in names])
 
 
-def whole_search(name: str, images: NDArray[np.uint8], method: Aligned | Hash) -> Duplicates:
+def whole_search(
+    name: str, images: NDArray[np.uint8], method: Aligned | Hash, series: NDArray[np.bool_]
+) -> Duplicates:
     """Find and print."""
     wall, cpu = time.perf_counter(), time.process_time()
-    duplicates = find_duplicates(images, method)
+    duplicates = find_duplicates(images, method, series=series)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     sizes = np.bincount(duplicates.groups[duplicates.groups >= 0], minlength=1)
     kinds = duplicates.pairs["kind"].value_counts().to_dict()
@@ -57,9 +60,9 @@ def whole_search(name: str, images: NDArray[np.uint8], method: Aligned | Hash) -
     return duplicates
 
 
-def by_threshold(images: NDArray[np.uint8]) -> None:
+def by_threshold(images: NDArray[np.uint8], series: NDArray[np.bool_]) -> None:
     """Print what other values of min_similarity give."""
-    pairs = find_duplicates(images, Aligned(min_similarity=min(THRESHOLDS))).pairs
+    pairs = find_duplicates(images, Aligned(min_similarity=min(THRESHOLDS)), series=series).pairs
     for least in THRESHOLDS:
         kept = pairs[pairs["similarity"] >= least]
         groups = group_ids(kept["a"].to_numpy(), kept["b"].to_numpy(), len(images))
@@ -97,11 +100,12 @@ def main() -> None:
         find_duplicates(np.random.default_rng(0).integers(0, 256, (8, 48, 48), dtype=np.uint8), method)
     for name in ("ck48", "muxspace", "fer2013"):
         names, images = load(Path(options.mirror) / f"{name}.zip")
+        series = np.full(len(images), read_catalogue()[name].series)
         for method in (Hash(), Aligned()):
-            duplicates = whole_search(name, images, method)
+            duplicates = whole_search(name, images, method, series)
             against_verdicts(name, names, duplicates.groups)
         if name != "ck48":
-            by_threshold(images)
+            by_threshold(images, series)
 
 
 if __name__ == "__main__":

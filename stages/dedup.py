@@ -37,9 +37,11 @@ def main() -> None:
         )
     planted = read_planted(len(faces))
     policy: str = settings.policy
+    catalogue = read_catalogue()
     if policy == "auto":
-        policy = resolve(sorted(set(faces["dataset"])), read_catalogue())
-    duplicates = find_duplicates(images, settings.method, settings.mirror)
+        policy = resolve(sorted(set(faces["dataset"])), catalogue)
+    series = faces["dataset"].isin([name for name, dataset in catalogue.items() if dataset.series])
+    duplicates = find_duplicates(images, settings.method, settings.mirror, series=series.to_numpy())
     if duplicates.warning:
         raise CandidError(f"dedup.method: {duplicates.warning}")
     kept = decide(faces, duplicates.groups, policy, settings.protect, settings.conflicts)

@@ -114,6 +114,8 @@ class Dataset(Section):
     """A picture with two rows alike in its legend counts twice, as where papers count rows."""
     dedup: Literal["remove", "group", "off"] = "remove"
     """What dedup.policy: auto means here."""
+    series: bool = False
+    """Known persons a moment apart, cut alike: dedup.method doubts such pairs more."""
     faces: int | None = None
     """Faces with one label that the archives are known to hold."""
 

@@ -2,15 +2,17 @@
 
 Alignment takes Gauss-Newton steps from a rough start: image A is regressed on 1, the warped image B and the
 change of B by each motion; the coefficients are light, contrast and the step. The sums are of integers, so
-equal in any order; the few divisions are plain IEEE 754. A motion is (scale, turn, dx, dy) in pixels of a
-48 x 48 image: A's point p lies at B's point M (p - c) + c + (dx, dy) with M = [[scale, -turn], [turn, scale]]
-and c the centre.
+equal in any order; the few divisions are plain IEEE 754. A motion is (m00, m01, m10, m11, dx, dy) in pixels
+of a 48 x 48 image: A's point p lies at B's point M (p - c) + c + (dx, dy), c the centre. M is any matrix near
+1, as a picture that was cut on one axis and made square again is stretched.
 
-What falls short of full correlation counts for more where the best fit is suspect. Copies are cut anew,
-zoomed and re-encoded, but hardly ever turned; and a copy cut just the same has little reason to differ at
-all. Two photographs of one person, brought to the same position by a face detector, are the opposite: the
-best fit of one over the other needs no new crop, but mostly a turn of some degrees. The measurements are in
-docs/near-duplicates.md.
+The fine structure is compared in 36 cells. The worst quarter is left out, of the score and of the next step,
+where a copy may carry a logo, a line of text or the edge of a frame; but four in five cells must agree: two
+pictures in one frame share only that. Cells of A that hold nothing but straight lines agree with any such
+line, and count only where they do not. What the best cells lack counts for more where the motion is none that
+copies have: they are cut anew, squeezed and sometimes turned, but hardly ever skewed. Of a `series` it also
+counts for more without a new crop: two photographs of one person a moment apart, brought to the same position
+by a face detector, need none. The measurements are in docs/near-duplicates.md.
 """
 
 from __future__ import annotations
@@ -24,11 +26,25 @@ from numpy.typing import NDArray
 from candid.duplicates.kernels import exact_sums, in_parallel, kernel
 
 ONE = 65536  # fixed point of coordinates
-MIN_HALF = (0.84, 0.88)  # correlation after each step at half size; 998 of 1000 copies have 0.91 and 0.93
-FULL_STEPS = 2  # Gauss-Newton steps at full size
-HOPELESS = 0.6  # fine correlation after the first full step, which later ones raise by 0.02
-DOUBT = 2.3
+CELLS = 6  # a side: 36 cells, compared each by itself
+NOISE = 6.0  # grey levels; fine structure much weaker than this is not raised to the strength of the rest
+EVENED = 48.0  # strength to which it is
+MIN_CELL = 20  # pixels of 64 that both images show
+STRUCTURE = 120.0  # mean square of fine structure; a cell with less in both images says nothing
+CORNERS = 25  # mean square slope of fine structure along its lesser axis; below, a cell shows but lines
+MIN_SHOWN = 6  # cells with structure; fewer that agree are no evidence
+AGREE = 0.6  # correlation of a cell that agrees
+AGREEMENT = 0.06  # 80 % of the cells must agree for a similarity of 0.86
+SHORTFALL = 1.75  # counts what the best cells lack: a correlation of 0.92 is a similarity of 0.86
+MIN_HALF = (0.9, 0.94)  # correlation after each step at half size; 99 of 100 copies have it
+FULL_STEPS = 4  # Gauss-Newton steps at full size
+HOPELESS = 0.6  # fine correlation after the first full step, which later ones hardly raise
+GAIN = 0.002  # of the score; a step that gains less is the last
+MATRIX_STEP = 0.07  # change of scale or turn at most, a step
+MAX_SHIFT, MAX_TURN, MIN_SCALE = 16.0, 0.25, 0.6  # pixels, radians
+TURN_DOUBT, SKEW_DOUBT, STILL_DOUBT = 2.0, 5.0, 3.0
 TURN_FREE, TURN_SUSPECT = 0.007, 0.0175  # radians, 0.4 and 1 degree
+SKEW_FREE, SKEW_SUSPECT, SKEW_OF_TURN = 0.005, 0.035, 0.6  # a turned picture of 4 to 3 is skewed once square
 CROP_ZOOM, CROP_SHIFT = 0.1, 3.0  # a new crop is one zoomed by a tenth, or shifted by 3 pixels
 DECIMALS = 4
 BLOCK = 256  # pairs at a time
@@ -42,17 +58,19 @@ class Prepared(NamedTuple):
     """Smoothed, at half size."""
     fine: NDArray[np.int8]
     """Fine structure: smoothed less its surroundings."""
+    corners: NDArray[np.bool_]
+    """N x CELLS^2: which cells show more than straight lines."""
 
 
 def prepare(grey: NDArray[np.uint8]) -> Prepared:
     """Smoothed, halved and high-passed versions of N x 48 x 48 images (5 KiB an image)."""
 
-    def block(start: int, stop: int) -> tuple[Any, Any, Any]:
+    def block(start: int, stop: int) -> tuple[Any, Any, Any, Any]:
         smooth, half, fine = _filter(grey[start:stop])
-        return smooth, half, fine
+        return smooth, half, fine, _corners(fine)
 
-    smooth, half, fine = zip(*(in_parallel(block, len(grey), 1024) or [block(0, 0)]), strict=True)
-    return Prepared(np.concatenate(smooth), np.concatenate(half), np.concatenate(fine))
+    blocks = in_parallel(block, len(grey), 1024) or [block(0, 0)]
+    return Prepared(*(np.concatenate(part) for part in zip(*blocks, strict=True)))
 
 
 def similarities(
@@ -60,23 +78,26 @@ def similarities(
     pairs: NDArray[np.int64],
     motions: NDArray[np.float64],
     others: Prepared | None = None,
+    series: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Similarity of each pair of rows, 0 to 1, rounded to DECIMALS.
 
     Args:
         images: from `prepare`.
         pairs: P x 2 rows (a, b).
-        motions: P x 4, where to start: how b lies over a, within some 3 pixels.
+        motions: P x 6, where to start: how b lies over a, within some 3 pixels.
         others: where each b is taken from, e.g. mirrored images; default: `images`.
+        series: N flags; two such images that need no new crop are doubted.
 
     A pair the other way round starts elsewhere and may differ in the last decimals: callers that want one
     answer order their pairs by content, as `find_duplicates` does.
     """
     second = images if others is None else others
+    flags = np.zeros(len(images.smooth), np.bool_) if series is None else series
 
     def block(start: int, stop: int) -> NDArray[np.float64]:
         out = np.zeros(stop - start)
-        _verify(images, second, pairs[start:stop], motions[start:stop], out)
+        _verify(images, second, pairs[start:stop], motions[start:stop], flags, out)
         return out
 
     scores = np.concatenate([np.empty(0), *in_parallel(block, len(pairs), BLOCK)])
@@ -90,6 +111,7 @@ def _filter(grey: Any) -> Any:
     half = np.empty((count, size // 2, size // 2), np.uint8)
     small = np.empty((size // 2, size // 2), np.uint8)
     once, twice = np.empty((size, size), np.int32), np.empty((size, size), np.int32)
+    power = np.empty((size, size), np.int32)
     for n in range(count):
         _binomial(grey[n], smooth[n])
         for j in range(size // 2):
@@ -104,8 +126,37 @@ def _filter(grey: Any) -> Any:
         _box(once, twice)
         for j in range(size):
             for i in range(size):
-                fine[n, j, i] = min(max(np.int32(smooth[n, j, i]) - twice[j, i], -127), 127)
+                twice[j, i] = np.int32(smooth[n, j, i]) - twice[j, i]
+                once[j, i] = twice[j, i] * twice[j, i]
+        _box(once, power)
+        for j in range(size):
+            for i in range(size):
+                contrast = sqrt(max(power[j, i], 0)) + NOISE
+                fine[n, j, i] = min(max(np.int32(round(EVENED * twice[j, i] / contrast)), -127), 127)
     return smooth, half, fine
+
+
+@kernel
+def _corners(fine: Any) -> Any:
+    count, size = fine.shape[0], fine.shape[1]
+    side = size // CELLS
+    least = 4 * CORNERS * side * side  # slopes are taken over two pixels
+    out = np.empty((count, CELLS * CELLS), np.bool_)
+    sums = np.empty((CELLS * CELLS, 3), np.int64)
+    for n in range(count):
+        sums[:] = 0
+        for j in range(1, size - 1):
+            for i in range(1, size - 1):
+                across = np.int64(fine[n, j, i + 1]) - fine[n, j, i - 1]
+                down = np.int64(fine[n, j + 1, i]) - fine[n, j - 1, i]
+                c = j // side * CELLS + i // side
+                sums[c, 0] += across * across
+                sums[c, 1] += down * down
+                sums[c, 2] += across * down
+        for c in range(CELLS * CELLS):
+            across, down = sums[c, 0] - least, sums[c, 1] - least
+            out[n, c] = min(across, down) >= 0 and across * down >= sums[c, 2] * sums[c, 2]
+    return out
 
 
 @kernel
@@ -125,104 +176,212 @@ def _binomial(image: Any, out: Any) -> None:
 
 @kernel
 def _box(image: Any, out: Any) -> None:
-    """Mean over 7 x 7 pixels, the border repeated."""
+    """Mean over 7 x 7 pixels; beyond the border a slope goes on evenly, so that it shows no structure."""
     size = image.shape[0]
     columns = np.empty((size, size), np.int32)
     for j in range(size):
         for i in range(size):
             total = np.int32(0)
             for v in range(-3, 4):
-                total += np.int32(image[min(max(j + v, 0), size - 1), i])
+                total += _beyond(image[:, i], j + v)
             columns[j, i] = total
     for j in range(size):
         for i in range(size):
-            total = np.int32(0)
+            total = np.int32(24)
             for u in range(-3, 4):
-                total += columns[j, min(max(i + u, 0), size - 1)]
+                total += _beyond(columns[j], i + u)
             out[j, i] = total // 49
 
 
 @kernel
-def _verify(first: Any, second: Any, pairs: Any, motions: Any, out: Any) -> None:
+def _beyond(line: Any, k: int) -> Any:
+    last = len(line) - 1
+    if k < 0:
+        return 2 * np.int32(line[0]) - np.int32(line[-k])
+    if k > last:
+        return 2 * np.int32(line[last]) - np.int32(line[2 * last - k])
+    return np.int32(line[k])
+
+
+@kernel
+def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out: Any) -> None:
     rows = np.empty((6, first.smooth.shape[1] * first.smooth.shape[2]))
-    system, motion = np.empty((5, 6)), np.empty(4)
+    system, motion = np.empty((7, 8)), np.empty(6)
+    cells, used = np.empty((CELLS * CELLS, 6)), np.ones(CELLS * CELLS, np.bool_)
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]
+        used[:] = True
         likely = True
         for least in MIN_HALF:
-            likely = likely and _step(first.half[a], second.half[b], motion, rows, system)
-            likely = likely and overlap_correlation(first.half[a], second.half[b], motion, rows) >= least
+            likely = likely and _step(first.half[a], second.half[b], motion, used, rows, system)
+            if likely:
+                cell_sums(first.half[a], second.half[b], motion, cells)
+                trim(cells, used)
+                likely = correlation(cells, used)[0] >= least
         if not likely:
             continue
         for _ in range(FULL_STEPS):
-            if not _step(first.smooth[a], second.smooth[b], motion, rows, system):
+            if not _step(first.smooth[a], second.smooth[b], motion, used, rows, system):
                 break
-            fine = overlap_correlation(first.fine[a], second.fine[b], motion, rows)
-            out[q] = max(out[q], 1 - (1 - fine) * _weight(motion))
-            if fine < HOPELESS:
+            cell_sums(first.fine[a], second.fine[b], motion, cells)
+            fine, agreement = agreeing(cells, first.corners[a], used)
+            lacks = (1 - fine) * SHORTFALL * _doubt(motion, series[a] and series[b])
+            score = min(1 - lacks, agreement + AGREEMENT)
+            gain = score - out[q]
+            out[q] = max(out[q], score)
+            if fine < HOPELESS or gain < GAIN:
                 break
 
 
 @kernel
-def _weight(motion: Any) -> Any:
-    """How much a lack of correlation counts: 1 for a new crop without a turn, 1 + DOUBT at most."""
-    turned = (abs(motion[1]) / motion[0] - TURN_FREE) / (TURN_SUSPECT - TURN_FREE)
-    zoom = max(motion[0], 1 / motion[0]) - 1
-    shift = sqrt(motion[2] * motion[2] + motion[3] * motion[3])
-    still = 2 * (1 - max(zoom / CROP_ZOOM, shift / CROP_SHIFT))
-    return 1 + DOUBT * min(max(turned, still, 0.0), 1.0)
-
-
-@kernel
-def _step(a: Any, b: Any, motion: Any, rows: Any, system: Any) -> Any:
-    """Improve the motion; False where it runs away from what crops of one photograph can be."""
-    if not improve(a, b, motion, rows, system):
-        return False
-    near = max(abs(motion[2]), abs(motion[3])) < 14 and abs(motion[1]) < 0.25
-    return near and 0.7 < motion[0] < 1.4
-
-
-@kernel
-def overlap_correlation(a: Any, b: Any, motion: Any, rows: Any) -> Any:
-    """Normalised correlation of A and the warped B over the pixels they share; 0 where either is flat."""
-    n = overlay(a, b, motion, rows)
-    sums = np.empty(5)
-    _correlation_sums(rows, n, sums)
-    vary_a, vary_b = n * sums[2] - sums[0] * sums[0], n * sums[3] - sums[1] * sums[1]
+def correlation(cells: Any, used: Any) -> Any:
+    """Correlation of A and B over the used cells (0 where flat); slope and level of the line that fits."""
+    n = a = b = aa = bb = ab = 0.0
+    for c in range(len(cells)):
+        if used[c]:
+            n += cells[c, 0]
+            a += cells[c, 1]
+            b += cells[c, 2]
+            aa += cells[c, 3]
+            bb += cells[c, 4]
+            ab += cells[c, 5]
+    vary_a, vary_b, both = n * aa - a * a, n * bb - b * b, n * ab - a * b
     if vary_a <= 0 or vary_b <= 0:
-        return 0.0
-    return (n * sums[4] - sums[0] * sums[1]) / sqrt(vary_a * vary_b)
-
-
-@exact_sums
-def _correlation_sums(rows: Any, n: int, sums: Any) -> None:
-    a = b = aa = bb = ab = 0.0
-    for k in range(n):
-        p, q = rows[0, k], rows[1, k]
-        a += p
-        b += q
-        aa += p * p
-        bb += q * q
-        ab += p * q
-    sums[0], sums[1], sums[2], sums[3], sums[4] = a, b, aa, bb, ab
+        return 0.0, 0.0, 0.0
+    return both / sqrt(vary_a * vary_b), both / vary_b, (a - both / vary_b * b) / n
 
 
 @kernel
-def overlay(a: Any, b: Any, motion: Any, rows: Any) -> int:
-    """Warp B over A: rows get A, B, 8 dB/dx, 8 dB/dy, 2u, 2v of each common pixel; returns their count."""
+def trim(cells: Any, used: Any) -> None:
+    """Leave out the quarter of the cells that fits the used ones' line worst, twice."""
+    rest = np.empty(len(cells))
+    for _ in range(2):
+        _, slope, level = correlation(cells, used)
+        for c in range(len(cells)):
+            n, a, b, aa, bb, ab = cells[c]
+            squares = aa + level * level * n + slope * slope * bb
+            crossed = level * a + slope * ab - level * slope * b
+            rest[c] = max(squares - 2 * crossed, 0.0) if n > 0 else -1.0
+        shared = (rest >= 0).sum()
+        used[:] = (rest >= 0) & (rest <= np.sort(rest)[len(cells) - 1 - shared // 4])
+
+
+@kernel
+def agreeing(cells: Any, corners: Any, used: Any) -> Any:
+    """Correlation of fine structure without the worst quarter of the cells; the share of cells that agree.
+
+    Cells without structure in either image say nothing. `used` becomes False for the worst.
+    """
+    correlations, shown = np.full(len(cells), 2.0), 0
+    for c in range(len(cells)):
+        n, aa, bb = cells[c, 0], cells[c, 3], cells[c, 4]
+        used[c] = n >= MIN_CELL
+        if used[c] and max(aa, bb) >= STRUCTURE * n:
+            correlations[c] = cells[c, 5] / sqrt(max(aa * bb, 1.0))
+            shown += 1
+    limit = np.sort(correlations)[shown // 4]
+    agree = corner = disagree = 0
+    aa = bb = ab = 0.0
+    for c in range(len(cells)):
+        if correlations[c] > 1:
+            continue
+        disagree += correlations[c] < AGREE
+        agree += correlations[c] >= AGREE
+        corner += correlations[c] >= AGREE and corners[c]
+        used[c] = correlations[c] >= limit
+        if used[c]:
+            aa += cells[c, 3]
+            bb += cells[c, 4]
+            ab += cells[c, 5]
+    share = min(1 - disagree / max(corner + disagree, MIN_SHOWN), agree / MIN_SHOWN)
+    return ab / sqrt(max(aa * bb, 1.0)), share
+
+
+@kernel
+def _doubt(motion: Any, series: bool) -> Any:
+    """How much a lack of correlation counts: 1 for a motion as copies have it."""
+    scale, turn = (motion[0] + motion[3]) / 2, abs(motion[2] - motion[1]) / 2
+    turned = (turn / scale - TURN_FREE) / (TURN_SUSPECT - TURN_FREE)
+    skew = abs(motion[1] + motion[2]) - SKEW_OF_TURN * turn
+    skewed = (skew - SKEW_FREE) / (SKEW_SUSPECT - SKEW_FREE)
+    doubt = (1 + TURN_DOUBT * min(max(turned, 0.0), 1.0)) * (1 + SKEW_DOUBT * min(max(skewed, 0.0), 1.0))
+    if series:
+        zoom = max(scale, 1 / scale) - 1
+        shift = sqrt(motion[4] * motion[4] + motion[5] * motion[5])
+        doubt *= 1 + STILL_DOUBT * min(max(2 * (1 - max(zoom / CROP_ZOOM, shift / CROP_SHIFT)), 0.0), 1.0)
+    return doubt
+
+
+@kernel
+def _step(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> Any:
+    """Improve the motion; False where it runs away from what crops of one photograph can be."""
+    if not improve(a, b, motion, used, rows, system):
+        return False
+    near = max(abs(motion[4]), abs(motion[5])) < MAX_SHIFT and max(abs(motion[1]), abs(motion[2])) < MAX_TURN
+    return near and min(motion[0], motion[3]) > MIN_SCALE and max(motion[0], motion[3]) < 1 / MIN_SCALE
+
+
+@kernel
+def cell_sums(a: Any, b: Any, motion: Any, cells: Any) -> None:
+    """Sums of 1, A, B, AA, BB and AB over the pixels that A shares with the warped B, cell by cell."""
     size = a.shape[0]
+    side = size // CELLS
     shrink = size / 48.0
-    scale, turn = np.int64(round(motion[0] * ONE)), np.int64(round(motion[1] * ONE))
-    dx, dy = np.int64(round(motion[2] * shrink * ONE)), np.int64(round(motion[3] * shrink * ONE))
+    m00, m01 = np.int64(round(motion[0] * ONE)), np.int64(round(motion[1] * ONE))
+    m10, m11 = np.int64(round(motion[2] * ONE)), np.int64(round(motion[3] * ONE))
+    dx, dy = np.int64(round(motion[4] * shrink * ONE)), np.int64(round(motion[5] * shrink * ONE))
+    centre, limit = (size - 1) * (ONE // 2), (size - 1) * ONE
+    cells[:] = 0
+    for j in range(size):
+        v = 2 * j - (size - 1)
+        for block in range(CELLS):
+            n = sa = sb = saa = sbb = sab = np.int64(0)
+            for i in range(block * side, block * side + side):
+                u = 2 * i - (size - 1)
+                x = centre + dx + ((m00 * u + m01 * v) >> 1)
+                y = centre + dy + ((m10 * u + m11 * v) >> 1)
+                if x < 0 or y < 0 or x >= limit or y >= limit:
+                    continue
+                column, row, fx, fy = x >> 16, y >> 16, (x >> 11) & 31, (y >> 11) & 31
+                b00, b01 = np.int32(b[row, column]), np.int32(b[row, column + 1])
+                b10, b11 = np.int32(b[row + 1, column]), np.int32(b[row + 1, column + 1])
+                top, low = 32 * b00 + fx * (b01 - b00), 32 * b10 + fx * (b11 - b10)
+                p, q = np.int32(a[j, i]), (32 * top + fy * (low - top) + 512) >> 10
+                n += 1
+                sa += p
+                sb += q
+                saa += p * p
+                sbb += q * q
+                sab += p * q
+            c = j // side * CELLS + block
+            cells[c, 0] += n
+            cells[c, 1] += sa
+            cells[c, 2] += sb
+            cells[c, 3] += saa
+            cells[c, 4] += sbb
+            cells[c, 5] += sab
+
+
+@kernel
+def overlay(a: Any, b: Any, motion: Any, used: Any, rows: Any) -> int:
+    """Warp B over A: rows get A, B, 8 dB/dx, 8 dB/dy, 2u, 2v of each common pixel of the used cells."""
+    size = a.shape[0]
+    side = size // CELLS
+    shrink = size / 48.0
+    m00, m01 = np.int64(round(motion[0] * ONE)), np.int64(round(motion[1] * ONE))
+    m10, m11 = np.int64(round(motion[2] * ONE)), np.int64(round(motion[3] * ONE))
+    dx, dy = np.int64(round(motion[4] * shrink * ONE)), np.int64(round(motion[5] * shrink * ONE))
     centre, limit = (size - 1) * (ONE // 2), (size - 1) * ONE
     n = 0
     for j in range(size):
         v = 2 * j - (size - 1)
         for i in range(size):
+            if not used[j // side * CELLS + i // side]:
+                continue
             u = 2 * i - (size - 1)
-            x = centre + dx + ((scale * u - turn * v) >> 1)
-            y = centre + dy + ((turn * u + scale * v) >> 1)
+            x = centre + dx + ((m00 * u + m01 * v) >> 1)
+            y = centre + dy + ((m10 * u + m11 * v) >> 1)
             if x < 0 or y < 0 or x >= limit or y >= limit:
                 continue
             column, row, fx, fy = x >> 16, y >> 16, (x >> 11) & 31, (y >> 11) & 31
@@ -240,74 +399,96 @@ def overlay(a: Any, b: Any, motion: Any, rows: Any) -> int:
 
 
 @kernel
-def improve(a: Any, b: Any, motion: Any, rows: Any, system: Any) -> bool:
+def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> bool:
     """One Gauss-Newton step of the motion; False when the images part or the system is singular."""
     size = a.shape[0]
     shrink = size / 48.0
-    n = overlay(a, b, motion, rows)
-    if 10 * n < 4 * size * size:
+    n = overlay(a, b, motion, used, rows)
+    if 10 * n < 3 * size * size:
         return False
-    sums = np.empty((6, 6))
+    sums = np.empty((8, 8))
     _products(rows, n, sums)
-    for i in range(5):
-        for j in range(i, 5):
-            system[i, j] = sums[i, j] - sums[i, 5] * sums[j, 5] / n
+    for i in range(7):
+        for j in range(i, 7):
+            system[i, j] = sums[i, j] - sums[i, 7] * sums[j, 7] / n
             system[j, i] = system[i, j]
-        system[i, 5] = sums[5, i] - sums[i, 5] * sums[5, 5] / n
+        system[i, 7] = sums[7, i] - sums[i, 7] * sums[7, 7] / n
         system[i, i] = system[i, i] * 1.001 + 1.0  # keeps a step along a featureless direction small
-    if not solve(system) or system[0, 5] < 0.05:
+    if not solve(system) or system[0, 7] < 0.05:
         return False
-    contrast = system[0, 5]
-    motion[0] += clip(16 * system[3, 5] / contrast, 0.05)
-    motion[1] += clip(16 * system[4, 5] / contrast, 0.05)
-    motion[2] += clip(8 * system[1, 5] / contrast / shrink, 2.0)
-    motion[3] += clip(8 * system[2, 5] / contrast / shrink, 2.0)
+    contrast = system[0, 7]
+    for k in range(4):
+        motion[k] += clip(16 * system[3 + k, 7] / contrast, MATRIX_STEP)
+    for k in range(2):
+        motion[4 + k] += clip(8 * system[1 + k, 7] / contrast / shrink, 2.0)
     return True
 
 
 @exact_sums
 def _products(rows: Any, n: int, sums: Any) -> None:
-    """Sums of products of B, its changes by dx, dy, scale and turn (columns 0 to 4), 1 and A.
+    """Sums of products of B, its changes by dx, dy and the matrix (columns 0 to 6), 1 and A.
 
-    sums[i, j] for i <= j < 5, sums[i, 5] of column i alone, sums[5, i] of column i with A, sums[5, 5] of A.
+    sums[i, j] for i <= j < 7, sums[i, 7] of column i alone, sums[7, i] of column i with A, sums[7, 7] of A.
     Kept in scalars, which the compiler holds in registers. The largest stays below 2^47.
     """
-    s00 = s01 = s02 = s03 = s04 = s11 = s12 = s13 = s14 = s22 = s23 = s24 = s33 = s34 = s44 = 0.0
-    a0 = a1 = a2 = a3 = a4 = t0 = t1 = t2 = t3 = t4 = ta = 0.0
+    s00 = s01 = s02 = s03 = s04 = s05 = s06 = s11 = s12 = s13 = s14 = s15 = s16 = s22 = 0.0
+    s23 = s24 = s25 = s26 = s33 = s34 = s35 = s36 = s44 = s45 = s46 = s55 = s56 = s66 = 0.0
+    a0 = a1 = a2 = a3 = a4 = a5 = a6 = t0 = t1 = t2 = t3 = t4 = t5 = t6 = ta = 0.0
     for k in range(n):
         a, f0, f1, f2, u, v = rows[0, k], rows[1, k], rows[2, k], rows[3, k], rows[4, k], rows[5, k]
-        f3, f4 = f1 * u + f2 * v, f2 * u - f1 * v
+        f3, f4, f5, f6 = f1 * u, f1 * v, f2 * u, f2 * v
         s00 += f0 * f0
         s01 += f0 * f1
         s02 += f0 * f2
         s03 += f0 * f3
         s04 += f0 * f4
+        s05 += f0 * f5
+        s06 += f0 * f6
         s11 += f1 * f1
         s12 += f1 * f2
         s13 += f1 * f3
         s14 += f1 * f4
+        s15 += f1 * f5
+        s16 += f1 * f6
         s22 += f2 * f2
         s23 += f2 * f3
         s24 += f2 * f4
+        s25 += f2 * f5
+        s26 += f2 * f6
         s33 += f3 * f3
         s34 += f3 * f4
+        s35 += f3 * f5
+        s36 += f3 * f6
         s44 += f4 * f4
+        s45 += f4 * f5
+        s46 += f4 * f6
+        s55 += f5 * f5
+        s56 += f5 * f6
+        s66 += f6 * f6
         a0 += a * f0
         a1 += a * f1
         a2 += a * f2
         a3 += a * f3
         a4 += a * f4
+        a5 += a * f5
+        a6 += a * f6
         t0 += f0
         t1 += f1
         t2 += f2
         t3 += f3
         t4 += f4
+        t5 += f5
+        t6 += f6
         ta += a
-    sums[0, 0], sums[0, 1], sums[0, 2], sums[0, 3], sums[0, 4], sums[0, 5] = s00, s01, s02, s03, s04, t0
-    sums[1, 1], sums[1, 2], sums[1, 3], sums[1, 4], sums[1, 5] = s11, s12, s13, s14, t1
-    sums[2, 2], sums[2, 3], sums[2, 4], sums[2, 5] = s22, s23, s24, t2
-    sums[3, 3], sums[3, 4], sums[3, 5], sums[4, 4], sums[4, 5] = s33, s34, t3, s44, t4
-    sums[5, 0], sums[5, 1], sums[5, 2], sums[5, 3], sums[5, 4], sums[5, 5] = a0, a1, a2, a3, a4, ta
+    sums[0, :7] = (s00, s01, s02, s03, s04, s05, s06)
+    sums[1, 1:7] = (s11, s12, s13, s14, s15, s16)
+    sums[2, 2:7] = (s22, s23, s24, s25, s26)
+    sums[3, 3:7] = (s33, s34, s35, s36)
+    sums[4, 4:7] = (s44, s45, s46)
+    sums[5, 5:7] = (s55, s56)
+    sums[6, 6] = s66
+    sums[:7, 7] = (t0, t1, t2, t3, t4, t5, t6)
+    sums[7] = (a0, a1, a2, a3, a4, a5, a6, ta)
 
 
 @kernel

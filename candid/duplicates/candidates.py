@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from candid.duplicates.hashing import pairs_within
 from candid.duplicates.kernels import in_parallel, kernel, popcount
 from candid.duplicates.views import CENTRE, CENTRE_VIEW, LENGTH, Thumbnails, View, search_views, thumbnails
 
-MAX_SKETCH_BITS = 24  # of 128; the same photograph is within this in 98 of 100 pairs, others in 1 of 5,000
-MIN_CORRELATION = 0.82  # of the thumbnails
-LEAST_PRODUCT = int(MIN_CORRELATION * LENGTH**2)
-MANY = 200_000  # images; from here on an index finds the pairs, since all pairs would take minutes
-INDEX_BITS = 8  # of the first 64 bits of the sketch
+MAX_SKETCH_BITS = 28  # of 128
+LEAST_PRODUCT = int(0.65 * LENGTH**2)  # correlation of the thumbnails with all their cells
+MIN_CORRELATION = 0.95  # without the cells that disagree; 99 of 100 copies have it in some view
+HOPELESS = 0.86  # correlation after the first time that cells are left out, where a second will not do
+OUTLIER = 2.0  # a cell is left out where its squared residual is so many times the mean
+ROUNDING = 16.0  # squared residual of a cell that no picture stays below
+PARTS = 1_000_000  # of a correlation as a whole number
+MANY = 20_000  # images; from here on an index finds the pairs
+PROBES = 16  # cells of the index that are searched for an image
 ROWS = 256  # of the left side, a unit of work
-CLOSEST = 40  # pairs of an image on its own account; bounds time and memory where all images look alike
+CLOSEST = 60  # pairs of an image on its own account; bounds time and memory where all images look alike
 GATHERED = 5_000_000  # hits at a time, 160 MiB
 
 
@@ -28,7 +32,7 @@ class Candidates(NamedTuple):
     pairs: NDArray[np.int64]
     """P x 2 rows, a < b, sorted, each pair once."""
     motions: NDArray[np.float64]
-    """P x 4: how b lies over a, roughly, as candid.duplicates.alignment describes it."""
+    """P x 6: how b lies over a, roughly, as candid.duplicates.alignment describes it."""
 
 
 def candidate_pairs(
@@ -43,15 +47,18 @@ def candidate_pairs(
 
     Of an image's pairs those with the CLOSEST best correlated images are kept, and those that are among the
     closest of the other. Up to `many` images time grows with the square of N (about 0.4 nanoseconds a pair
-    and view), memory with N.
+    and view), from there on with N^1.5; memory grows with N.
     """
     base = thumbnails(grey, CENTRE_VIEW)
+    index = _index(
+        base, _pivots(base.sketches) if len(grey) >= many else np.zeros((len(base.sketches), 1), np.uint64)
+    )
     views, rows = search_views(mirrored is not None), np.empty((0, 4), np.int64)
     gathered = [rows]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
         same = mirrored is None and view == CENTRE_VIEW
         crops = base if same else thumbnails(grey if mirrored is None else mirrored, view)
-        hits = _scan(crops, base) if len(grey) < many else _look_up(crops, base)
+        hits = _scan(crops, index)
         hits = hits[hits[:, 0] != hits[:, 1]]
         forward = hits[:, 0] < hits[:, 1]
         key = np.where(forward, hits[:, 0] * len(grey) + hits[:, 1], hits[:, 1] * len(grey) + hits[:, 0])
@@ -79,77 +86,155 @@ def _motions(
     views: list[View], number: NDArray[np.int64], forward: NDArray[np.bool_], mirror: bool
 ) -> NDArray[np.float64]:
     """The motion of b over a: the crop was taken in a where `forward`, else in b."""
-    dx, dy, width = (column[number] for column in np.array(views).T)
-    scale = np.where(forward, CENTRE / width, width / CENTRE)
-    move = np.where(forward, -scale, 1.0)
-    aside = np.where(forward & mirror, -1.0, 1.0)  # a's crop was taken in its mirror image: turn both round
-    return np.stack([scale, np.zeros(len(scale)), aside * move * dx, move * dy], axis=1)
+    dx, dy, width, height = (column[number] for column in np.array(views).T)
+    across = np.where(forward, CENTRE / width, width / CENTRE)
+    down = np.where(forward, CENTRE / height, height / CENTRE)
+    dx, dy = np.where(forward, -across * dx, dx), np.where(forward, -down * dy, dy)
+    if mirror:
+        dx = np.where(forward, -dx, dx)  # a's crop was taken in its mirror image: turn both round
+    none = np.zeros(len(across))
+    return np.stack([across, none, none, down, dx, dy], axis=1)
 
 
-def _scan(crops: Thumbnails, base: Thumbnails) -> NDArray[np.int64]:
-    half = crops is base  # of all pairs of a set with itself half will do
+class Index(NamedTuple):
+    """Thumbnails sorted into cells: each is in that of the nearest pivot."""
 
+    thumbs: Thumbnails
+    order: NDArray[np.int64]
+    """Row of each before sorting."""
+    offsets: NDArray[np.int64]
+    """First row of each cell."""
+    pivots: NDArray[np.uint64]
+    """Words x cells."""
+
+
+def _pivots(sketches: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Sketches of twice the root of N images, then twice the majority of each bit in their cells."""
+    count = sketches.shape[1]
+    pivots = np.ascontiguousarray(
+        sketches[:, np.linspace(0, count - 1, 2 * int(count**0.5)).astype(np.int64)]
+    )
+    for _ in range(2):
+        nearest = _nearest_pivots(sketches, pivots, 1)[:, 0]
+        pivots = _majorities(sketches, nearest, pivots)
+    return pivots
+
+
+def _nearest_pivots(
+    sketches: NDArray[np.uint64], pivots: NDArray[np.uint64], probes: int
+) -> NDArray[np.int32]:
+    def rows(start: int, stop: int) -> NDArray[np.int32]:
+        return np.asarray(_nearest(sketches, pivots, start, stop, min(probes, pivots.shape[1])))
+
+    none = np.empty((0, min(probes, pivots.shape[1])), np.int32)
+    return np.concatenate([none, *in_parallel(rows, sketches.shape[1], ROWS)])
+
+
+def _index(base: Thumbnails, pivots: NDArray[np.uint64]) -> Index:
+    nearest = _nearest_pivots(base.sketches, pivots, 1)[:, 0]
+    order = np.argsort(nearest, kind="stable")
+    offsets = np.searchsorted(nearest[order], np.arange(pivots.shape[1] + 1))
+    thumbs = Thumbnails(base.features[order], np.ascontiguousarray(base.sketches[:, order]))
+    return Index(thumbs, order, offsets, pivots)
+
+
+def _scan(crops: Thumbnails, index: Index) -> NDArray[np.int64]:
     def rows(start: int, stop: int) -> NDArray[np.int64]:
-        return np.asarray(_near(crops, base, start, stop, half), np.int64)
+        cells = _nearest(crops.sketches, index.pivots, start, stop, min(PROBES, index.pivots.shape[1]))
+        return np.asarray(_near(crops, index, cells, start, stop), np.int64)
 
     return np.concatenate([np.empty((0, 3), np.int64), *in_parallel(rows, len(crops.features), ROWS)])
 
 
-def _look_up(crops: Thumbnails, base: Thumbnails) -> NDArray[np.int64]:
-    count = len(base.features)
-    if crops is base:
-        near = pairs_within(base.sketches[0][:, None], 64, INDEX_BITS)
-        pairs = np.stack([near.a, near.b], axis=1)
-    else:
-        both = np.concatenate([crops.sketches[0], base.sketches[0]])[:, None]
-        near = pairs_within(both, 64, INDEX_BITS)
-        across = (near.a < count) & (near.b >= count)
-        pairs = np.stack([near.a[across], near.b[across] - count], axis=1)
-    products = np.asarray(_products(crops.features, base.features, pairs), np.int64)
-    hits = np.concatenate([pairs, products[:, None]], axis=1)
-    return hits[products >= LEAST_PRODUCT]
+@kernel
+def _majorities(sketches: Any, nearest: Any, pivots: Any) -> Any:
+    words, cells = pivots.shape
+    ones, sizes = np.zeros((cells, 64 * words), np.int64), np.zeros(cells, np.int64)
+    for i in range(len(nearest)):
+        sizes[nearest[i]] += 1
+        for bit in range(64 * words):
+            ones[nearest[i], bit] += np.int64((sketches[bit >> 6, i] >> np.uint64(bit & 63)) & np.uint64(1))
+    out = pivots.copy()
+    for c in range(cells):
+        if sizes[c]:
+            out[:, c] = 0
+            for bit in range(64 * words):
+                if 2 * ones[c, bit] > sizes[c]:
+                    out[bit >> 6, c] |= np.uint64(1) << np.uint64(bit & 63)
+    return out
 
 
 @kernel
-def _near(crops: Thumbnails, base: Thumbnails, start: int, stop: int, half: bool) -> Any:
-    words, count = base.sketches.shape
+def _nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> Any:
+    """Cells of the nearest pivots of each row, the nearest first, of equals the first."""
+    words, cells = pivots.shape
+    out = np.zeros((stop - start, probes), np.int32)
+    apart = np.empty(cells, np.uint16)
+    for i in range(start, stop):
+        apart[:] = 0
+        for w in range(words):
+            word, column = sketches[w, i], pivots[w]
+            for c in range(cells):
+                apart[c] += np.uint16(popcount(word ^ column[c]))
+        counts = np.zeros(64 * words + 2, np.int32)
+        for c in range(cells):
+            counts[apart[c] + 1] += 1
+        counts = counts.cumsum()  # how many are nearer
+        for c in range(cells):
+            rank = counts[apart[c]]
+            counts[apart[c]] += 1
+            if rank < probes:
+                out[i - start, rank] = c
+    return out
+
+
+@kernel
+def _near(crops: Thumbnails, index: Index, probed: Any, start: int, stop: int) -> Any:
+    base = index.thumbs
+    words = base.sketches.shape[0]
     out = np.empty((256, 3), np.int32)
     apart = np.empty(512, np.uint16)  # short blocks stay in the first cache, and loops over them vectorise
     most = np.uint16(MAX_SKETCH_BITS)
     n = 0
     for i in range(start, stop):
         before = n
-        for block in range((i + 1) // 512 * 512 if half else 0, count, 512):
-            size = min(512, count - block)
-            word, column = crops.sketches[0, i], base.sketches[0, block : block + size]
-            for j in range(size):
-                apart[j] = np.uint16(popcount(word ^ column[j]))
-            for w in range(1, words):
-                word, column = crops.sketches[w, i], base.sketches[w, block : block + size]
+        for cell in probed[i - start]:
+            end = index.offsets[cell + 1]
+            for block in range(index.offsets[cell], end, 512):
+                size = min(512, end - block)
+                word, column = crops.sketches[0, i], base.sketches[0, block : block + size]
                 for j in range(size):
-                    apart[j] += np.uint16(popcount(word ^ column[j]))
-            some = np.uint16(0)
-            for j in range(size):
-                some |= np.uint16(apart[j] <= most)
-            if not some:
-                continue
-            for j in range(size):
-                if apart[j] > most or (half and block + j <= i):
+                    apart[j] = np.uint16(popcount(word ^ column[j]))
+                for w in range(1, words):
+                    word, column = crops.sketches[w, i], base.sketches[w, block : block + size]
+                    for j in range(size):
+                        apart[j] += np.uint16(popcount(word ^ column[j]))
+                some = np.uint16(0)
+                for j in range(size):
+                    some |= np.uint16(apart[j] <= most)
+                if not some:
                     continue
-                product = _product(crops.features[i], base.features[block + j])
-                if product < LEAST_PRODUCT:
-                    continue
-                if n == len(out):
-                    out = np.concatenate((out, np.empty_like(out)))
-                out[n, 0] = i
-                out[n, 1] = block + j
-                out[n, 2] = product
-                n += 1
+                for j in range(size):
+                    if apart[j] > most or index.order[block + j] == i:
+                        continue
+                    first, second = crops.features[i], base.features[block + j]
+                    product = _product(first, second)
+                    if product < LEAST_PRODUCT:
+                        continue
+                    correlation = trimmed_correlation(first, second, product)
+                    if correlation < MIN_CORRELATION:
+                        continue
+                    if n == len(out):
+                        out = np.concatenate((out, np.empty_like(out)))
+                    out[n, 0] = i
+                    out[n, 1] = index.order[block + j]
+                    out[n, 2] = round(correlation * PARTS)
+                    n += 1
         if n - before > CLOSEST:
-            limit_product = np.sort(out[before:n, 2])[n - before - CLOSEST]
+            limit = np.sort(out[before:n, 2])[n - before - CLOSEST]
             kept = before
             for k in range(before, n):
-                if out[k, 2] >= limit_product:
+                if out[k, 2] >= limit:
                     out[kept] = out[k]
                     kept += 1
             n = kept
@@ -165,8 +250,35 @@ def _product(a: Any, b: Any) -> Any:
 
 
 @kernel
-def _products(crops: Any, base: Any, pairs: Any) -> Any:
-    out = np.empty(len(pairs), np.int32)
-    for p in range(len(pairs)):
-        out[p] = _product(crops[pairs[p, 0]], base[pairs[p, 1]])
-    return out
+def trimmed_correlation(a: Any, b: Any, product: Any) -> Any:
+    """Correlation of two thumbnails over the cells where a line fits them: without a logo, say, on either."""
+    used = np.empty(len(a), np.int32)
+    slope, level = product / LENGTH**2, 0.0  # of all cells: both have mean 0 and the same length
+    most = max(OUTLIER * (LENGTH**2 - slope * product) / len(a), ROUNDING)
+    correlation = 0.0
+    for _ in range(2):
+        for k in range(len(a)):
+            rest = np.float32(a[k]) - np.float32(slope) * np.float32(b[k]) - np.float32(level)
+            used[k] = rest * rest <= np.float32(most)
+        n = sa = sb = saa = sbb = sab = np.int32(0)
+        for k in range(len(a)):
+            p, q = used[k] * np.int32(a[k]), used[k] * np.int32(b[k])
+            n += used[k]
+            sa += p
+            sb += q
+            saa += p * p
+            sbb += q * q
+            sab += p * q
+        if n == 0:
+            return 0.0
+        mean_a, mean_b = sa / n, sb / n
+        vary_a, vary_b, both = saa - sa * mean_a, sbb - sb * mean_b, sab - sa * mean_b
+        if vary_a < 1.0 or vary_b < 1.0:
+            return 0.0
+        correlation = both / sqrt(vary_a * vary_b)
+        if correlation < HOPELESS:
+            break
+        slope = both / vary_b
+        level = mean_a - slope * mean_b
+        most = max(OUTLIER * (vary_a - slope * both) / n, ROUNDING)
+    return correlation

@@ -14,7 +14,7 @@ from candid.duplicates.candidates import candidate_pairs
 from candid.duplicates.groups import Copies, collapse, collapsed, copy_pairs, group_ids, open_out
 from candid.duplicates.hashing import hash_pairs
 from candid.duplicates.settings import Aligned, Hash
-from candid.duplicates.views import low_contrast, working_images
+from candid.duplicates.views import low_contrast, without_borders, working_images
 from candid.errors import CandidError
 
 JUST_REJECTED = 0.15  # pairs this much below the threshold are handed on, to be looked at
@@ -44,6 +44,7 @@ def find_duplicates(
     method: Aligned | Hash | str = "aligned",
     mirror: bool = False,
     digests: NDArray[np.void] | None = None,
+    series: NDArray[np.bool_] | None = None,
 ) -> Duplicates:
     """Find all pairs of images that show the same photograph.
 
@@ -52,6 +53,7 @@ def find_duplicates(
         method: "aligned" or "hash", or one of them with its settings, e.g. Aligned(min_similarity=0.9).
         mirror: find mirrored copies, too.
         digests: N values that are equal for exact copies, where `images` are reduced; default: of the pixels.
+        series: N flags, images of known persons a moment apart, cut alike; `aligned` doubts their pairs more.
 
     Of many copies of one image (groups.LISTED) only the pairs with the first are listed; groups are complete.
 
@@ -81,7 +83,8 @@ def find_duplicates(
     # In the order of their content, so that the pairs do not depend on the order of the rows.
     chosen = chosen[np.argsort(pixel_digests(images[chosen]), kind="stable")]
     if isinstance(method, Aligned):
-        compared, least = _aligned(grey[chosen], mirror), method.min_similarity
+        doubted = np.zeros(len(images), np.bool_) if series is None else series
+        compared, least = _aligned(grey[chosen], mirror, doubted[chosen]), method.min_similarity
     else:
         compared, least = hash_pairs(images[chosen], method, mirror), 0.0
     compared = _best(compared, chosen)
@@ -104,14 +107,21 @@ def pixel_digests(images: NDArray[np.uint8]) -> NDArray[np.void]:
     return out.view(np.dtype((np.void, 16)))[:, 0]
 
 
-def _aligned(grey: NDArray[np.uint8], mirror: bool) -> pd.DataFrame:
+def _aligned(grey: NDArray[np.uint8], mirror: bool, series: NDArray[np.bool_]) -> pd.DataFrame:
+    """Compare all images, and once more what the borders of some enclose."""
+    bordered, insides = without_borders(grey)
+    shown, owner = np.concatenate([grey, insides]), np.concatenate([np.arange(len(grey)), bordered])
     tables = []
-    prepared = prepare(grey)
-    for mirrored in (None, np.ascontiguousarray(grey[:, :, ::-1]))[: 1 + mirror]:
-        pairs, motions = candidate_pairs(grey, mirrored)
+    prepared = prepare(shown)
+    for mirrored in (None, np.ascontiguousarray(shown[:, :, ::-1]))[: 1 + mirror]:
+        candidates = candidate_pairs(shown, mirrored)
+        a, b = candidates.pairs.T
+        framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(grey))
+        compared = (owner[a] != owner[b]) & ~(framed[a] & framed[b])  # of two framed images, what is inside
+        pairs, motions = candidates.pairs[compared], candidates.motions[compared]
         others = None if mirrored is None else prepare(mirrored)
-        similarity = similarities(prepared, pairs, motions, others)
-        columns = {"a": pairs[:, 0], "b": pairs[:, 1], "similarity": similarity}
+        similarity = similarities(prepared, pairs, motions, others, series[owner])
+        columns = {"a": owner[pairs[:, 0]], "b": owner[pairs[:, 1]], "similarity": similarity}
         tables.append(pd.DataFrame({**columns, "kind": "near" if mirrored is None else "mirror"}))
     return pd.concat(tables, ignore_index=True)
 

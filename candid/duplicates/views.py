@@ -13,27 +13,30 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.linalg import hadamard
 
-from candid.duplicates.hashing import pack
 from candid.duplicates.kernels import in_parallel, kernel
 
 BLOCK = 1024  # images at a time
 SIZE = 48  # pixels, height and width, at which images are compared
 THUMB = 10
-LENGTH = 4000  # of a feature vector: LENGTH squared stays below 2^24, so that float32 sums are exact
+LENGTH = 4000  # of a feature vector: LENGTH squared and sums of such products stay below 2^31
+EVEN = 10  # grey levels between the lightest and the darkest pixel of an even border
+MAX_BORDER = 16  # pixels
 FLAT_DEVIATION = 4  # grey levels; a standard deviation below this carries no picture to compare
 CENTRE = 36.0  # pixels, width of the crop that is searched for
-ZOOMED = 31.0  # width of the narrower crops that are searched
+ZOOMED, CLOSER, SQUEEZED = 31.0, 26.0, 29.0  # widths of the narrower crops that are searched
 SHIFTS = (-6.0, -3.0, 0.0, 3.0, 6.0)
+WIDE_SHIFTS = (-7.0, -3.5, 0.0, 3.5, 7.0)
 SKETCH_BITS = 128
 FREQUENCIES = 5.0  # half periods a crop; finer structure moves too much between neighbouring views
 
 
 class View(NamedTuple):
-    """A square crop: its centre's offset from the image's centre and its width, in pixels of SIZE."""
+    """A crop: its centre's offset from the image's centre and its sides, in pixels of SIZE."""
 
     dx: float
     dy: float
     width: float
+    height: float
 
 
 class Thumbnails(NamedTuple):
@@ -45,7 +48,7 @@ class Thumbnails(NamedTuple):
     """SKETCH_BITS / 64 words x N: signs of projections; of similar crops few bits differ."""
 
 
-CENTRE_VIEW = View(0.0, 0.0, CENTRE)
+CENTRE_VIEW = View(0.0, 0.0, CENTRE, CENTRE)
 
 
 def search_views(mirrored: bool = False) -> list[View]:
@@ -57,11 +60,15 @@ def search_views(mirrored: bool = False) -> list[View]:
     """
     shifts = [(dx, dy) for dy in SHIFTS for dx in SHIFTS]
     equal = [
-        View(dx, dy, CENTRE)
+        View(dx, dy, CENTRE, CENTRE)
         for dx, dy in shifts
         if dy > 0.0 or (dy == 0.0 and (dx > 0.0 or (mirrored and dx < 0.0)))
     ]
-    return [CENTRE_VIEW, *equal, *(View(dx, dy, ZOOMED) for dx, dy in shifts)]
+    zoomed = [View(dx, dy, ZOOMED, ZOOMED) for dx, dy in shifts]
+    closer = View(0.0, 0.0, CLOSER, CLOSER)
+    narrow = [View(shift, 0.0, SQUEEZED, CENTRE) for shift in WIDE_SHIFTS]
+    low = [View(0.0, shift, CENTRE, SQUEEZED) for shift in WIDE_SHIFTS]
+    return [CENTRE_VIEW, *equal, *zoomed, closer, *narrow, *low]
 
 
 def working_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -73,6 +80,20 @@ def working_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         grey = Image.fromarray(np.ascontiguousarray(image)).convert("L")
         out[row] = np.asarray(grey.resize((SIZE, SIZE), Image.Resampling.BOX))
     return out
+
+
+def without_borders(grey: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Cut even borders off (frames, letterboxes, margins): rows of the bordered images, and their insides.
+
+    The insides are stretched to N x SIZE x SIZE.
+    """
+    boxes = _insides(grey)
+    rows = np.flatnonzero((boxes != (0, 0, SIZE, SIZE)).any(axis=1))
+    inside = np.empty((len(rows), SIZE, SIZE), np.uint8)
+    for n, row in enumerate(rows):
+        box = tuple(boxes[row].tolist())
+        inside[n] = np.asarray(Image.fromarray(grey[row]).resize((SIZE, SIZE), Image.Resampling.BICUBIC, box))
+    return rows, inside
 
 
 def low_contrast(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -89,12 +110,12 @@ def low_contrast(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def thumbnails(grey: NDArray[np.uint8], view: View) -> Thumbnails:
     """Reduce one crop of every image of N x SIZE x SIZE to THUMB x THUMB cells."""
-    across, down = _weights(view.dx, view.width), _weights(view.dy, view.width)
+    across, down = _weights(view.dx, view.width), _weights(view.dy, view.height)
     projection = _projection()
 
     def block(start: int, stop: int) -> tuple[Any, Any]:
         features = _features(grey[start:stop], across, down)
-        return features, pack(features.astype(np.float32) @ projection > 0).T
+        return features, _sketches(features, projection)
 
     features, sketches = zip(*(in_parallel(block, len(grey), BLOCK) or [block(0, 0)]), strict=True)
     return Thumbnails(np.concatenate(features), np.ascontiguousarray(np.concatenate(sketches, axis=1)))
@@ -108,7 +129,7 @@ def _weights(offset: float, width: float) -> NDArray[np.int32]:
     return np.asarray(np.rint(64 * np.clip(share, 0, 1)), np.int32)
 
 
-def _projection() -> NDArray[np.float32]:
+def _projection() -> NDArray[np.int32]:
     """THUMB^2 x SKETCH_BITS whole numbers: the low frequencies of a cosine transform, mixed.
 
     Pictures have an amplitude of about 1 / frequency; weighting by the root of the frequency goes half of
@@ -128,7 +149,7 @@ def _projection() -> NDArray[np.float32]:
     ]
     mixed = np.concatenate(mixers) @ (waves[low] * np.sqrt(frequency[low])[:, None])
     mixed *= LENGTH / np.sqrt((mixed**2).sum(axis=1, keepdims=True))
-    return np.ascontiguousarray(np.rint(mixed).T, np.float32)
+    return np.ascontiguousarray(np.rint(mixed).T, np.int32)
 
 
 @kernel
@@ -163,4 +184,46 @@ def _features(grey: Any, across: Any, down: Any) -> Any:
         factor = LENGTH / np.sqrt(max(float(squares), 1.0))
         for c in range(cells * cells):
             out[n, c] = np.rint(thumb[c] * factor)
+    return out
+
+
+@kernel
+def _sketches(features: Any, projection: Any) -> Any:
+    """Signs of the projections, packed: words x N. No matrix product: BLAS would add threads to ours."""
+    count, bits = len(features), projection.shape[1]
+    out, sums = np.zeros((bits // 64, count), np.uint64), np.empty(bits, np.int32)
+    for n in range(count):
+        sums[:] = 0
+        for k in range(features.shape[1]):
+            feature = np.int32(features[n, k])
+            for bit in range(bits):
+                sums[bit] += feature * projection[k, bit]
+        for bit in range(bits):
+            if sums[bit] > 0:
+                out[bit >> 6, n] |= np.uint64(1) << np.uint64(bit & 63)
+    return out
+
+
+@kernel
+def _insides(grey: Any) -> Any:
+    """Left, top, right, bottom of what even borders enclose; the whole image where they leave too little."""
+    count, size = grey.shape[0], grey.shape[1]
+    out = np.empty((count, 4), np.int64)
+    for n in range(count):
+        for side in range(4):  # left, top, right, bottom
+            lines = grey[n].T if side % 2 == 0 else grey[n]
+            lines = lines if side < 2 else lines[::-1]
+            border, low, high = 0, 255, 0
+            for k in range(MAX_BORDER + 1):
+                low, high = min(low, lines[k].min()), max(high, lines[k].max())
+                if high - low > EVEN:
+                    break
+                border = k + 1
+            if border > MAX_BORDER:
+                border = 0  # no border but half of a picture
+            elif border:
+                border += 1  # this line is mixed of the border and the picture
+            out[n, side] = border if side < 2 else size - border
+        if out[n, 2] - out[n, 0] < size // 2 or out[n, 3] - out[n, 1] < size // 2:
+            out[n] = np.array([0, 0, size, size])
     return out

@@ -49,6 +49,25 @@ def brighter(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(np.clip(picture.astype(int) + 25, 0, 255), np.uint8)
 
 
+def squeezed(picture: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8]:
+    """Cut a rectangle out and stretch it to full size."""
+    return np.asarray(Image.fromarray(picture).resize(picture.shape, Image.Resampling.BICUBIC, box=box))
+
+
+def framed(picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """Reduce, and put an even border around it."""
+    inside = len(picture) - 2 * width
+    return np.pad(np.asarray(Image.fromarray(picture).resize((inside, inside))), width, constant_values=250)
+
+
+def stamped(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Put a sign on a corner."""
+    out = picture.copy()
+    out[37:45, 35:46] = 255
+    out[39:43, 37:41] = 0
+    return out
+
+
 COPIES = {
     "cut by 2": lambda p: cut(p, 1, 1, 46),
     "cut by 5": lambda p: cut(p, 1, 4, 43),
@@ -57,5 +76,9 @@ COPIES = {
     "brighter": brighter,
     "less contrast": lambda p: contrast(p, 0.6),
     "turned": lambda p: turned(p, 1.5),
+    "sides cut": lambda p: squeezed(p, (7, 0, 43, 48)),
+    "bottom cut": lambda p: squeezed(p, (0, 0, 48, 40)),
+    "framed": lambda p: framed(p, 6),
+    "stamped": stamped,
     "all": lambda p: brighter(jpeg(cut(p, 3, 1, 43), 50)),
 }

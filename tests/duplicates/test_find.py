@@ -15,7 +15,7 @@ from candid.duplicates.find import find_duplicates
 from candid.duplicates.settings import Aligned, Hash
 from candid.duplicates.views import low_contrast, working_images
 from candid.errors import CandidError
-from tests.duplicates.made import COPIES, cut, made_pictures, turned
+from tests.duplicates.made import COPIES, cut, jpeg, made_pictures, squeezed, turned
 
 
 @pytest.fixture(scope="module")
@@ -117,15 +117,30 @@ def test_mirrored_copies_are_found_whichever_way_they_are_shifted(pictures):
         assert len(found & {(i, i + 60) for i in range(60)}) >= 57, (left, top)
 
 
+def similarity(images, **options):
+    return find_duplicates(images, Aligned(min_similarity=0.5), **options).pairs["similarity"].median()
+
+
 def test_a_turn_is_doubted_more_than_a_new_crop(pictures):
-    images = np.concatenate([pictures[:20], np.stack([turned(p, 3) for p in pictures[:20]])])
-    plain = np.concatenate([pictures[:20], np.stack([cut(p, 2, 2, 43) for p in pictures[:20]])])
+    turns = np.concatenate([pictures[:20], np.stack([turned(p, 3) for p in pictures[:20]])])
+    crops = np.concatenate([pictures[:20], np.stack([cut(p, 2, 2, 43) for p in pictures[:20]])])
+    assert similarity(turns) < similarity(crops)
 
-    def median(stack):
-        found = find_duplicates(stack, Aligned(min_similarity=0.5))
-        return found.pairs["similarity"].median()
 
-    assert median(images) < median(plain)
+def test_of_a_series_a_pair_without_a_new_crop_is_doubted(pictures):
+    still = np.concatenate([pictures[:20], np.stack([jpeg(p, 20) for p in pictures[:20]])])
+    assert similarity(still, series=np.ones(40, bool)) < similarity(still) - 0.01
+    assert similarity(still, series=np.arange(40) < 20) == similarity(still)
+
+
+def test_different_pictures_in_one_frame_are_not_paired(pictures):
+    """A screen with the same bars, and another picture on half of it."""
+    screen = np.full((len(pictures), 48, 48), 245, np.uint8)
+    screen[:, :4] = 10
+    screen[:, 42:46, 4:12], screen[:, 42:46, 20:28], screen[:, 42:46, 36:44] = 30, 90, 150
+    screen[:, 6:9, 3:6] = 100
+    screen[:, 12:36] = [squeezed(p, (0, 12, 48, 36))[::2] for p in pictures]
+    assert not len(find_duplicates(screen).pairs)
 
 
 @pytest.mark.parametrize("size", [32, 96, 200])
@@ -196,7 +211,7 @@ def test_the_index_of_large_sets_finds_most(pictures):
     known = {tuple(pair) for pair in all_pairs.pairs.tolist()}
     found = {tuple(pair) for pair in looked_up.pairs.tolist()}
     assert found <= known
-    assert len(found & {(i, i + 60) for i in range(60)}) >= 40
+    assert len(found & {(i, i + 60) for i in range(60)}) >= 59
 
 
 @pytest.mark.parametrize("method", ["aligned", "hash"])
@@ -217,13 +232,13 @@ def test_the_example():
 
 
 def test_pairs_are_bounded_where_everything_looks_alike(monkeypatch):
-    """One picture with a little noise, a thousand times: each keeps its closest, and all are one group."""
+    """One picture with a little noise, 400 times: each keeps its closest, and all are one group."""
     monkeypatch.setattr("candid.duplicates.candidates.GATHERED", 20_000)
     picture = made_pictures(1)[0].astype(int)
-    noise = np.random.default_rng(0).integers(-4, 5, (1000, 48, 48))
+    noise = np.random.default_rng(0).integers(-4, 5, (400, 48, 48))
     images = np.clip(picture + noise, 0, 255).astype(np.uint8)
     seen = candidate_pairs(images)
-    assert 1000 <= len(seen.pairs) <= 1000 * CLOSEST
+    assert 400 <= len(seen.pairs) <= 400 * CLOSEST
     assert (find_duplicates(images).groups == 0).all()
 
 
