@@ -205,7 +205,7 @@ def _beyond(line: Any, k: int) -> Any:
 
 @kernel
 def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out: Any) -> None:
-    rows = np.empty((6, first.smooth.shape[1] * first.smooth.shape[2]))
+    rows = np.empty((9, first.smooth.shape[1] * first.smooth.shape[2]))
     system, motion = np.empty((7, 8)), np.empty(6)
     cells, used = np.empty((CELLS * CELLS, 6)), np.ones(CELLS * CELLS, np.bool_)
     for q in range(len(pairs)):
@@ -365,7 +365,10 @@ def cell_sums(a: Any, b: Any, motion: Any, cells: Any) -> None:
 
 @kernel
 def overlay(a: Any, b: Any, motion: Any, used: Any, rows: Any) -> int:
-    """Warp B over A: rows get A, B, 8 dB/dx, 8 dB/dy, 2u, 2v of each common pixel of the used cells."""
+    """Warp B over A, of each common pixel of the used cells.
+
+    rows get B, its changes by dx, dy and the four of the matrix, 1 and A.
+    """
     size = a.shape[0]
     side = size // CELLS
     shrink = size / 48.0
@@ -388,12 +391,11 @@ def overlay(a: Any, b: Any, motion: Any, used: Any, rows: Any) -> int:
             b00, b01 = np.int32(b[row, column]), np.int32(b[row, column + 1])
             b10, b11 = np.int32(b[row + 1, column]), np.int32(b[row + 1, column + 1])
             top, low = 32 * b00 + fx * (b01 - b00), 32 * b10 + fx * (b11 - b10)
-            rows[0, n] = a[j, i]
-            rows[1, n] = (32 * top + fy * (low - top) + 512) >> 10
-            rows[2, n] = ((32 - fy) * (b01 - b00) + fy * (b11 - b10)) >> 2
-            rows[3, n] = (low - top) >> 2
-            rows[4, n] = u
-            rows[5, n] = v
+            across, down = ((32 - fy) * (b01 - b00) + fy * (b11 - b10)) >> 2, (low - top) >> 2
+            rows[0, n] = (32 * top + fy * (low - top) + 512) >> 10
+            rows[1, n], rows[2, n] = across, down
+            rows[3, n], rows[4, n], rows[5, n], rows[6, n] = across * u, across * v, down * u, down * v
+            rows[7, n], rows[8, n] = 1, a[j, i]
             n += 1
     return n
 
@@ -406,13 +408,16 @@ def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> b
     n = overlay(a, b, motion, used, rows)
     if 10 * n < 3 * size * size:
         return False
-    sums = np.empty((8, 8))
-    _products(rows, n, sums)
+    sums = np.zeros((8, 9))
+    for start in range(0, n, 512):  # what the processor's first cache holds
+        for i in range(8):
+            for j in range(i, 9):
+                sums[i, j] += _dot(rows[i, start:n], rows[j, start:n], min(n - start, 512))
     for i in range(7):
         for j in range(i, 7):
             system[i, j] = sums[i, j] - sums[i, 7] * sums[j, 7] / n
             system[j, i] = system[i, j]
-        system[i, 7] = sums[7, i] - sums[i, 7] * sums[7, 7] / n
+        system[i, 7] = sums[i, 8] - sums[i, 7] * sums[7, 8] / n
         system[i, i] = system[i, i] * 1.001 + 1.0  # keeps a step along a featureless direction small
     if not solve(system) or system[0, 7] < 0.05:
         return False
@@ -425,70 +430,12 @@ def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> b
 
 
 @exact_sums
-def _products(rows: Any, n: int, sums: Any) -> None:
-    """Sums of products of B, its changes by dx, dy and the matrix (columns 0 to 6), 1 and A.
-
-    sums[i, j] for i <= j < 7, sums[i, 7] of column i alone, sums[7, i] of column i with A, sums[7, 7] of A.
-    Kept in scalars, which the compiler holds in registers. The largest stays below 2^47.
-    """
-    s00 = s01 = s02 = s03 = s04 = s05 = s06 = s11 = s12 = s13 = s14 = s15 = s16 = s22 = 0.0
-    s23 = s24 = s25 = s26 = s33 = s34 = s35 = s36 = s44 = s45 = s46 = s55 = s56 = s66 = 0.0
-    a0 = a1 = a2 = a3 = a4 = a5 = a6 = t0 = t1 = t2 = t3 = t4 = t5 = t6 = ta = 0.0
+def _dot(x: Any, y: Any, n: int) -> float:
+    """Sum of products of whole numbers: below 2^47, so that any order of adding gives the same."""
+    total = 0.0
     for k in range(n):
-        a, f0, f1, f2, u, v = rows[0, k], rows[1, k], rows[2, k], rows[3, k], rows[4, k], rows[5, k]
-        f3, f4, f5, f6 = f1 * u, f1 * v, f2 * u, f2 * v
-        s00 += f0 * f0
-        s01 += f0 * f1
-        s02 += f0 * f2
-        s03 += f0 * f3
-        s04 += f0 * f4
-        s05 += f0 * f5
-        s06 += f0 * f6
-        s11 += f1 * f1
-        s12 += f1 * f2
-        s13 += f1 * f3
-        s14 += f1 * f4
-        s15 += f1 * f5
-        s16 += f1 * f6
-        s22 += f2 * f2
-        s23 += f2 * f3
-        s24 += f2 * f4
-        s25 += f2 * f5
-        s26 += f2 * f6
-        s33 += f3 * f3
-        s34 += f3 * f4
-        s35 += f3 * f5
-        s36 += f3 * f6
-        s44 += f4 * f4
-        s45 += f4 * f5
-        s46 += f4 * f6
-        s55 += f5 * f5
-        s56 += f5 * f6
-        s66 += f6 * f6
-        a0 += a * f0
-        a1 += a * f1
-        a2 += a * f2
-        a3 += a * f3
-        a4 += a * f4
-        a5 += a * f5
-        a6 += a * f6
-        t0 += f0
-        t1 += f1
-        t2 += f2
-        t3 += f3
-        t4 += f4
-        t5 += f5
-        t6 += f6
-        ta += a
-    sums[0, :7] = (s00, s01, s02, s03, s04, s05, s06)
-    sums[1, 1:7] = (s11, s12, s13, s14, s15, s16)
-    sums[2, 2:7] = (s22, s23, s24, s25, s26)
-    sums[3, 3:7] = (s33, s34, s35, s36)
-    sums[4, 4:7] = (s44, s45, s46)
-    sums[5, 5:7] = (s55, s56)
-    sums[6, 6] = s66
-    sums[:7, 7] = (t0, t1, t2, t3, t4, t5, t6)
-    sums[7] = (a0, a1, a2, a3, a4, a5, a6, ta)
+        total += x[k] * y[k]
+    return total
 
 
 @kernel
