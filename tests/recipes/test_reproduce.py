@@ -97,17 +97,9 @@ def test_the_command_sets_what_params_yaml_does_not_say(project: RecipeProject) 
     ("changes", "words"),
     [
         ({"train.batchsize": 8}, "the command line: unknown key train.batchsize; expected one of backend"),
-        ({"train.batch_size": "many"}, "train.batch_size = 'many'"),
         ({"trian.seed": 1}, "unknown key trian.seed; expected a key of data"),
-        ({"model.arch": "resnet51"}, "model.arch = 'resnet51': expected one of residual_cnn"),
         ({"model.weights": "imagenet"}, "baseline_cnn has no ImageNet weights; expected null"),
-        (
-            {"train.augment.crop": {"name": "ten", "size": 100}},
-            "crop.size = 100: expected at most data.image",
-        ),
-        ({"train.freeze": FROZEN}, "a frozen body of random weights learns nothing; expected null"),
         ({"data.classes": ["hapy"]}, "data.classes = 'hapy': expected angry, disgust"),
-        ({"archs.vgg16.nonsense": 7}, "unknown key archs.vgg16.nonsense; expected one of scaling"),
         ({"train.schedule.patience": 3}, "train.schedule is one value; expected train.schedule = {patience:"),
     ],
 )
