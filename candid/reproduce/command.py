@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import product
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 from candid.cli import Parser
@@ -85,15 +86,18 @@ def command(of: Planned) -> list[str]:
 
 
 def _dvc(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False
-    )
+    # Into files: a pipe stays open, and this waits, until the worker that `queue start` leaves behind ends.
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        done = subprocess.run([sys.executable, "-m", "dvc", *arguments], stdout=out, stderr=err, check=False)
+        for file in (out, err):
+            file.seek(0)
+        printed, complaint = out.read(), err.read()
     if done.returncode:
-        text = done.stderr.partition("ERROR: ")[2] or done.stderr
+        text = complaint.partition("ERROR: ")[2] or complaint
         if "conflicts with existing experiment" in text:  # of other settings, at this commit
             text = f"{arguments[4]} is there with other settings; `dvc exp remove {arguments[4]}` makes room"
         raise CandidError(f"dvc {' '.join(arguments[:2])}: {text}")
-    return done.stdout
+    return printed
 
 
 def listing(recipes: Sequence[Recipe]) -> Iterator[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from tests.data.made import encoded as encoded
 
 
 def photo(seed: int, width: int = 120, height: int = 100) -> Image.Image:
@@ -23,12 +23,6 @@ def photo(seed: int, width: int = 120, height: int = 100) -> Image.Image:
         (width, height), Image.Resampling.BICUBIC
     )
     return Image.blend(coarse, fine, 0.35)
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def known_set(folder: Path) -> dict[str, bytes]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import tarfile
 
 import numpy as np
 import pytest
@@ -21,6 +18,7 @@ from candid.duplicates.settings import DedupSettings
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError
 from tests.audit.sets import encoded, photo
+from tests.data.made import exif
 
 
 @pytest.mark.parametrize(
@@ -97,31 +95,6 @@ def test_a_large_picture_retouched_in_one_place_is_no_exact_copy(tmp_path, kind)
     ]
 
 
-def test_a_name_in_another_encoding_is_shown_in_codes(tmp_path):
-    with open(os.fsencode(tmp_path) + b"/b\xe4r.png", "wb") as file:  # noqa: PTH123 - bytes are no Path
-        file.write(encoded(photo(1)))
-    with open_source(tmp_path, tmp_path / "out") as source:
-        assert source.files.names == ["b\\udce4r.png"]
-        assert len(read_images(source).pixels) == 1
-
-
-def test_links_in_a_tar_are_not_followed(tmp_path):
-    with tarfile.open(tmp_path / "set.tar", "w") as archive:
-        link = tarfile.TarInfo("a/passwd.png")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
-        data = encoded(photo(1))
-        member = tarfile.TarInfo("./a//b.png")
-        member.size = len(data)
-        archive.addfile(member, io.BytesIO(data))
-    with open_source(tmp_path / "set.tar", tmp_path / "out") as source:
-        read = read_images(source)
-    assert read.images["file"].tolist() == ["a/b.png"]
-    assert read.skipped.to_numpy().tolist() == [
-        ["a/passwd.png", "a link in the archive; expected files (tar -h follows links)"]
-    ]
-
-
 def test_a_report_cut_short_is_replaced_by_the_next(tmp_path):
     with pytest.raises(FileExistsError):
         write_report(tmp_path / "out", {}, {"a.txt": "a", "a.txt/b.txt": "b"})
@@ -146,11 +119,9 @@ def test_a_list_that_no_audit_wrote_gives_no_right_to_files(tmp_path, manifest):
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_a_large_jpeg_is_read_quickly_and_seen_as_the_same_picture(tmp_path, mode):
     image = photo(1, 1200, 900).convert(mode)
-    exif = Image.Exif()
-    exif[0x0112] = 6
     turned = image.transpose(Image.Transpose.ROTATE_90)
     (tmp_path / "large.jpg").write_bytes(encoded(image, "JPEG", quality=95))
-    (tmp_path / "turned.jpg").write_bytes(encoded(turned, "JPEG", exif=exif))
+    (tmp_path / "turned.jpg").write_bytes(encoded(turned, "JPEG", exif=exif(6)))
     (tmp_path / "plain.png").write_bytes(encoded(image.convert("RGB")))
     with open_source(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
@@ -168,12 +139,9 @@ def test_a_cut_large_jpeg_is_unreadable(tmp_path):
     assert read.skipped["file"].tolist() == ["cut.jpg"]
 
 
-@pytest.mark.parametrize("turn", [None, 6])
+@pytest.mark.parametrize("turn", [1, 6])
 def test_a_large_jpeg_and_its_pixels_as_png_are_exact_copies(tmp_path, turn):
-    exif = Image.Exif()
-    if turn:
-        exif[0x0112] = turn
-    (tmp_path / "a.jpg").write_bytes(encoded(photo(1, 900, 800), "JPEG", quality=90, exif=exif))
+    (tmp_path / "a.jpg").write_bytes(encoded(photo(1, 900, 800), "JPEG", quality=90, exif=exif(turn)))
     (tmp_path / "b.jpg").write_bytes(encoded(photo(1, 900, 800), "JPEG", quality=60))
     with Image.open(tmp_path / "a.jpg") as image:
         pixels = ImageOps.exif_transpose(image)

@@ -47,6 +47,13 @@ def encoded(image: NDArray[np.uint8] | Image.Image, kind: str = "PNG", **options
     return buffer.getvalue()
 
 
+def exif(orientation: int) -> Image.Exif:
+    """EXIF data that names how the camera was held."""
+    data = Image.Exif()
+    data[0x0112] = orientation
+    return data
+
+
 def face(seed: int = 0) -> bytes:
     """A PNG of 48 x 48 grey noise."""
     return encoded(pixels(seed))

@@ -6,7 +6,6 @@ import io
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
@@ -93,11 +92,7 @@ ALTERATIONS: dict[str, tuple[Any, set[str], set[str]]] = {
         lambda picture: ImageOps.equalize(levels(lambda v: v * 1.2)(picture)), {"equalised"}, {"clipped"}
     ),
     "equalised": (ImageOps.equalize, {"equalised"}, set()),
-    "equalised by OpenCV": (
-        lambda picture: Image.fromarray(cv2.equalizeHist(np.asarray(picture))), {"equalised"}, set()
-    ),
     "brightened by a factor": (levels(lambda v: v * 1.3), {"brightened"}, {"clipped"}),
-    "brightened by a constant": (levels(lambda v: v + 30), {"brightened"}, {"clipped"}),
     "brightened by a power": (levels(lambda v: 255 * (v / 255) ** 0.7), {"brightened"}, {"clipped"}),
     "darkened": (levels(lambda v: v * 0.7), {"darkened"}, {"contrast lowered"}),
     "clipped": (levels(lambda v: np.clip(v, 60, 180)), {"clipped"}, {"brightened", "darkened"}),
@@ -116,11 +111,9 @@ ALTERATIONS: dict[str, tuple[Any, set[str], set[str]]] = {
 """How pictures are changed, what has to be named, and what else may be."""
 HARMLESS = {
     "JPEG 75": saved("L", "JPEG", quality=75),
-    "progressive JPEG 80": saved("L", "JPEG", quality=80, progressive=True),
     "colour JPEG 75": saved("RGB", "JPEG", quality=75),
     "colour PNG": saved("RGB", "PNG"),
     "x 2 nearest and back": there_and_back(2, Image.Resampling.NEAREST),
-    "x 3 Lanczos and back": there_and_back(3, Image.Resampling.LANCZOS),
     "x 4 bicubic and back": there_and_back(4, Image.Resampling.BICUBIC),
 }
 
@@ -148,12 +141,6 @@ def test_an_alteration_is_named(name, share, genuine, fingerprint):
 @pytest.mark.parametrize("name", HARMLESS)
 def test_a_harmless_difference_is_not_reported(name, genuine, fingerprint):
     finding = compare(fingerprint, altered(genuine, HARMLESS[name]))
-    assert finding.as_published, finding.line
-    assert finding.compared == finding.probes == len(fingerprint.names)
-
-
-def test_the_genuine_set_is_as_published(fingerprint, genuine):
-    finding = compare(fingerprint, genuine)
     assert finding.line == f"drawn: as published ({FACES} of {FACES} probes compared)"
 
 
@@ -166,10 +153,6 @@ def test_labels_parts_and_names(fingerprint, genuine):
     assert finding.line == (
         f"drawn: not as published: labels changed 12, parts moved 4, files renamed 30 of {FACES} probes"
     )
-
-
-def test_missing_files(fingerprint, genuine):
-    assert compare(fingerprint, some(genuine, [*range(75)])).changes == {"files missing": FACES - 75}
 
 
 def test_pictures_under_the_names_of_others(fingerprint, genuine):
@@ -269,13 +252,6 @@ def test_the_hash_of_the_mirror_image_differs_in_known_bits(genuine):
     hashes = figures.hash_faces(genuine.images)
     assert (figures.hash_faces(mirrored) == hashes ^ figures.MIRROR_BITS).all()
     assert (figures.hash_turned(mirrored)["mirrored"][0] == hashes).all()
-
-
-def test_figures_of_a_known_picture():
-    half = np.zeros((1, SIDE, SIDE), np.uint8)
-    half[:, :, SIDE // 2 :] = 200
-    seen = figures.measure(half)
-    assert [*seen[0]][1:-1] == [100, 0, 0, 0, 200, 200, 200, 200, 0.5, 0.5, 200**2 / (SIDE - 1)]
 
 
 def test_the_fingerprints_of_the_known_sets_are_small_and_hold_all_classes():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,8 @@ import skimage.data
 from PIL import Image
 
 from candid.predict.detectors import Box
+from tests.data.made import encoded as encoded
+from tests.data.made import exif as exif
 
 FACE = Box(180, 72, 93, 105)
 """Of the astronaut, brow to chin and cheek to cheek, in pixels of 512 x 512."""
@@ -21,26 +22,12 @@ def astronaut(side: int = 512) -> Image.Image:
     return picture if side == 512 else picture.resize((side, side), Image.Resampling.BICUBIC)
 
 
-def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    """The picture's file."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
 def on_face(box: Any, factor: float = 1.0) -> bool:
     """Does x, y, width, height frame the astronaut's face in a picture `factor` times as large?"""
     face = FACE.scaled(factor)
     x = box[0] + box[2] / 2 - face.left - face.width / 2
     y = box[1] + box[3] / 2 - face.top - face.height / 2
     return bool(max(abs(x), abs(y)) < face.height / 3 and face.height / 2 < max(box[2:]) < 2 * face.height)
-
-
-def exif(orientation: int) -> Image.Exif:
-    """EXIF data that names how the camera was held."""
-    data = Image.Exif()
-    data[0x0112] = orientation
-    return data
 
 
 def noise(width: int, height: int) -> Image.Image:

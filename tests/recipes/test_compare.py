@@ -183,10 +183,8 @@ def measured_of(project: RecipeProject, run: str, values: dict[str, float], **ch
     [
         ("repeated", {"r0-f0": 0.9, "r0-f1": 0.8, "r0-f2": 0.7, "r1-f0": 0.1}, 0.8, 0.1, "3 folds"),
         ("repeated", {"r0-f0": 0.9, "r0-f2": 0.7}, 0.8, 0.02**0.5, "2 of 3 folds"),
-        ("repeated", {"r1-f1": 0.9}, 0.9, None, "1 of 3 folds"),
         ("repeated", {"r0-f0": 0.9, "r0-f1": 0.7, "r1-f0": 0.2}, 0.6, 0.13**0.5, "3 of 6 folds"),
         ("seeds", {"s1": 0.9}, 0.9, None, "1 of 3 seeds"),
-        ("seeds", {"s0": 0.9, "s2": 0.7}, 0.8, 0.02**0.5, "2 of 3 seeds"),
         ("plain", {"": 0.9}, 0.9, None, ""),
     ],
 )

@@ -97,17 +97,9 @@ def test_the_command_sets_what_params_yaml_does_not_say(project: RecipeProject) 
     ("changes", "words"),
     [
         ({"train.batchsize": 8}, "the command line: unknown key train.batchsize; expected one of backend"),
-        ({"train.batch_size": "many"}, "train.batch_size = 'many'"),
         ({"trian.seed": 1}, "unknown key trian.seed; expected a key of data"),
-        ({"model.arch": "resnet51"}, "model.arch = 'resnet51': expected one of residual_cnn"),
         ({"model.weights": "imagenet"}, "baseline_cnn has no ImageNet weights; expected null"),
-        (
-            {"train.augment.crop": {"name": "ten", "size": 100}},
-            "crop.size = 100: expected at most data.image",
-        ),
-        ({"train.freeze": FROZEN}, "a frozen body of random weights learns nothing; expected null"),
         ({"data.classes": ["hapy"]}, "data.classes = 'hapy': expected angry, disgust"),
-        ({"archs.vgg16.nonsense": 7}, "unknown key archs.vgg16.nonsense; expected one of scaling"),
         ({"train.schedule.patience": 3}, "train.schedule is one value; expected train.schedule = {patience:"),
     ],
 )
@@ -271,8 +263,12 @@ def test_what_is_wrong_is_one_line(project: RecipeProject, arguments: list[str],
 
 
 WORK = """\
-import json, pathlib, sys
+import json, os, pathlib, sys, time
 from ruamel.yaml import YAML
+for _ in range(600):
+    if pathlib.Path(os.environ["GO"]).exists():
+        break
+    time.sleep(0.1)
 params = YAML(typ="safe", pure=True).load(pathlib.Path("params.yaml"))
 if params["split"]["seed"] == 1:
     sys.exit("candid train: params.yaml: split.seed = 1: not a number for me")
@@ -290,7 +286,8 @@ def test_dvc_runs_what_is_queued_and_it_is_not_queued_twice(
     project.write("work.py", WORK)
     project.write(".dvc/config", "[core]\n    analytics = false\n    check_update = false\n")
     project.commit("a pipeline")
-    for name, value in (GIT | {"PYTHONPATH": str(REPOSITORY), "CI": ""}).items():
+    go = project.root.parent / f"{project.root.name}-go"
+    for name, value in (GIT | {"PYTHONPATH": str(REPOSITORY), "CI": "", "GO": str(go)}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     arguments = [KEY, "--only", "seeds", "--members", "s0", "s1", "--epochs", "5"]
@@ -298,6 +295,8 @@ def test_dvc_runs_what_is_queued_and_it_is_not_queued_twice(
     text = capsys.readouterr().out
     assert "queued  made2024-seeds-s0+5epochs (1 of 2)" in text
     assert "dvc queue status" in text
+    assert read_experiments(project.root, project.recipe, ["seeds"]) == [], "they run in the background"
+    go.touch()
     for _ in range(600):
         refs = project.git("for-each-ref", "--format=%(refname)", "refs/exps")
         if "seeds-s0+5epochs" in refs and "celery/failed" in refs:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from candid.data.faces import load_images, read_faces
-from tests.data.made import encoded, pixels, zipped
+from tests.data.made import encoded, exif, pixels, zipped
 from tests.reliability.corpus import Case
 
 FLAT = np.full((24, 24), 90, np.uint8)
@@ -82,12 +82,6 @@ def jpeg_of_scans(count: int) -> bytes:
     return data[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00" * count + b"\xff\xd9"
 
 
-def turned(orientation: int) -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return encoded(FLAT, "JPEG", exif=exif)
-
-
 def frames(kind: str) -> bytes:
     many = [Image.new("L", (24, 24), value) for value in (90, 200, 10)]
     options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
@@ -152,7 +146,7 @@ RIGHT = [
     picture("animated GIF", frames("GIF"), value=90),
     picture("animated PNG", frames("PNG"), value=90),
     picture("animated WebP", frames("WEBP"), value=90),
-    picture("turned by EXIF 99", turned(99), value=90),
+    picture("turned by EXIF 99", encoded(FLAT, "JPEG", exif=exif(99)), value=90),
     picture("of 3,000 x 3,000 pixels", encoded(np.full((3_000, 3_000), 90, np.uint8)), value=90),
     picture("JPEG named png", encoded(FLAT, "JPEG"), value=90),
     picture("PNG named jpg", encoded(FLAT), value=90, file="odd.jpg"),

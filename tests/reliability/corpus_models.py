@@ -126,7 +126,9 @@ CASES = [
     model("nested deeply", keras_file(config=b"[" * 100_000), "config.json"),
     model("with one entry too many", keras_file(harm=b"x"), "'harm' too many"),
     model(
-        "of another class list", keras_file(card=CARD | {"classes": ["anger", "joy", "grief"]}), "anger, joy"
+        "of another class list",
+        keras_file(card=CARD | {"classes": ["anger", "joy", "grief"]}),
+        *("a model of the classes anger, joy, grief", "has happy, sad, neutral"),
     ),
     model("of classes in another order", keras_file(card=CARD | {"classes": CLASSES[::-1]}), "neutral, sad"),
     model("of fewer classes", keras_file(card=CARD | {"classes": ["happy"]}), "a model of the classes happy"),

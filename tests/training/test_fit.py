@@ -120,14 +120,6 @@ def test_memory_that_runs_out_is_one_line_and_other_faults_are_not_hidden(tmp_pa
         fit(tmp_path, tiny_net.settings(), make=Mock(side_effect=ZeroDivisionError))
 
 
-def test_phases():
-    plain = tiny_net.settings(epochs=5)
-    assert {phase_of(epoch, plain) for epoch in range(5)} == {(0, 5, 0.01, False)}
-    transfer = tiny_net.settings(epochs=5, freeze={"epochs": 2, "thaw_learning_rate": 1e-4})
-    phases = [phase_of(epoch, transfer) for epoch in range(5)]
-    assert phases == [(0, 2, 0.01, True)] * 2 + [(2, 5, 1e-4, False)] * 3
-
-
 def test_cosine_rises_to_the_rate_and_falls_to_the_least():
     """Six steps up to 0.1, then down to 0.001 over the other fourteen."""
     schedule = {"name": "cosine", "warmup_epochs": 3, "min_lr": 0.001}

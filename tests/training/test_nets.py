@@ -182,9 +182,8 @@ def test_hog_is_that_of_scikit_image(size: int, channels: int, own: dict[str, An
     np.testing.assert_allclose(outputs(below, faces.astype(np.uint8)), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["vgg19", "resnet18"])
-def test_counts_hold_for_crops(name: str) -> None:
-    assert count(build_model(name, image_size=40).trainable_weights) == TRAINABLE[name]
+def test_counts_hold_for_crops() -> None:
+    assert count(build_model("vgg16", image_size=40).trainable_weights) == TRAINABLE["vgg16"]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +197,8 @@ def test_counts_hold_for_crops(name: str) -> None:
     ],
 )
 def test_scaling(scaling: Any, channels: int, mean: Any, std: Any) -> None:
-    model = build_model("baseline_cnn", image_size=32, channels=channels, scaling=scaling)
+    small: dict[str, Any] = {"image_size": 32, "widths": [4], "depths": [1]}
+    model = build_model("plain_cnn", channels=channels, scaling=scaling, **small)
     faces = COLOUR if channels == 3 else GREY
     below = keras.Model(model.input, model.get_layer("scaling").output)
     np.testing.assert_allclose(outputs(below, faces), (faces / 255 - mean) / std, rtol=1e-5, atol=1e-5)

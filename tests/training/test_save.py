@@ -79,20 +79,12 @@ def test_a_run_starts_from_an_earlier_model_and_with_other_classes_the_head_is_n
     assert (net.get_layer("body").kernel.numpy() == 1).all()
 
 
-def test_what_does_not_fit_is_refused_in_one_line(earlier, tmp_path):
-    with pytest.raises(CandidError, match=r"model\.weights = 'nothing\.keras': no such file"):
-        initial_weights("nothing.keras")
+def test_what_does_not_fit_is_refused_in_one_line(earlier):
     with pytest.raises(CandidError, match="shape"):
         start_from(built(channels=3), earlier, CLASSES)
     smaller = keras.Sequential([keras.Input((12, 12, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
     with pytest.raises(CandidError, match="weights, but the net has"):
         start_from(smaller, earlier, CLASSES)
-    built().save(tmp_path / "plain.keras")
-    with pytest.raises(CandidError, match=r"candid\.json"):
-        start_from(built(), tmp_path / "plain.keras", CLASSES)
-    (tmp_path / "text.keras").write_text("not a model")
-    with pytest.raises(CandidError, match=r"text\.keras"):
-        start_from(built(), tmp_path / "text.keras", CLASSES)
 
 
 def test_weights_come_from_a_file_a_preset_or_nowhere(earlier, tmp_path):

@@ -124,7 +124,6 @@ def test_a_choice_is_every_setting_that_is_one_of_several_sections():
     [
         ("train.backend", "theano", "train.backend = 'theano'"),
         ("train.epochs", 0, "train.epochs = 0"),
-        ("train.epochs", "20", "train.epochs = '20'"),
         ("train.batch_size", 64.5, "train.batch_size = 64.5"),
         ("train.learning_rate", float("nan"), "train.learning_rate = nan"),
         ("train.learning_rte", 0.1, "unknown key train.learning_rte; expected one of backend"),
@@ -134,7 +133,6 @@ def test_a_choice_is_every_setting_that_is_one_of_several_sections():
         ("train.augment.rotation.degree", 3, "unknown key train.augment.rotation.degree; expected one of"),
         ("train.augment.crop", 40, r"train.augment.crop = 40: "),
         ("train.augment.crop", {"name": "any", "size": 40}, "train.augment.crop.name = 'any'"),
-        ("train.optimizer", "adagrad", "train.optimizer.name = 'adagrad': expected one of sgd, adam, nadam"),
         ("train.optimizer", None, "train.optimizer = None: expected one of sgd, adam, nadam, adamw"),
         ("train.optimizer", {"momentum": 0.9}, "train.optimizer = {'momentum': 0.9}: expected one of sgd"),
         ("train.optimizer", {"name": "sgd", "nesterov": "yes"}, "train.optimizer.nesterov = 'yes'"),
@@ -149,11 +147,8 @@ def test_a_choice_is_every_setting_that_is_one_of_several_sections():
         ("archs.vgg61", {}, "unknown key archs.vgg61; expected one of residual_cnn"),
         ("archs.plain_cnn.depths", [2], "archs.plain_cnn: 4 widths and 1 depths: expected one each a stage"),
         ("archs", None, "archs: expected one section for each of residual_cnn"),
-        ("model.arch", "resnet_18", "model.arch = 'resnet_18': expected one of residual_cnn"),
         ("model.weights", "imagenet", "model.weights = 'imagenet': baseline_cnn has no ImageNet weights"),
-        ("data.dataset", "fer2031", "data.dataset = 'fer2031'"),
         ("data.image_size", 12, "data.image_size = 12: baseline_cnn needs at least 16"),
-        ("evaluate.tta", "flipp", "evaluate.tta = 'flipp'"),
         ("gate.margin", "0.1", "gate.margin = '0.1'"),
     ],
 )
