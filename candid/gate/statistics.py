@@ -164,8 +164,9 @@ def compare_pairs(
     classes = []
     for label, check in zip(present, each, strict=True):
         own = pairs.actual == label
-        counts, recalls = swings[:, own].sum(axis=1).tolist(), right[:, own].mean(axis=1).tolist()
-        classes.append(ClassChange(pairs.classes[label], int(own.sum()), *counts, *recalls, check))
+        worse, better = swings[:, own].sum(axis=1).tolist()
+        before, after = right[:, own].mean(axis=1).tolist()
+        classes.append(ClassChange(pairs.classes[label], int(own.sum()), worse, better, before, after, check))
     lost, gained = swings.sum(axis=1).tolist()
     p_value = float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
     test = McNemar(lost, gained, p_value)
