@@ -14,7 +14,6 @@ Writes benchmarks/copies_worth.json and docs/images/copies_worth.png. Figures: d
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,10 @@ import numpy as np
 import pandas as pd
 
 from candid import text
+from candid.cli import Parser
 from candid.data.fer2013 import VOTES, read_votes
 from candid.data.labels import label_key
-from candid.evaluation.bootstrap import counts_by_group, percentiles, resample
+from candid.evaluation.bootstrap import percentiles, resample
 from candid.evaluation.picture import COLORS, picture, title
 from candid.evaluation.predictions import read_predictions
 from candid.evaluation.scores import Floats
@@ -55,11 +55,12 @@ def measure(arms: dict[str, str]) -> dict[str, Any]:
     copied, groups = table["copied"].to_numpy(bool), table["group"].to_numpy(np.int64)
     masks = {"all": np.ones(len(table), bool), "copied": copied, "unique": ~copied}
     seeds = {arm: len(paths.split(",")) for arm, paths in arms.items()}
+    wins = {arm: np.rint(right * seeds[arm]).astype(np.int64) for arm, (_, right) in tables.items()}
+    counts = pd.DataFrame({"faces": np.ones(len(table), np.int64), **wins})
     results: dict[str, Any] = {"faces": {name: int(mask.sum()) for name, mask in masks.items()}, "arms": {}}
     for name, mask in masks.items():
-        count = counts_by_group(groups[mask], np.zeros(mask.sum(), np.int64), 1)
-        wins = [counts_of(groups[mask], right[mask], seeds[arm]) for arm, (_, right) in tables.items()]
-        drawn = resample(np.hstack([count, *wins]), RESAMPLES, SEED).astype(np.float64)
+        count = counts[mask].groupby(groups[mask]).sum().to_numpy()
+        drawn = resample(count, RESAMPLES, SEED).astype(np.float64)
         scores = {arm: drawn[:, k + 1] / drawn[:, 0] / seeds[arm] for k, arm in enumerate(tables)}
         for arm, (_, right) in tables.items():
             entry: dict[str, Any] = {"accuracy": float(right[mask].mean())}
@@ -70,12 +71,6 @@ def measure(arms: dict[str, str]) -> dict[str, Any]:
                 entry["difference_low"], entry["difference_high"] = bounds
             results["arms"].setdefault(arm, {"seeds": seeds[arm]})[name] = entry
     return results
-
-
-def counts_of(groups: Any, right: Floats, seeds: int) -> Any:
-    """Right predictions of all seeds in each group: G x 1."""
-    _, row = np.unique(groups, return_inverse=True)
-    return np.rint(np.bincount(row, right * seeds)).astype(np.int64)[:, None]
 
 
 def agreement(arms: dict[str, str], path: Path) -> dict[str, Any]:
@@ -149,9 +144,7 @@ def draw(results: dict[str, Any], figure: Figure) -> None:
 
 def main() -> None:
     """Measure what is named, or read what was recorded; print and draw."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m benchmarks.copies_worth", description=__doc__)
     parser.add_argument("arms", nargs="*", metavar="NAME=PREDICTIONS", help="the arm with copies first")
     parser.add_argument("--votes", type=Path, help="FER+'s table of votes by file name")
     parser.add_argument("--note", default="", help="what the figure says of the training")

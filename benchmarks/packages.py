@@ -41,10 +41,10 @@ from candid import text
 from candid.backend import use_backend
 from candid.data.faces import class_order, load_images, read_faces, read_kept, read_splits
 from candid.errors import CandidError, run
-from candid.evaluation import bootstrap
+from candid.evaluation.bootstrap import draw
 from candid.evaluation.model_file import check_classes
 from candid.evaluation.predict import predict
-from candid.evaluation.predictions import tabulate_test_set
+from candid.evaluation.predictions import Predictions, tabulate_test_set
 from candid.evaluation.scores import Floats
 from candid.export import litert
 from candid.export.compare import RESAMPLES, SEED, Faces, paired
@@ -195,13 +195,12 @@ def score(
     for name, own in (("all", copied | True), ("with a copy", copied), ("without", ~copied)):
         if not own.any():
             raise CandidError(f"data/splits.csv: no face {name}; expected official parts, dedup.policy=off")
-        correct = (other.argmax(axis=1) == actual)[own]
-        counts = bootstrap.counts_by_group(groups[own], correct.astype(np.int64), 2)
-        sums = bootstrap.resample(counts, RESAMPLES, SEED)
-        low, high = bootstrap.interval(sums[:, 1] / sums.sum(axis=1), counts[:, 1], counts[:, 0], True)
         faces = Faces(np.zeros(0, np.uint8), actual[own], groups[own], tuple(classes))
+        given = Predictions(classes, faces.actual, other[own], faces.groups)
+        low, high = draw(given, RESAMPLES, SEED).interval("accuracy")
+        accuracy = float((given.predicted == given.actual).mean())
         change = paired(faces, first[own], other[own])
-        scores[name] = {"faces": len(correct), "accuracy": float(correct.mean()), "low": low, "high": high}
+        scores[name] = {"faces": len(faces.actual), "accuracy": accuracy, "low": low, "high": high}
         scores[name] |= {"change": change.accuracy, "change_low": change.low, "change_high": change.high}
     return scores
 
@@ -209,17 +208,14 @@ def score(
 def tables(scores: dict[str, dict[str, dict[str, float]]], licences: Sequence[str]) -> list[str]:
     """Accuracy, and the difference to the first model, by name of model; in at most 100 columns."""
     head = [f"{name} ({row['faces']:,})" for name, row in next(iter(scores.values())).items()]
+    keys = ("change", "change_low", "change_high")
     shares, changes = [], []
-    for (name, rows), licence in zip(scores.items(), licences, strict=True):
-        cells = [
-            f"{100 * row['accuracy']:.1f}{text.interval(row['low'], row['high'])}" for row in rows.values()
-        ]
+    for (name, sets), licence in zip(scores.items(), licences, strict=True):
+        rows = sets.values()
+        cells = (f"{100 * row['accuracy']:.1f}{text.interval(row['low'], row['high'])}" for row in rows)
         shares.append((name, licence, *cells))
-        moves = [
-            [text.points(row[key]) for key in ("change", "change_low", "change_high")]
-            for row in rows.values()
-        ]
-        changes.append((name, *(f"{change} ({low} to {high})" for change, low, high in moves)))
+        moves = ("{} ({} to {})".format(*(text.points(row[key]) for key in keys)) for row in rows)
+        changes.append((name, *moves))
     accuracy = text.table(("accuracy in %", "licence", *head), shares, (0, 1))
     return [*accuracy, "", *text.table(("points to the first", *head), changes[1:])]
 

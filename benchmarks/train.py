@@ -11,7 +11,6 @@ rounds' ratios). The faces are random; the speed does not depend on what they sh
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import statistics
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from candid.backend import backend, feed, use_backend, worth_compiling
+from candid.cli import Parser
 from candid.settings import read_section
 from candid.training.data import TrainingSet, epoch_order
 from candid.training.settings import NETS, TrainSettings
@@ -105,9 +105,7 @@ def measure(name: str, settings: TrainSettings, rounds: int, steps: int) -> dict
 
 def main() -> None:
     """Measure each net."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m benchmarks.train", description=__doc__)
     parser.add_argument("--nets", nargs="+", default=["residual_cnn", "resnet18", "vgg19"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=8, help="steps of one way before the next has its turn")

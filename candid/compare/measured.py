@@ -18,9 +18,9 @@ import pandas as pd
 from pydantic import Field
 
 from candid.errors import CandidError
-from candid.evaluation.bootstrap import Drawn, draw, named, percentiles
+from candid.evaluation.bootstrap import Drawn, draw, percentiles
 from candid.evaluation.predictions import Predictions, as_predictions
-from candid.evaluation.scores import Integers, confusion_matrix
+from candid.evaluation.scores import Integers, confusion_matrix, named
 from candid.files import read_json, write_json
 from candid.gate.results import PREDICTIONS, REPORT, Revision, experiments, look_up, parse_table
 from candid.gate.statistics import Pairs, bootstrap, group_kinds

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from candid.demo.service import PredictionService
 from candid.errors import CandidError
@@ -122,14 +122,8 @@ class Handler(BaseHTTPRequestHandler):
         ):
             raise RefusedError(403, f"expected a request from {self.server.url}")
 
-    def _address(self) -> SplitResult:
-        try:
-            return urlsplit(self.path)
-        except ValueError as error:
-            raise RefusedError(400, f"{self.path[:40]!r}: {error}") from None
-
     def _get(self) -> Any:
-        path, service = self._address().path, self.server.service
+        path, service = self.path.partition("?")[0], self.server.service
         if path == "/":
             return self.server.page
         if path == "/choices":
@@ -137,10 +131,10 @@ class Handler(BaseHTTPRequestHandler):
         raise RefusedError(404, "no such page")
 
     def _predict(self) -> Any:
-        address = self._address()
-        if address.path != "/predict":
+        path, _, query = self.path.partition("?")
+        if path != "/predict":
             raise RefusedError(404, "no such page")
-        values = {name: values[-1] for name, values in parse_qs(address.query).items()}
+        values = {name: values[-1] for name, values in parse_qs(query).items()}
         service, number, detector = self.server.service, values.get("model", "0"), values.get("detector")
         detector = detector or service.detectors[0]
         if not re.fullmatch("[0-9]{1,9}", number) or detector not in service.detectors:

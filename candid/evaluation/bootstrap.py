@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from candid.evaluation import scores
-from candid.evaluation.scores import Floats, Integers
+from candid.evaluation.scores import Floats, Integers, named
 
 if TYPE_CHECKING:
     from candid.evaluation.predictions import Predictions
@@ -118,51 +117,6 @@ def _bound(right: Integers, wrong: Integers, variance: float, proportion: bool) 
     return float(betaincinv(share * draws, missed + 1, 0.025)) if share > 0 else 0.0
 
 
-class Intervals(NamedTuple):
-    """95 % intervals of the headline scores."""
-
-    accuracy: Interval
-    balanced_accuracy: Interval
-    macro_f1: Interval
-    weighted_f1: Interval
-
-
-def intervals(
-    actual: Integers, predicted: Integers, groups: Integers, classes: int, resamples: int, seed: int
-) -> Intervals:
-    """Resample the groups of N faces and score every resample; the faces of a group stay together."""
-    drawn = _draw(actual, predicted, groups, [""] * classes, resamples, seed)
-    names = ("accuracy", "balanced_accuracy", "macro.f1", "weighted.f1")
-    return Intervals(*(drawn.interval(name) for name in names))
-
-
-def named(counts: Integers, metric: str, classes: Sequence[str]) -> Floats:
-    """A score by its key of metrics/report.json, such as macro.f1 or per_class.happy.recall: (...).
-
-    Own code beside scikit-learn's, since it scores thousands of resamples (..., K, K) at once. NaN where no
-    confusion matrix gives the score (AUC), and where it is of a class without faces.
-    """
-    section, _, name = metric.rpartition(".")
-    if metric == "accuracy" or (section == "micro" and name != "auc"):
-        return scores.accuracy(counts)
-    if metric == "balanced_accuracy":
-        return scores.balanced_accuracy(counts)
-    right, actual, predicted = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1), counts.sum(-2)
-    among = {"precision": predicted, "recall": actual, "f1": (actual + predicted) / 2}.get(name)
-    label = section.removeprefix("per_class.")
-    if (among is None and name != "support") or (label == section and label not in ("macro", "weighted")):
-        return np.full(counts.shape[:-2], np.nan)
-    each = actual if among is None else right / np.where(among > 0, among, np.inf)  # 0 / 0 counts as 0
-    if section == "macro":
-        return np.asarray(each.sum(-1) / (actual + predicted > 0).sum(-1))
-    if section == "weighted":
-        return np.asarray((each * actual).sum(-1) / actual.sum(-1))
-    number = list(classes).index(label) if label in classes else None
-    if number is None:
-        return np.full(counts.shape[:-2], np.nan)
-    return np.where(actual[..., number] > 0, each[..., number], np.nan)
-
-
 class Drawn(NamedTuple):
     """Confusion matrices of resamples of test faces; those of a group stay together."""
 
@@ -173,7 +127,7 @@ class Drawn(NamedTuple):
     """Of the groups: G x K x K."""
 
     def bounds(self, metric: str) -> tuple[float, float] | None:
-        """95 % interval of a score of `named`; None where none is known."""
+        """95 % interval of a score of `scores.named`; None where none is known."""
         bounds = self.interval(metric)
         return None if np.isnan(bounds.low) or metric.endswith(".support") else bounds
 
@@ -198,18 +152,7 @@ class Drawn(NamedTuple):
 
 def draw(predictions: Predictions, resamples: int = 2000, seed: int = 0) -> Drawn:
     """Resample the groups of the test faces, of one or of more experiments on the same set."""
-    of = predictions
-    return _draw(of.actual, of.predicted, of.groups, of.classes, resamples, seed)
-
-
-def _draw(
-    actual: Integers,
-    predicted: Integers,
-    groups: Integers,
-    classes: Sequence[str],
-    resamples: int,
-    seed: int,
-) -> Drawn:
-    K = len(classes)
-    counts = counts_by_group(groups, actual * K + predicted, K**2)
-    return Drawn(classes, resample(counts, resamples, seed).reshape(-1, K, K), counts.reshape(-1, K, K))
+    K = len(predictions.classes)
+    counts = counts_by_group(predictions.groups, predictions.actual * K + predictions.predicted, K**2)
+    drawn = resample(counts, resamples, seed).reshape(-1, K, K)
+    return Drawn(predictions.classes, drawn, counts.reshape(-1, K, K))

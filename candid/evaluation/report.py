@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn import metrics
 
 from candid.evaluation import scores
-from candid.evaluation.bootstrap import Interval, Intervals, intervals
+from candid.evaluation.bootstrap import Interval, draw
 from candid.evaluation.predictions import PREFIX, Predictions, as_predictions, leaks_of
 
 DECIMALS = 6
@@ -47,20 +47,19 @@ def evaluate(table: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[
     predictions = as_predictions(table)
     actual, predicted = predictions.actual, predictions.predicted
     counts = scores.confusion_matrix(actual, predicted, len(predictions.classes))
-    bounds, areas = _intervals(predictions, resamples, seed), _areas(predictions)
+    drawn, areas = draw(predictions, resamples, seed), _areas(predictions)
     accuracy = metrics.accuracy_score(actual, predicted)
-    micro = dict.fromkeys(("precision", "recall", "f1"), accuracy)  # one label a face: all three are equal
     averages = {
-        "macro": (_scores(predictions, average="macro", zero_division=0), bounds.macro_f1),
-        "micro": (micro, bounds.accuracy),
-        "weighted": (_scores(predictions, average="weighted", zero_division=0), bounds.weighted_f1),
+        "macro": _scores(predictions, average="macro", zero_division=0),
+        "micro": dict.fromkeys(("precision", "recall", "f1"), accuracy),  # one label a face: all are equal
+        "weighted": _scores(predictions, average="weighted", zero_division=0),
     }
     leaked, copied, validated = leaks_of(table)
     report = {
         "accuracy": accuracy,
-        **_bounds("accuracy", bounds.accuracy),
+        **_bounds("accuracy", drawn.interval("accuracy")),
         "balanced_accuracy": scores.balanced_accuracy(counts),
-        **_bounds("balanced_accuracy", bounds.balanced_accuracy),
+        **_bounds("balanced_accuracy", drawn.interval("balanced_accuracy")),
         "log_loss": _log_loss(predictions),
         "ece": scores.calibration(predicted == actual, predictions.confidence).error,
         "leaky": bool(leaked.any()),
@@ -69,7 +68,10 @@ def evaluate(table: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[
         "validated_test_faces": int(validated.sum()),
         "faces": len(actual),
         "groups": len(np.unique(predictions.groups)),
-        **{name: {**each, **_bounds("f1", f1), "auc": areas[name]} for name, (each, f1) in averages.items()},
+        **{
+            name: {**each, **_bounds("f1", drawn.interval(f"{name}.f1")), "auc": areas[name]}
+            for name, each in averages.items()
+        },
         "per_class": _per_class(predictions, areas),
         "clean": _subset(table[~leaked], resamples, seed),
     }
@@ -148,20 +150,15 @@ def _subset(table: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
     if table.empty:
         return {"faces": 0}
     predictions = as_predictions(table)
-    bounds = _intervals(predictions, resamples, seed)
+    drawn = draw(predictions, resamples, seed)
     macro = _scores(predictions, average="macro", zero_division=0)
     return {
         "accuracy": metrics.accuracy_score(predictions.actual, predictions.predicted),
-        **_bounds("accuracy", bounds.accuracy),
+        **_bounds("accuracy", drawn.interval("accuracy")),
         "faces": len(predictions.actual),
         "groups": len(np.unique(predictions.groups)),
-        "macro": {"f1": macro["f1"], **_bounds("f1", bounds.macro_f1)},
+        "macro": {"f1": macro["f1"], **_bounds("f1", drawn.interval("macro.f1"))},
     }
-
-
-def _intervals(predictions: Predictions, resamples: int, seed: int) -> Intervals:
-    classes = len(predictions.classes)
-    return intervals(predictions.actual, predictions.predicted, predictions.groups, classes, resamples, seed)
 
 
 def _bounds(name: str, bounds: Interval) -> dict[str, float]:

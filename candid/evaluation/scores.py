@@ -6,6 +6,7 @@ element [..., i, j] is the number of faces of class i that were predicted as j, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,66 +29,42 @@ def _ratio(numerator: Floats | Integers, denominator: Floats | Integers) -> Floa
     return quotient
 
 
-def _hits(counts: Integers) -> Integers:
-    hits: Integers = np.diagonal(counts, axis1=-2, axis2=-1)
-    return hits
-
-
-def support(counts: Integers) -> Integers:
-    """Faces of each class: (..., K)."""
-    return np.asarray(counts.sum(axis=-1))
-
-
-def precision(counts: Integers) -> Floats:
-    """Correct / predicted as the class: (..., K); NaN where nothing was predicted as it."""
-    return _ratio(_hits(counts), counts.sum(axis=-2))
-
-
-def recall(counts: Integers) -> Floats:
-    """Correct / faces of the class: (..., K); NaN where there are none."""
-    return _ratio(_hits(counts), support(counts))
-
-
-def f1(counts: Integers) -> Floats:
-    """2 correct / (predicted as the class + faces of the class): (..., K); NaN where both are 0."""
-    return _ratio(2 * _hits(counts), counts.sum(axis=-2) + support(counts))
-
-
 def accuracy(counts: Integers) -> Floats:
     """Correct / all faces: (...); NaN without faces."""
-    return _ratio(_hits(counts).sum(axis=-1), counts.sum(axis=(-2, -1)))
+    return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
 
 
 def balanced_accuracy(counts: Integers) -> Floats:
     """Mean recall over the classes that have faces: (...)."""
-    present = support(counts) > 0
-    return _ratio(np.nan_to_num(recall(counts)).sum(axis=-1), present.sum(axis=-1))
+    right, faces = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
+    return _ratio((right / np.where(faces > 0, faces, np.inf)).sum(axis=-1), (faces > 0).sum(axis=-1))
 
 
-def macro(values: Floats, counts: Integers) -> Floats:
-    """Plain mean of a per-class score over the classes that occur, as actual or as predicted: (...).
+def named(counts: Integers, metric: str, classes: Sequence[str] = ()) -> Floats:
+    """A score by its key of metrics/report.json, such as macro.f1 or per_class.happy.recall: (...).
 
-    An undefined score (0 / 0) of a class that occurs counts as 0. Both are scikit-learn's defaults
-    (labels: those that occur; zero_division: 0).
+    As scikit-learn has it: macro is over the classes that occur, as actual or as predicted, and 0 / 0
+    counts as 0. NaN where no confusion matrix gives the score (AUC), and of a class without faces.
     """
-    occurs = support(counts) + counts.sum(axis=-2) > 0
-    return _ratio(np.where(occurs, np.nan_to_num(values), 0.0).sum(axis=-1), occurs.sum(axis=-1))
-
-
-def weighted(values: Floats, counts: Integers) -> Floats:
-    """Mean of a per-class score, weighted by the faces of each class; undefined scores count as 0: (...)."""
-    weights = support(counts)
-    return _ratio((np.nan_to_num(values) * weights).sum(axis=-1), weights.sum(axis=-1))
-
-
-def macro_f1(counts: Integers) -> Floats:
-    """Macro F1: (...)."""
-    return macro(f1(counts), counts)
-
-
-def weighted_f1(counts: Integers) -> Floats:
-    """F1 weighted by support: (...)."""
-    return weighted(f1(counts), counts)
+    section, _, name = metric.rpartition(".")
+    if metric == "accuracy" or (section == "micro" and name != "auc"):
+        return accuracy(counts)
+    if metric == "balanced_accuracy":
+        return balanced_accuracy(counts)
+    right, actual, predicted = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1), counts.sum(-2)
+    among = {"precision": predicted, "recall": actual, "f1": (actual + predicted) / 2}.get(name)
+    label = section.removeprefix("per_class.")
+    if (among is None and name != "support") or (label == section and label not in ("macro", "weighted")):
+        return np.full(counts.shape[:-2], np.nan)
+    each = actual if among is None else right / np.where(among > 0, among, np.inf)
+    if section == "macro":
+        return _ratio(each.sum(-1), (actual + predicted > 0).sum(-1))
+    if section == "weighted":
+        return _ratio((each * actual).sum(-1), actual.sum(-1))
+    number = list(classes).index(label) if label in classes else None
+    if number is None:
+        return np.full(counts.shape[:-2], np.nan)
+    return np.where(actual[..., number] > 0, each[..., number], np.nan)
 
 
 class Calibration(NamedTuple):

@@ -27,8 +27,7 @@ from scipy.special import ndtri, stdtrit
 from scipy.stats import binomtest
 
 from candid.errors import CandidError
-from candid.evaluation import scores
-from candid.evaluation.scores import Floats, Integers
+from candid.evaluation.scores import Floats, Integers, named
 
 ALPHA, HEADLINE_ALPHA = 0.05, 0.04
 CLASS_ALPHA = ALPHA - HEADLINE_ALPHA
@@ -155,23 +154,22 @@ def compare_pairs(
     generator = np.random.default_rng(seed)
     resampled = bootstrap(kinds, resamples, generator)
     permuted = permutations(kinds, resamples, generator)
-    present = np.flatnonzero(scores.support(kinds.total[0]))
+    present = np.flatnonzero(kinds.total[0].sum(axis=1))
     draws = kinds, resampled, permuted
     headline = _max_t_checks({"accuracy": 0, "macro F1": 1}, *draws, margin, HEADLINE_ALPHA)
     columns = {f"F1 of {pairs.classes[label]}": 2 + int(label) for label in present}
     each = _max_t_checks(columns, *draws, class_margin, CLASS_ALPHA)
-    right_before, right_after = pairs.before == pairs.actual, pairs.after == pairs.actual
-    lost, gained = right_before & ~right_after, right_after & ~right_before
+    right = np.array([pairs.before, pairs.after]) == pairs.actual
+    swings = np.array([right[0] & ~right[1], right[1] & ~right[0]])  # lost, gained
     classes = []
     for label, check in zip(present, each, strict=True):
         own = pairs.actual == label
-        support, worse, better = (int(faces.sum()) for faces in (own, own & lost, own & gained))
-        before, after = (float(right[own].mean()) for right in (right_before, right_after))
-        classes.append(ClassChange(pairs.classes[label], support, worse, better, before, after, check))
-    only_before, only_after = int(lost.sum()), int(gained.sum())
-    differ = only_before + only_after
-    p_value = float(binomtest(only_before, differ).pvalue) if differ else 1.0
-    test = McNemar(only_before, only_after, p_value)
+        worse, better = swings[:, own].sum(axis=1).tolist()
+        before, after = right[:, own].mean(axis=1).tolist()
+        classes.append(ClassChange(pairs.classes[label], int(own.sum()), worse, better, before, after, check))
+    lost, gained = swings.sum(axis=1).tolist()
+    p_value = float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+    test = McNemar(lost, gained, p_value)
     return Comparison(len(pairs.actual), groups, pairs.common, tuple(headline), tuple(classes), test)
 
 
@@ -228,8 +226,9 @@ def changes(counts: Integers) -> Floats:
 
 def _all_scores(counts: Integers) -> Floats:
     """Accuracy, macro F1 and the F1 of each class: (..., K, K) -> (..., 2 + K)."""
-    headline = [scores.accuracy(counts)[..., None], scores.macro_f1(counts)[..., None]]
-    return np.concatenate([*headline, np.nan_to_num(scores.f1(counts))], axis=-1)
+    right, faces = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1) + counts.sum(axis=-2)
+    headline = [named(counts, metric)[..., None] for metric in ("accuracy", "macro.f1")]
+    return np.concatenate([*headline, 2 * right / np.maximum(faces, 1)], axis=-1)
 
 
 def bootstrap(kinds: Kinds, resamples: int, generator: np.random.Generator) -> Floats:

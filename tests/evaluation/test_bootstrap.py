@@ -9,6 +9,14 @@ import pytest
 from scipy.stats import binomtest
 
 from candid.evaluation import bootstrap
+from candid.evaluation.predictions import Predictions
+
+
+def intervals(actual, predicted, groups, classes, resamples, seed):
+    """Of accuracy, balanced accuracy, macro and weighted F1."""
+    predictions = Predictions([""] * classes, actual, np.eye(classes)[predicted], groups)
+    drawn = bootstrap.draw(predictions, resamples, seed)
+    return [drawn.interval(name) for name in ("accuracy", "balanced_accuracy", "macro.f1", "weighted.f1")]
 
 
 def test_a_resample_takes_whole_groups_and_as_many_as_there_are():
@@ -37,8 +45,8 @@ def test_copies_do_not_narrow_the_interval():
     generator = np.random.default_rng(0)
     actual, predicted = generator.integers(0, 3, 300), generator.integers(0, 3, 300)
     groups = np.arange(300)
-    once = bootstrap.intervals(actual, predicted, groups, 3, 500, 0)
-    ten = bootstrap.intervals(np.tile(actual, 10), np.tile(predicted, 10), np.tile(groups, 10), 3, 500, 0)
+    once = intervals(actual, predicted, groups, 3, 500, 0)
+    ten = intervals(np.tile(actual, 10), np.tile(predicted, 10), np.tile(groups, 10), 3, 500, 0)
     np.testing.assert_allclose(ten, once)
 
 
@@ -62,7 +70,7 @@ def test_few_groups_widen_the_interval_until_it_holds_what_it_promises():
 def test_too_few_groups_leave_the_interval_unknown(groups):
     """Their resamples never leave the range of what was seen."""
     actual = np.tile([0, 1], 8)
-    bounds = bootstrap.intervals(actual, np.zeros_like(actual), np.arange(16) % groups, 2, 100, 0)
+    bounds = intervals(actual, np.zeros_like(actual), np.arange(16) % groups, 2, 100, 0)
     assert np.isnan(bounds).all()
 
 
@@ -73,7 +81,7 @@ def test_one_mistake_more_never_makes_a_model_surer(faces):
     earlier = (1.0, 1.0)
     for wrong in range(11):
         predicted = (np.arange(faces) < wrong).astype(np.int64)
-        low, high = bootstrap.intervals(actual, predicted, np.arange(faces), 2, 2000, 0).accuracy
+        low, high = intervals(actual, predicted, np.arange(faces), 2, 2000, 0)[0]
         exact = binomtest(faces - wrong, faces).proportion_ci(method="exact")
         assert low <= exact.low + 0.004, "the variance is that of resamples"
         assert high >= exact.high - 0.004
@@ -105,9 +113,9 @@ def test_no_mistake_is_not_certainty():
     """Of 20 groups without a mistake: Clopper and Pearson's bound, as scipy has it."""
     actual = np.repeat([0, 1], 30)
     exact = binomtest(20, 20).proportion_ci(method="exact")
-    for bounds in bootstrap.intervals(actual, actual, np.arange(60) // 3, 2, 200, 0):
+    for bounds in intervals(actual, actual, np.arange(60) // 3, 2, 200, 0):
         assert bounds == pytest.approx((exact.low, 1.0))
-    low, high = bootstrap.intervals(actual, 1 - actual, np.arange(60) // 3, 2, 200, 0).accuracy
+    low, high = intervals(actual, 1 - actual, np.arange(60) // 3, 2, 200, 0)[0]
     assert (low, high) == pytest.approx((0.0, 1 - exact.low))
 
 

@@ -250,27 +250,29 @@ def test_scores_of_a_matrix_are_those_of_scikit_learn(drawn):
     counts = scores.confusion_matrix(actual, predicted, classes)
     labels = list(range(classes))
     np.testing.assert_array_equal(counts, sk.confusion_matrix(actual, predicted, labels=labels))
-    per_class = (scores.precision(counts), scores.recall(counts), scores.f1(counts))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # undefined scores
         function: Callable[..., Any] = sk.precision_recall_fscore_support
-        theirs = function(actual, predicted, labels=labels, zero_division=np.nan)
+        theirs = function(actual, predicted, labels=labels, zero_division=0)
         averages = {name: function(actual, predicted, average=name) for name in ("macro", "weighted")}
         balanced = sk.balanced_accuracy_score(actual, predicted)
-    np.testing.assert_allclose(per_class, theirs[:3])
-    np.testing.assert_array_equal(scores.support(counts), theirs[3])
+    names = [*map(str, labels)]
+    for kind, values in zip(("precision", "recall", "f1", "support"), theirs, strict=True):
+        ours = [scores.named(counts, f"per_class.{name}.{kind}", names) for name in names]
+        np.testing.assert_allclose(ours, np.where(theirs[3] > 0, values, np.nan))
     assert scores.accuracy(counts) == pytest.approx(sk.accuracy_score(actual, predicted))
     assert scores.balanced_accuracy(counts) == pytest.approx(balanced)
-    for name, average in {"macro": scores.macro, "weighted": scores.weighted}.items():
-        np.testing.assert_allclose([average(values, counts) for values in per_class], averages[name][:3])
+    for name, values in averages.items():
+        ours = [scores.named(counts, f"{name}.{kind}") for kind in ("precision", "recall", "f1")]
+        np.testing.assert_allclose(ours, values[:3])
 
 
 def test_a_stack_of_matrices_gives_the_scores_of_each():
     stack = np.random.default_rng(0).integers(0, 4, (6, 3, 3))
     stack[2] = 0
-    for function in (scores.accuracy, scores.balanced_accuracy, scores.macro_f1, scores.weighted_f1):
-        together = function(stack)
-        np.testing.assert_array_equal(together, [function(one) for one in stack])
+    for metric in ("accuracy", "balanced_accuracy", "macro.f1", "weighted.f1"):
+        together = scores.named(stack, metric)
+        np.testing.assert_array_equal(together, [scores.named(one, metric) for one in stack])
         assert math.isnan(together[2]), "no faces, no score"
 
 

@@ -29,7 +29,8 @@ from candid.compare.measured import (
 )
 from candid.compare.table import Comparison, Pair, Row, build, choose, summary
 from candid.errors import CandidError
-from candid.evaluation.bootstrap import Drawn, intervals
+from candid.evaluation.bootstrap import Drawn, draw
+from candid.evaluation.predictions import as_predictions
 from candid.recipes import load_recipe
 from tests.conftest import REPOSITORY
 from tests.gate.project import CLASSES
@@ -116,12 +117,8 @@ def test_seeds_give_mean_and_deviation_and_the_interval_of_all_their_faces(proje
     assert found.sd == pytest.approx(statistics.stdev(values))
     assert found.each == pytest.approx(values)
     every = pd.concat(tables)
-    actual, predicted = (
-        np.asarray(pd.Categorical(every[name], categories=CLASSES).codes, np.int64)
-        for name in ("actual", "predicted")
-    )
-    pooled = intervals(actual, predicted, every["group"].to_numpy(np.int64), len(CLASSES), RESAMPLES, 0)
-    assert (found.low, found.high) == pytest.approx(pooled.accuracy)
+    pooled = draw(as_predictions(every), RESAMPLES, 0)
+    assert (found.low, found.high) == pytest.approx(pooled.interval("accuracy"))
 
 
 def macro_f1(tables: list[pd.DataFrame]) -> float:
