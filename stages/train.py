@@ -63,7 +63,10 @@ def main() -> None:
                      {"train": settings, "model": model, "arch": own}.items()}  # fmt: skip
     name = fingerprint(settings_read, [*map(Path, INPUTS), *start.files, *source_files()], versions())
     with run_folder(name) as folder:
-        checkpoints, progress = Checkpoints(folder), Progress(say, record, sys.stdout.isatty())
+        checkpoints, progress = (
+            Checkpoints(folder),
+            Progress(partial(print, flush=True), record, sys.stdout.isatty()),
+        )
         if isinstance(own, HogSettings):
             net, history = train_svm(build, data, own.C, progress)
         else:
@@ -80,11 +83,6 @@ def main() -> None:
             drawn = sheet(shown, settings.augment, settings.seed, 0 if one_step else CHANGES)
             Image.fromarray(drawn).save(aside, optimize=True)
         write_model("models/model.keras", net, *lineage(about, data.faces, start.model))
-
-
-def say(line: str) -> None:
-    """Print one line now: a log is read while the run goes on."""
-    print(line, flush=True)
 
 
 if __name__ == "__main__":
