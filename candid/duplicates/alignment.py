@@ -77,8 +77,8 @@ def similarities(
     images: Prepared,
     pairs: NDArray[np.int64],
     motions: NDArray[np.float64],
-    others: Prepared | None = None,
-    series: NDArray[np.bool_] | None = None,
+    others: Prepared,
+    series: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """Similarity of each pair of rows, 0 to 1, rounded to DECIMALS.
 
@@ -86,18 +86,16 @@ def similarities(
         images: from `prepare`.
         pairs: P x 2 rows (a, b).
         motions: P x 6, where to start: how b lies over a, within some 3 pixels.
-        others: where each b is taken from, e.g. mirrored images; default: `images`.
+        others: where each b is taken from: `images`, or these mirrored.
         series: N flags; two such images that need no new crop are doubted.
 
     A pair the other way round starts elsewhere and may differ in the last decimals: callers that want one
     answer order their pairs by content, as `find_duplicates` does.
     """
-    second = images if others is None else others
-    flags = np.zeros(len(images.smooth), np.bool_) if series is None else series
 
     def block(start: int, stop: int) -> NDArray[np.float64]:
         out = np.zeros(stop - start)
-        _verify(images, second, pairs[start:stop], motions[start:stop], flags, out)
+        _verify(images, others, pairs[start:stop], motions[start:stop], series, out)
         return out
 
     scores = np.concatenate([np.empty(0), *in_parallel(block, len(pairs), BLOCK)])
@@ -382,7 +380,7 @@ def overlay(a: Any, b: Any, motion: Any, used: Any, rows: Any) -> int:
 
 
 @kernel
-def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> bool:
+def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> Any:
     """One Gauss-Newton step of the motion.
 
     False when the images part, the system is singular or the motion is none that crops of a photograph have.

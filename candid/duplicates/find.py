@@ -120,7 +120,7 @@ def _aligned(grey: NDArray[np.uint8], mirror: bool, series: NDArray[np.bool_]) -
         framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(grey))
         compared = (owner[a] != owner[b]) & ~(framed[a] & framed[b])  # of two framed images, what is inside
         pairs, motions = candidates.pairs[compared], candidates.motions[compared]
-        others = None if mirrored is None else prepare(mirrored)
+        others = prepared if mirrored is None else prepare(mirrored)
         similarity = similarities(prepared, pairs, motions, others, series[owner])
         columns = {"a": owner[pairs[:, 0]], "b": owner[pairs[:, 1]], "similarity": similarity}
         tables.append(pd.DataFrame({**columns, "kind": "near" if mirrored is None else "mirror"}))

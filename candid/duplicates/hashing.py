@@ -66,11 +66,9 @@ def hash_pairs(images: NDArray[np.uint8], method: Hash, mirror: bool = False) ->
 
 def hash_images(images: NDArray[np.uint8], method: Hash) -> NDArray[np.uint64]:
     """Hash every image by imagehash: N x ceil(bits / 64) words, see `pack`."""
-    flags = np.zeros((len(images), method.hash_size**2), np.bool_)
-    for row, image in enumerate(images):
-        picture = Image.fromarray(np.ascontiguousarray(image))
-        flags[row] = FUNCTIONS[method.hash](picture, hash_size=method.hash_size).hash.ravel()
-    return pack(flags)
+    pictures = (Image.fromarray(np.ascontiguousarray(image)) for image in images)
+    flags = [FUNCTIONS[method.hash](picture, hash_size=method.hash_size).hash for picture in pictures]
+    return pack(np.array(flags, np.bool_).reshape(len(images), method.hash_size**2))
 
 
 def pack(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
