@@ -124,8 +124,7 @@ def logo(picture: Picture) -> Picture:
 def captioned(picture: Picture) -> Picture:
     """Add a strip with text below."""
     out = framed(picture, 0, 0, 0, 0.22, "white")
-    black = (0, 0, 0, 255)
-    return written(out, {0.91: "the news of today"}, 0.08, black)
+    return written(out, {0.91: "the news of today"}, 0.08, (0, 0, 0, 255))
 
 
 def reencoded(picture: Picture, quality: int) -> Picture:
@@ -141,15 +140,10 @@ def toned(picture: Picture, gamma: float, contrast: float, brightness: int) -> P
     return picture.point([int(level) for level in levels] * 3)
 
 
-def small(picture: Picture, size: int) -> Picture:
-    """Reduce to a square."""
-    return picture.resize((size, size), BICUBIC)
-
-
 WHITE = (255, 255, 255, 255)
 COPIES: dict[str, Callable[[Picture], Picture]] = {
     "re-encoded": partial(reencoded, quality=15),
-    "reduced to 32 pixels": partial(small, size=32),
+    "reduced to 32 pixels": lambda p: p.resize((32, 32), BICUBIC),
     "gamma 0.6": partial(toned, gamma=0.6, contrast=1, brightness=0),
     "contrast 0.6, brighter": partial(toned, gamma=1, contrast=0.6, brightness=70),
     "blurred": lambda p: p.filter(ImageFilter.GaussianBlur(p.width / 100)),

@@ -4,6 +4,8 @@ Every function paints over a canvas in place, in the face's own frame (Pose.u to
 are the parameters of subject and scene, `act` the intensity of each facial action, each n x 1 x 1.
 """
 
+# mypy: disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -33,8 +35,7 @@ def cover(distance: Floats, edge: Number = 1.0) -> Floats:
 
     The edge is `edge` pixels wide; 1 is the anti-aliasing of a sharp edge.
     """
-    share: Floats = np.clip(0.5 - distance / edge, 0.0, 1.0)
-    return share
+    return np.clip(0.5 - distance / edge, 0.0, 1.0)
 
 
 def sign(x: Floats) -> Floats:
@@ -53,8 +54,7 @@ def ellipse(x: Floats, y: Floats, a: Number, b: Number) -> Floats:
     k0 = np.sqrt(u * u + v * v) + 1e-6
     u, v = u / a, v / b
     k1 = np.sqrt(u * u + v * v) + 1e-6
-    distance: Floats = k0 * (k0 - 1.0) / k1
-    return distance
+    return k0 * (k0 - 1.0) / k1
 
 
 def bump(x: Floats, y: Floats, a: Number, b: Number) -> Floats:
@@ -68,8 +68,7 @@ def stroke(x: Floats, y: Floats, half: Number, curve: Number, slope: Number) -> 
     """Distance from the line y = curve, -half <= x <= half, whose derivative is `slope`."""
     along = np.maximum(np.abs(x) - half, 0.0)
     across = (y - curve) / np.sqrt(np.asarray(1.0 + slope * slope, np.float32))
-    distance: Floats = np.sqrt(along * along + across * across)
-    return distance
+    return np.sqrt(along * along + across * across)
 
 
 def noise(raw: Raw, rows: int, columns: int) -> Floats:
@@ -89,8 +88,7 @@ def _fill(grid: Floats, axis: int) -> Floats:
     weight = (t * t * (3.0 - 2.0 * t)).astype(np.float32)
     weight = weight[:, None] if axis == 1 else weight
     below, above = np.take(grid, low, axis), np.take(grid, low + 1, axis)
-    filled: Floats = below + (above - below) * weight
-    return filled
+    return below + (above - below) * weight
 
 
 Values = dict[str, Floats]
@@ -205,15 +203,13 @@ def light(p: Values, pose: Pose, relief: tuple[Floats, Floats]) -> Floats:
     side = pose.x * p["shadow_x"] + pose.y * p["shadow_y"]
     side = side / np.sqrt(p["shadow_x"] * p["shadow_x"] + p["shadow_y"] * p["shadow_y"] + 0.01)
     dark = np.maximum(p["shadow"], 0.0) * cover(side - p["shadow_at"], p["shadow_edge"])
-    brightness: Floats = shine * (1.0 - dark)
-    return brightness
+    return shine * (1.0 - dark)
 
 
 def relief(p: Values, pose: Pose, smile: Floats, jaw_drop: Floats) -> tuple[Floats, Floats]:
     """Slopes of nose, brow ridge, cheeks and chin on the face, to tilt the normals by."""
     u, v = pose.u, pose.v
-    right = np.zeros_like(u)
-    down = np.zeros_like(u)
+    right, down = np.zeros_like(u), np.zeros_like(u)
     tip = p["eye_y"] + p["nose_length"]
     cheek = p["eye_y"] + 9.0
     hills = (
@@ -457,8 +453,7 @@ def _expose(p: Values, canvas: Floats, grain: Floats) -> NDArray[np.uint8]:
     seen = np.clip(seen, 0.0, 2.0)
     seen = 1.36 * seen / (0.5 + seen)
     seen = seen + p["grain"] * grain
-    levels: NDArray[np.uint8] = np.clip(np.floor(seen * 255.0 + 0.5), 0, 255).astype(np.uint8)
-    return levels
+    return np.clip(np.floor(seen * 255.0 + 0.5), 0, 255).astype(np.uint8)
 
 
 def _blur(image: Floats) -> Floats:

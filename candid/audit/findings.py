@@ -274,21 +274,18 @@ def tables(findings: Findings, removed: NDArray[np.bool_]) -> dict[str, pd.DataF
 def _issues_table(findings: Findings) -> pd.DataFrame:
     """One row a picture, in cleanlab's columns; sets are rows of this table, from 0."""
     images, pairs = findings.images, findings.pairs
-    sets: list[list[int]] = [[] for _ in range(len(images))]
-    nearest = np.zeros(len(images))
-    for a, b, similarity in zip(pairs["a"], pairs["b"], pairs["similarity"], strict=True):
-        sets[a].append(int(b))
-        sets[b].append(int(a))
-        nearest[[a, b]] = np.maximum(nearest[[a, b]], similarity)
+    both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})]).groupby("a")
+    nearest = both["similarity"].max().astype(float).reindex(images.index, fill_value=0.0)
+    copies = {row: sorted(others.tolist()) for row, others in both["b"]}
     known = images[(images["group"] != NO_GROUP) & (images["label"] != "")]
     alike, every = (known.groupby(keys)["file"].transform("size") for keys in (["group", "label"], ["group"]))
     label_score = (alike / every).reindex(images.index).fillna(1.0)
     table = images[["file", "label", "part"]].assign(
         is_label_issue=label_score <= 0.5,
         label_score=label_score.round(4),
-        is_near_duplicate_issue=[bool(copies) for copies in sets],
+        is_near_duplicate_issue=images.index.isin(list(copies)),
         near_duplicate_score=(1 - nearest).round(4),
-        near_duplicate_sets=[json.dumps(sorted(copies)) for copies in sets],
+        near_duplicate_sets=[json.dumps(copies.get(row, [])) for row in images.index],
     )
     for issue in ISSUES:
         score = findings.scores[issue.name]

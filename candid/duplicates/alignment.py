@@ -77,8 +77,8 @@ def similarities(
     images: Prepared,
     pairs: NDArray[np.int64],
     motions: NDArray[np.float64],
-    others: Prepared | None = None,
-    series: NDArray[np.bool_] | None = None,
+    others: Prepared,
+    series: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """Similarity of each pair of rows, 0 to 1, rounded to DECIMALS.
 
@@ -86,18 +86,16 @@ def similarities(
         images: from `prepare`.
         pairs: P x 2 rows (a, b).
         motions: P x 6, where to start: how b lies over a, within some 3 pixels.
-        others: where each b is taken from, e.g. mirrored images; default: `images`.
+        others: where each b is taken from: `images`, or these mirrored.
         series: N flags; two such images that need no new crop are doubted.
 
     A pair the other way round starts elsewhere and may differ in the last decimals: callers that want one
     answer order their pairs by content, as `find_duplicates` does.
     """
-    second = images if others is None else others
-    flags = np.zeros(len(images.smooth), np.bool_) if series is None else series
 
     def block(start: int, stop: int) -> NDArray[np.float64]:
         out = np.zeros(stop - start)
-        _verify(images, second, pairs[start:stop], motions[start:stop], flags, out)
+        _verify(images, others, pairs[start:stop], motions[start:stop], series, out)
         return out
 
     scores = np.concatenate([np.empty(0), *in_parallel(block, len(pairs), BLOCK)])
@@ -116,11 +114,8 @@ def _filter(grey: Any) -> Any:
         _binomial(grey[n], smooth[n])
         for j in range(size // 2):
             for i in range(size // 2):
-                total = np.int32(2)
-                for v in range(2):
-                    for u in range(2):
-                        total += np.int32(grey[n, 2 * j + v, 2 * i + u])
-                small[j, i] = total >> 2
+                total = np.int32(grey[n, 2 * j : 2 * j + 2, 2 * i : 2 * i + 2].sum())
+                small[j, i] = (total + 2) >> 2
         _binomial(small, half[n])
         _box(smooth[n], once)
         _box(once, twice)
@@ -214,7 +209,7 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
         used[:] = True
         likely = True
         for least in MIN_HALF:
-            likely = likely and _step(first.half[a], second.half[b], motion, used, rows, system)
+            likely = likely and improve(first.half[a], second.half[b], motion, used, rows, system)
             if likely:
                 cell_sums(first.half[a], second.half[b], motion, cells)
                 trim(cells, used)
@@ -222,7 +217,7 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
         if not likely:
             continue
         for _ in range(FULL_STEPS):
-            if not _step(first.smooth[a], second.smooth[b], motion, used, rows, system):
+            if not improve(first.smooth[a], second.smooth[b], motion, used, rows, system):
                 break
             cell_sums(first.fine[a], second.fine[b], motion, cells)
             fine, agreement = agreeing(cells, first.corners[a], used)
@@ -237,15 +232,12 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
 @kernel
 def correlation(cells: Any, used: Any) -> Any:
     """Correlation of A and B over the used cells (0 where flat); slope and level of the line that fits."""
-    n = a = b = aa = bb = ab = 0.0
+    sums = np.zeros(6)
     for c in range(len(cells)):
         if used[c]:
-            n += cells[c, 0]
-            a += cells[c, 1]
-            b += cells[c, 2]
-            aa += cells[c, 3]
-            bb += cells[c, 4]
-            ab += cells[c, 5]
+            for k in range(6):
+                sums[k] += cells[c, k]
+    n, a, b, aa, bb, ab = sums
     vary_a, vary_b, both = n * aa - a * a, n * bb - b * b, n * ab - a * b
     if vary_a <= 0 or vary_b <= 0:
         return 0.0, 0.0, 0.0
@@ -314,15 +306,6 @@ def _doubt(motion: Any, series: bool) -> Any:
 
 
 @kernel
-def _step(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> Any:
-    """Improve the motion; False where it runs away from what crops of one photograph can be."""
-    if not improve(a, b, motion, used, rows, system):
-        return False
-    near = max(abs(motion[4]), abs(motion[5])) < MAX_SHIFT and max(abs(motion[1]), abs(motion[2])) < MAX_TURN
-    return near and min(motion[0], motion[3]) > MIN_SCALE and max(motion[0], motion[3]) < 1 / MIN_SCALE
-
-
-@kernel
 def cell_sums(a: Any, b: Any, motion: Any, cells: Any) -> None:
     """Sums of 1, A, B, AA, BB and AB over the pixels that A shares with the warped B, cell by cell."""
     size = a.shape[0]
@@ -355,12 +338,8 @@ def cell_sums(a: Any, b: Any, motion: Any, cells: Any) -> None:
                 sbb += q * q
                 sab += p * q
             c = j // side * CELLS + block
-            cells[c, 0] += n
-            cells[c, 1] += sa
-            cells[c, 2] += sb
-            cells[c, 3] += saa
-            cells[c, 4] += sbb
-            cells[c, 5] += sab
+            for k, total in enumerate((n, sa, sb, saa, sbb, sab)):
+                cells[c, k] += total
 
 
 @kernel
@@ -401,8 +380,11 @@ def overlay(a: Any, b: Any, motion: Any, used: Any, rows: Any) -> int:
 
 
 @kernel
-def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> bool:
-    """One Gauss-Newton step of the motion; False when the images part or the system is singular."""
+def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> Any:
+    """One Gauss-Newton step of the motion.
+
+    False when the images part, the system is singular or the motion is none that crops of a photograph have.
+    """
     size = a.shape[0]
     shrink = size / 48.0
     n = overlay(a, b, motion, used, rows)
@@ -423,10 +405,11 @@ def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> b
         return False
     contrast = system[0, 7]
     for k in range(4):
-        motion[k] += clip(16 * system[3 + k, 7] / contrast, MATRIX_STEP)
+        motion[k] += min(max(16 * system[3 + k, 7] / contrast, -MATRIX_STEP), MATRIX_STEP)
     for k in range(2):
-        motion[4 + k] += clip(8 * system[1 + k, 7] / contrast / shrink, 2.0)
-    return True
+        motion[4 + k] += min(max(8 * system[1 + k, 7] / contrast / shrink, -2.0), 2.0)
+    near = max(abs(motion[4]), abs(motion[5])) < MAX_SHIFT and max(abs(motion[1]), abs(motion[2])) < MAX_TURN
+    return near and min(motion[0], motion[3]) > MIN_SCALE and max(motion[0], motion[3]) < 1 / MIN_SCALE
 
 
 @exact_sums
@@ -436,12 +419,6 @@ def _dot(x: Any, y: Any, n: int) -> float:
     for k in range(n):
         total += x[k] * y[k]
     return total
-
-
-@kernel
-def clip(value: float, limit: float) -> float:
-    """Keep a step within +-limit."""
-    return min(max(value, -limit), limit)
 
 
 @kernel

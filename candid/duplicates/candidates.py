@@ -50,9 +50,8 @@ def candidate_pairs(
     and view), from there on with N^1.5; memory grows with N.
     """
     base = thumbnails(grey, CENTRE_VIEW)
-    index = _index(
-        base, _pivots(base.sketches) if len(grey) >= many else np.zeros((len(base.sketches), 1), np.uint64)
-    )
+    pivots = _pivots(base.sketches) if len(grey) >= many else np.zeros((len(base.sketches), 1), np.uint64)
+    index = _index(base, pivots)
     views, rows = search_views(mirrored is not None), np.empty((0, 4), np.int64)
     gathered = [rows]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
@@ -77,8 +76,7 @@ def _closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     ends = np.concatenate(np.divmod(rows[:, 0], max(count, 1)))
     order = np.lexsort((np.tile(rows[:, 0], 2), np.tile(rows[:, 1], 2), ends))
     ranks = np.empty(len(ends), np.int64)
-    first = np.searchsorted(ends[order], ends[order])
-    ranks[order] = np.arange(len(ends)) - first
+    ranks[order] = np.arange(len(ends)) - np.searchsorted(ends[order], ends[order])
     return np.asarray(rows[ranks.reshape(2, -1).min(axis=0) < CLOSEST])
 
 
@@ -111,27 +109,22 @@ class Index(NamedTuple):
 def _pivots(sketches: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Sketches of twice the root of N images, then twice the majority of each bit in their cells."""
     count = sketches.shape[1]
-    pivots = np.ascontiguousarray(
-        sketches[:, np.linspace(0, count - 1, 2 * int(count**0.5)).astype(np.int64)]
-    )
+    chosen = np.linspace(0, count - 1, 2 * int(count**0.5)).astype(np.int64)
+    pivots = np.ascontiguousarray(sketches[:, chosen])
     for _ in range(2):
-        nearest = _nearest_pivots(sketches, pivots, 1)[:, 0]
-        pivots = _majorities(sketches, nearest, pivots)
+        pivots = _majorities(sketches, _nearest_pivots(sketches, pivots), pivots)
     return pivots
 
 
-def _nearest_pivots(
-    sketches: NDArray[np.uint64], pivots: NDArray[np.uint64], probes: int
-) -> NDArray[np.int32]:
+def _nearest_pivots(sketches: NDArray[np.uint64], pivots: NDArray[np.uint64]) -> NDArray[np.int32]:
     def rows(start: int, stop: int) -> NDArray[np.int32]:
-        return np.asarray(_nearest(sketches, pivots, start, stop, min(probes, pivots.shape[1])))
+        return np.asarray(_nearest(sketches, pivots, start, stop, 1)[:, 0])
 
-    none = np.empty((0, min(probes, pivots.shape[1])), np.int32)
-    return np.concatenate([none, *in_parallel(rows, sketches.shape[1], ROWS)])
+    return np.concatenate([np.empty(0, np.int32), *in_parallel(rows, sketches.shape[1], ROWS)])
 
 
 def _index(base: Thumbnails, pivots: NDArray[np.uint64]) -> Index:
-    nearest = _nearest_pivots(base.sketches, pivots, 1)[:, 0]
+    nearest = _nearest_pivots(base.sketches, pivots)
     order = np.argsort(nearest, kind="stable")
     offsets = np.searchsorted(nearest[order], np.arange(pivots.shape[1] + 1))
     thumbs = Thumbnails(base.features[order], np.ascontiguousarray(base.sketches[:, order]))

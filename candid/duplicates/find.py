@@ -90,7 +90,8 @@ def find_duplicates(
     compared = _best(compared, chosen)
     accepted = compared["similarity"] >= least
     just = ~accepted & (compared["similarity"] >= least - JUST_REJECTED)
-    pairs = pd.concat([_exact_pairs(exact), _for_all_copies(compared[accepted], exact)], ignore_index=True)
+    equal = pd.DataFrame(copy_pairs(exact), columns=["a", "b"]).assign(similarity=1.0, kind="exact")
+    pairs = pd.concat([equal, _for_all_copies(compared[accepted], exact)], ignore_index=True)
     pairs = pairs.sort_values(["a", "b"], kind="stable", ignore_index=True)
     groups = group_ids(pairs["a"].to_numpy(), pairs["b"].to_numpy(), len(images))
     warning = collapsed(groups, exact.first)
@@ -119,7 +120,7 @@ def _aligned(grey: NDArray[np.uint8], mirror: bool, series: NDArray[np.bool_]) -
         framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(grey))
         compared = (owner[a] != owner[b]) & ~(framed[a] & framed[b])  # of two framed images, what is inside
         pairs, motions = candidates.pairs[compared], candidates.motions[compared]
-        others = None if mirrored is None else prepare(mirrored)
+        others = prepared if mirrored is None else prepare(mirrored)
         similarity = similarities(prepared, pairs, motions, others, series[owner])
         columns = {"a": owner[pairs[:, 0]], "b": owner[pairs[:, 1]], "similarity": similarity}
         tables.append(pd.DataFrame({**columns, "kind": "near" if mirrored is None else "mirror"}))
@@ -133,11 +134,6 @@ def _best(compared: pd.DataFrame, ids: NDArray[np.int64]) -> pd.DataFrame:
     columns, ascending = ["a", "b", "similarity", "kind"], [True, True, False, False]
     table = table.sort_values(columns, ascending=ascending, ignore_index=True)
     return table.drop_duplicates(["a", "b"], ignore_index=True)
-
-
-def _exact_pairs(copies: Copies) -> pd.DataFrame:
-    pairs = copy_pairs(copies)
-    return pd.DataFrame({"a": pairs[:, 0], "b": pairs[:, 1], "similarity": 1.0, "kind": "exact"})
 
 
 def _for_all_copies(near: pd.DataFrame, copies: Copies) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -25,16 +26,8 @@ class Copies(NamedTuple):
 
 def collapse(rows: NDArray[Any]) -> Copies:
     """Find equal rows of an N x ... array."""
-    if not len(rows):
-        return Copies(np.empty(0, np.int64), np.empty(0, np.int64))
-    flat = np.ascontiguousarray(rows.reshape(len(rows), -1))
-    width = flat.dtype.itemsize * flat.shape[1]
-    key = flat[:, 0] if flat.shape[1] == 1 else flat.view(np.dtype((np.void, width)))[:, 0]
-    _, first, which = np.unique(key, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")  # number the distinct rows as they come
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return Copies(first[order].astype(np.int64), rank[which.reshape(-1)].astype(np.int64))
+    which, _ = pd.factorize(np.array([row.tobytes() for row in rows], object))  # numbers rows as they come
+    return Copies(np.unique(which, return_index=True)[1], which)
 
 
 def copy_pairs(copies: Copies) -> NDArray[np.int64]:
@@ -82,10 +75,8 @@ def group_ids(a: NDArray[np.int64], b: NDArray[np.int64], count: int) -> NDArray
     """Group of each of `count` images: the smallest id of its component, -1 for an image in no pair."""
     graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(count, count))
     _, component = connected_components(graph, directed=False)
-    smallest = np.full(int(component.max(initial=-1)) + 1, count, np.int64)
-    np.minimum.at(smallest, component, np.arange(count))
-    alone = np.bincount(component, minlength=len(smallest))[component] == 1
-    return np.where(alone, -1, smallest[component])
+    members = pd.Series(np.arange(count)).groupby(component)
+    return np.where(members.transform("size") == 1, -1, members.transform("min"))
 
 
 def collapsed(groups: NDArray[np.int64], first_copies: NDArray[np.int64]) -> str:

@@ -52,30 +52,23 @@ def hash_pairs(images: NDArray[np.uint8], method: Hash, mirror: bool = False) ->
     Returns:
         a < b, similarity (share of equal bits), kind (near, mirror).
     """
-    count, bits = len(images), method.hash_size**2
-    hashes = hash_images(images, method)
-    found = [(pairs_within(hashes, bits, method.max_distance_bits), "near")]
+    bits, hashes = method.hash_size**2, hash_images(images, method)
+    near = pairs_within(hashes, bits, method.max_distance_bits)
+    pairs = pd.DataFrame(near._asdict()).assign(kind="near")
     if mirror:
         both = np.concatenate([hashes, hash_images(images[:, :, ::-1], method)])
         a, b, apart = pairs_within(both, bits, method.max_distance_bits)
-        across = (a < count) & (a < b - count)
-        found.append((Pairs(a[across], b[across] - count, apart[across]), "mirror"))
-    return pd.concat(
-        pd.DataFrame({
-            "a": pairs.a, "b": pairs.b, "similarity": np.round(1 - pairs.distance_bits / bits, DECIMALS),
-            "kind": kind,
-        })
-        for pairs, kind in found
-    )  # fmt: skip
+        mirrored = pd.DataFrame({"a": a, "b": b - len(images), "distance_bits": apart, "kind": "mirror"})
+        pairs = pd.concat([pairs, mirrored[mirrored["a"] < mirrored["b"]]])
+    pairs["similarity"] = np.round(1 - pairs["distance_bits"] / bits, DECIMALS)
+    return pairs[["a", "b", "similarity", "kind"]]
 
 
 def hash_images(images: NDArray[np.uint8], method: Hash) -> NDArray[np.uint64]:
     """Hash every image by imagehash: N x ceil(bits / 64) words, see `pack`."""
-    flags = np.zeros((len(images), method.hash_size**2), np.bool_)
-    for row, image in enumerate(images):
-        picture = Image.fromarray(np.ascontiguousarray(image))
-        flags[row] = FUNCTIONS[method.hash](picture, hash_size=method.hash_size).hash.ravel()
-    return pack(flags)
+    pictures = (Image.fromarray(np.ascontiguousarray(image)) for image in images)
+    flags = [FUNCTIONS[method.hash](picture, hash_size=method.hash_size).hash for picture in pictures]
+    return pack(np.array(flags, np.bool_).reshape(len(images), method.hash_size**2))
 
 
 def pack(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:

@@ -14,12 +14,16 @@ from numba.extending import intrinsic
 ResultT = TypeVar("ResultT")
 
 
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def kernel(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """Compile on first call, without the interpreter's lock, and keep the machine code for the next run.
 
     No fast-math: every sum and quotient is what IEEE 754 says, so that results are equal on every machine.
     """
-    return _compile(function)
+    try:
+        compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, **options)(function)
+    except RuntimeError:  # neither this folder nor the user's cache folder can be written to
+        compiled = numba.njit(nogil=True, **options)(function)
+    return compiled
 
 
 def exact_sums(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,15 +31,7 @@ def exact_sums(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Only for sums of whole numbers below 2^53: these are exact, so that the order doesn't show.
     """
-    return _compile(function, fastmath={"reassoc"})
-
-
-def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    try:
-        compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, **options)(function)
-    except RuntimeError:  # neither this folder nor the user's cache folder can be written to
-        compiled = numba.njit(nogil=True, **options)(function)
-    return compiled
+    return kernel(function, fastmath={"reassoc"})
 
 
 @intrinsic

@@ -61,27 +61,10 @@ def decide(
         id, group, kept, reason ("" or "copy of <id>", "conflict", "minority label").
     """
     reason = np.full(len(faces), "", dtype=object)
-    if policy != "off" and len(faces):
-        _decide(reason, faces, groups, policy, protect, conflicts)
-    kept = np.array([not r for r in reason], np.bool_)
-    return pd.DataFrame(
-        {"id": faces["id"].to_numpy(np.int64), "group": groups, "kept": kept, "reason": reason}
-    )
-
-
-def _decide(
-    reason: NDArray[np.object_],
-    faces: pd.DataFrame,
-    groups: NDArray[np.int64],
-    policy: str,
-    protect: Collection[str],
-    conflicts: ConflictRule,
-) -> None:
     labels = faces["label"].to_numpy(object)
-    guarded = faces["part"].isin(list(protect)).to_numpy()
     table = pd.DataFrame({
         "row": np.arange(len(faces)), "id": faces["id"].to_numpy(), "label": labels, "group": groups,
-        "guarded": guarded,
+        "guarded": faces["part"].isin(list(protect)).to_numpy(),
         "part": faces["part"].map(RANK).fillna(len(RANK)), "source": faces["source"].to_numpy(object),
     })[groups >= 0]  # fmt: skip
     table["support"] = table.groupby(["group", "label"])["row"].transform("size")
@@ -89,6 +72,8 @@ def _decide(
     winners = table[table["support"] == most].groupby("group")["label"].nunique()
     disagree = conflicting(labels, groups)[table["row"]]
     free = ~table["guarded"].to_numpy()
+    if policy == "off":
+        conflicts = "report"
     if conflicts == "drop":
         reason[table["row"][disagree & free]] = CONFLICT
     elif conflicts == "majority":
@@ -106,3 +91,5 @@ def _decide(
         stays = remaining.groupby("group")["id"].transform("first")
         goes = (remaining["id"] != stays) & ~remaining["guarded"]
         reason[remaining["row"][goes]] = [f"copy of {i}" for i in stays[goes]]
+    ids = faces["id"].to_numpy(np.int64)
+    return pd.DataFrame({"id": ids, "group": groups, "kept": reason == "", "reason": reason})

@@ -59,11 +59,8 @@ def search_views(mirrored: bool = False) -> list[View]:
     of (dx, dy) is (dx, -dy), so that both horizontal shifts are needed.
     """
     shifts = [(dx, dy) for dy in SHIFTS for dx in SHIFTS]
-    equal = [
-        View(dx, dy, CENTRE, CENTRE)
-        for dx, dy in shifts
-        if dy > 0.0 or (dy == 0.0 and (dx > 0.0 or (mirrored and dx < 0.0)))
-    ]
+    halved = [(dx, dy) for dx, dy in shifts if (dy, abs(dx) if mirrored else dx) > (0.0, 0.0)]
+    equal = [View(dx, dy, CENTRE, CENTRE) for dx, dy in halved]
     zoomed = [View(dx, dy, ZOOMED, ZOOMED) for dx, dy in shifts]
     closer = View(0.0, 0.0, CLOSER, CLOSER)
     narrow = [View(shift, 0.0, SQUEEZED, CENTRE) for shift in WIDE_SHIFTS]
@@ -98,14 +95,10 @@ def without_borders(grey: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray
 
 def low_contrast(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which images have too little contrast to compare: a standard deviation below FLAT_DEVIATION."""
-    out = np.zeros(len(grey), np.bool_)
-    for start in range(0, len(grey), BLOCK):
-        block = grey[start : start + BLOCK].reshape(-1, grey.shape[1] * grey.shape[2]).astype(np.int64)
-        pixels = block.shape[1]
-        out[start : start + BLOCK] = (
-            pixels * (block**2).sum(axis=1) - block.sum(axis=1) ** 2 < (FLAT_DEVIATION * pixels) ** 2
-        )
-    return out
+    pixels = grey.shape[1] * grey.shape[2]
+    squares = np.einsum("nij,nij->n", grey, grey, dtype=np.int64)
+    flat = pixels * squares - grey.sum(axis=(1, 2), dtype=np.int64) ** 2 < (FLAT_DEVIATION * pixels) ** 2
+    return np.asarray(flat)
 
 
 def thumbnails(grey: NDArray[np.uint8], view: View) -> Thumbnails:
