@@ -19,8 +19,7 @@ from candid.splits.params import KINDS, Kind, SplitSettings, exact
 
 Integers = NDArray[np.int64]
 TRAIN, VALIDATION, TEST = range(3)
-UNKNOWN = -1
-"""The code of a face without a subject, sequence or duplicate group."""
+UNKNOWN = -1  # the code of a face without a subject, sequence or duplicate group
 
 
 def split(
