@@ -21,8 +21,8 @@ from candid.errors import CandidError
 from candid.evaluation.bootstrap import Drawn, draw, percentiles
 from candid.evaluation.predictions import Predictions, as_predictions
 from candid.evaluation.scores import Integers, confusion_matrix, named
-from candid.files import read_json, write_json
-from candid.gate.results import PREDICTIONS, REPORT, Revision, experiments, look_up, parse_table
+from candid.files import parse_csv, read_json, write_json
+from candid.gate.results import PREDICTIONS, REPORT, Revision, experiments, look_up
 from candid.gate.statistics import Pairs, bootstrap, group_kinds
 from candid.recipes import Run
 from candid.recipes.load import flat
@@ -75,9 +75,9 @@ def read_experiments(root: Path, recipe: Recipe, runs: Iterable[str]) -> list[Ex
         with suppress(CandidError, KeyError):  # earlier experiments have no time
             report["milliseconds"] = revision.json(PROVENANCE)["milliseconds"]
         with suppress(CandidError):
-            faces = as_predictions(parse_table(revision.need(PREDICTIONS), PREDICTIONS))
+            faces = as_predictions(parse_csv(revision.need(PREDICTIONS), PREDICTIONS))
         with suppress(CandidError):
-            history = parse_table(revision.need(HISTORY), HISTORY)
+            history = parse_csv(revision.need(HISTORY), HISTORY)
         finished.append(Experiment(name, commit, baseline, when, settings, report, faces, history))
     return finished
 

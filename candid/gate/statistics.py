@@ -146,11 +146,9 @@ def compare_pairs(
     kinds = group_kinds(pairs)
     groups = int(kinds.times.sum())
     if groups < MIN_GROUPS or kinds.effective_groups < MIN_EFFECTIVE_GROUPS:
+        has = f"{groups} independent groups, worth {kinds.effective_groups:.1f} groups of equal size"
         least = f"{MIN_GROUPS} groups, worth {MIN_EFFECTIVE_GROUPS} of equal size"
-        raise CandidError(
-            f"{len(pairs.actual):,} test faces in {groups} independent groups, worth "
-            f"{kinds.effective_groups:.1f} groups of equal size; expected at least {least}"
-        )
+        raise CandidError(f"{len(pairs.actual):,} test faces in {has}; expected at least {least}")
     generator = np.random.default_rng(seed)
     resampled = bootstrap(kinds, resamples, generator)
     permuted = permutations(kinds, resamples, generator)

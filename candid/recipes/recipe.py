@@ -112,9 +112,8 @@ class TableEntry(Section):
             if not METRIC.fullmatch(one.metric):
                 raise ValueError(f"metric = {one.metric!r}; expected one such as accuracy or macro.f1")
             if one.value > 1 and is_share(one.metric):
-                raise ValueError(
-                    f"{one.metric} = {one.value:g} is above 1; expected a fraction, not per cent"
-                )
+                above = f"{one.metric} = {one.value:g} is above 1"
+                raise ValueError(f"{above}; expected a fraction, not per cent")
         return self
 
     @property
