@@ -99,8 +99,7 @@ class Measured(Section):
     run: str
     leak_free: bool
     variation: str  # empty: the run as the recipe has it
-    changed: dict[str, list[Any]]
-    """Settings that differ from the recipe's: the experiments' value and the recipe's."""
+    changed: dict[str, list[Any]]  # setting that differs -> the experiments' value and the recipe's
     over: str  # what the scores are of: 10 folds, 3 of 5 seeds; empty: one experiment
     members: int  # experiments that there are, and
     wanted: int  # ... that the recipe has
@@ -113,8 +112,7 @@ class Measured(Section):
     baselines: list[str]
     when: int
     recorded: bool = Field(default=False, exclude=True)  # read from a file, not from an experiment here
-    predictions: Any = Field(default=None, exclude=True, repr=False)
-    """Predictions, of the experiments that count; None: unknown."""
+    predictions: Any = Field(default=None, exclude=True, repr=False)  # Predictions; None: unknown
 
 
 def experiment_name(recipe: Recipe, of: Measured) -> str:

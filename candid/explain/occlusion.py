@@ -20,12 +20,9 @@ from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
 
 PATCHES = 12  # patches along each side, their centres a twelfth of it apart
-WIDTH = 1 / 10
-"""Standard deviation of a patch, as a share of the side; beyond twice as far hardly anything is blurred."""
+WIDTH = 1 / 10  # standard deviation of a patch, as a share of the side
 BLUR = 1 / 8  # standard deviation of the blur, as a share of the side: brows, eyes and mouth are gone
-
 AVERAGED = 12  # faces predicted right over which a class's mean map is taken, at most
-
 Predict = Callable[[Images], Floats]  # faces N x H x H (x 3), uint8, to probabilities N x K
 
 

@@ -18,7 +18,6 @@ import pandas as pd
 
 from candid.data.faces import class_order
 from candid.errors import CandidError
-from candid.evaluation.predictions import Leaks
 from candid.evaluation.scores import Integers
 from candid.files import parse_csv
 from candid.gate.statistics import Pairs
@@ -172,8 +171,7 @@ def read_results(revision: Revision) -> Results:
     metrics = revision.json(METRICS) if revision.read(METRICS) else {}
     if missing := [key for key in ("accuracy", "macro.f1", "leaky") if look_up(report, key) is MISSING]:
         raise CandidError(f"{revision.name}: {REPORT}: no {missing[0]}; expected what `dvc repro` writes")
-    typed = {name: table[name] == "true" for name in Leaks._fields if name in table}
-    scores = evaluate(table.assign(group=pd.factorize(table["group"])[0], **typed), resamples=1)
+    scores = evaluate(table.assign(group=pd.factorize(table["group"])[0]), resamples=1)
     recomputed = {REPORT: scores, METRICS: headline(scores)}
     for path, values in ((REPORT, report), (METRICS, metrics)):
         for key, value in flat(recomputed[path]):

@@ -126,15 +126,13 @@ def _official(
     for part in ("train", "test"):
         if not published.isin(sources[part]).any():
             has = ", ".join(f"{name} {counts[name]}" for name in [*PARTS, "none"] if name in counts)
-            raise CandidError(
-                f"params.yaml: split.official.{part} = {sources[part]}: no such faces; the set has {has}"
-            )
+            key = f"split.official.{part} = {sources[part]}"
+            raise CandidError(f"params.yaml: {key}: no such faces; the set has {has}")
     mapping = {official: code for code, part in enumerate(PARTS) for official in sources[part]}
     if unused := [part for part in counts.index if part not in mapping]:
-        raise CandidError(
-            f"params.yaml: split.official: {counts[unused[0]]} faces of the part '{unused[0]}' are in none "
-            "of train, validation, test; list it there, or leave it out by data.parts"
-        )
+        where = f"{counts[unused[0]]} faces of the part '{unused[0]}' are in none of train, validation, test"
+        expected = "list it there, or leave it out by data.parts"
+        raise CandidError(f"params.yaml: split.official: {where}; {expected}")
     parts = np.array(published.map(mapping), np.int64)
     if not (parts == VALIDATION).any():
         pool = np.flatnonzero(parts == TRAIN)
