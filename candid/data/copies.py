@@ -23,13 +23,8 @@ Values = NDArray[np.float64]
 
 TONE = ("brightened", "darkened", "contrast raised", "contrast lowered", "equalised", "clipped")
 SHARPNESS = ("blurred", "sharpened")
-CUT, MIRRORED, TURNED, REPLACED, CHANGED = GEOMETRY = (
-    "cut",
-    "mirrored",
-    "turned",
-    "replaced by other pictures",
-    "changed in another way",
-)
+GEOMETRY = ("cut", "mirrored", "turned", "replaced by other pictures", "changed in another way")
+CUT, MIRRORED, TURNED, REPLACED, CHANGED = GEOMETRY
 SIZE = ("enlarged", "reduced")
 KINDS = (*TONE, *SHARPNESS, *GEOMETRY[:3], *SIZE, *GEOMETRY[3:])
 """All kinds of alteration of pictures, in the order in which they are reported."""

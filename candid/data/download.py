@@ -113,10 +113,9 @@ def check(path: Path, archive: Archive, origin: str) -> str:
             difference = "other files than published"
         except CandidError as error:
             difference = str(error).removeprefix(f"{path}: ")
-    raise CandidError(
-        f"{origin}: {size:,} bytes, sha256 {sha256}{', ' * bool(difference)}{difference}; expected"
-        f" {archive.name} with sha256 {archive.sha256}, or one with the same files in it"
-    )
+    content = f"{size:,} bytes, sha256 {sha256}{', ' * bool(difference)}{difference}"
+    expected = f"{archive.name} with sha256 {archive.sha256}, or one with the same files in it"
+    raise CandidError(f"{origin}: {content}; expected {expected}")
 
 
 def contents_digest(files: Files) -> str:

@@ -106,15 +106,10 @@ def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = No
     faces, sizes = load_faces(images, chosen)
     if reduced_to is not None:
         sizes[sizes.max(axis=1) >= reduced_to] = 0
-    exact = Fingerprint(
-        dataset,
-        len(images.names),
-        [stem(images.names[i]) for i in chosen],
-        [images.labels[i] for i in chosen],
-        [images.parts[i] if images.parts is not None else "" for i in chosen],
-        sizes,
-        figures.measure(faces),
-    )
+    names, labels = [stem(images.names[i]) for i in chosen], [images.labels[i] for i in chosen]
+    parts = [images.parts[i] if images.parts is not None else "" for i in chosen]
+    measured = figures.measure(faces)
+    exact = Fingerprint(dataset, len(images.names), names, labels, parts, sizes, measured)
     return _parse(_text(exact))  # as precise as the file
 
 

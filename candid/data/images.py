@@ -113,8 +113,6 @@ def decode(data: bytes, size: int, color: Color, budget: PixelBudget | None = No
 def open_picture(data: bytes, budget: PixelBudget | None = None) -> Image.Image:
     """Decode a picture at its own size, by decode's rules up to the resizing; mode L or RGB.
 
-    Memory stays below 4 bytes a pixel, twice that where EXIF turns the picture.
-
     Raises:
         UnreadableError: as decode.
     """

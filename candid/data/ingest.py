@@ -178,21 +178,18 @@ def refuse(ingested: Ingested, max_rejected_share: float, classes: list[str] | N
     share = len(rejected) / max(files, 1)
     if share > max_rejected_share:
         first = rejected.iloc[0]
-        raise CandidError(
-            f"{len(rejected):,} of {files:,} files ({share:.2%}) can't be read, the first"
-            f" {first.file}: {first.reason}; expected at most data.max_rejected_share ="
-            f" {max_rejected_share:g}; data/rejected.csv lists them"
-        )
+        fault = f"{len(rejected):,} of {files:,} files ({share:.2%}) can't be read"
+        limit = f"data.max_rejected_share = {max_rejected_share:g}; data/rejected.csv lists them"
+        raise CandidError(f"{fault}, the first {first.file}: {first.reason}; expected at most {limit}")
     # a class all of whose files can't be read, or whose folder is empty, would be gone without a word
     lost = pd.concat([rejected, skipped[skipped["reason"].isin(UNREAD)]])
     lost = lost[(lost["label"] != "") & ~lost["label"].isin(labels)].sort_values("label", kind="stable")
     if len(lost):
         first = lost.iloc[0]
-        raise CandidError(
-            f"class {first.label!r} has no face: of its files {(lost['label'] == first.label).sum():,} can't"
-            f" be read, the first {first.file}: {first.reason.replace('_', ' ')}; expected a picture, or the"
-            f" other classes in data.classes: [{', '.join(sorted(labels)[:12])}]"
-        )
+        count, reason = (lost["label"] == first.label).sum(), first.reason.replace("_", " ")
+        fault = f"class {first.label!r} has no face: of its files {count:,} can't be read"
+        classes_left = f"the other classes in data.classes: [{', '.join(sorted(labels)[:12])}]"
+        raise CandidError(f"{fault}, the first {first.file}: {reason}; expected a picture, or {classes_left}")
     others = sorted(({*skipped["label"]} - {""}) | labels)
     spelled = {label_key(label) for label in labels}
     missing = [name for name in classes or [] if label_key(name) not in spelled]
