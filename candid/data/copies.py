@@ -176,10 +176,8 @@ def _match_names(fingerprint: Fingerprint, images: ImageSet) -> dict[int, int]:
         row = rows.get(stem(name))
         if row is None:
             continue
-        agrees = images.labels[i] == fingerprint.labels[row] and (
-            images.parts is None or images.parts[i] == fingerprint.parts[row]
-        )
-        if row not in matches or agrees:
+        same_part = images.parts is None or images.parts[i] == fingerprint.parts[row]
+        if row not in matches or (same_part and images.labels[i] == fingerprint.labels[row]):
             matches[row] = i
     return matches
 
