@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -89,22 +90,31 @@ def read_csv(path: str | Path, columns: Sequence[str], types: dict[str, Any] | N
     Raises:
         CandidError: the file is missing, is no CSV, lacks a column, or a cell has the wrong type.
     """
-    import pandas as pd
-
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        table = parse_csv(Path(path).read_bytes(), str(path))
     except FileNotFoundError:
         raise CandidError(f"{path}: no such file; expected the output of an earlier stage") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, IsADirectoryError) as error:
+    except IsADirectoryError as error:
         raise CandidError(f"{path}: not a CSV table: {error}") from None
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells of longer rows for an index
-        raise CandidError(f"{path}: rows of more cells than its header; expected {','.join(columns)}")
     missing = [name for name in columns if name not in table]
     if missing:
         raise CandidError(f"{path}: no column {missing[0]!r}; expected {','.join(columns)}")
     for name, kind in (types or {}).items():
         table[name] = _typed(table[name], kind, f"{path}: column {name!r}")
     return table[[*columns, *(name for name in table if name not in columns)]]
+
+
+def parse_csv(content: bytes, at: str) -> pd.DataFrame:
+    """Read a CSV table as text; CandidError, which names `at`, where it is none."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise CandidError(f"{at}: not a CSV table: {error}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells of longer rows for an index
+        raise CandidError(f"{at}: rows of more cells than its header; expected as many")
+    return table
 
 
 def _typed(column: pd.Series[str], kind: Any, where: str) -> pd.Series[Any]:

@@ -264,9 +264,8 @@ def _read_npz(path: Path, _: list[Path], columns: Columns) -> tuple[Files, pd.Da
                 names += [f"{key}/{row:06d}" for row in range(len(images))]
                 cells.extend(images)
             if not names:
-                raise CandidError(
-                    f"{path}: arrays {', '.join(there)}; expected images, train_images, x_test, ..."
-                )
+                expected = "expected images, train_images, x_test, ..."
+                raise CandidError(f"{path}: arrays {', '.join(there)}; {expected}")
     except (*DAMAGED, TypeError) as error:
         raise CandidError(f"{path}: not an npz archive of plain arrays: {error}") from None
     table = pd.DataFrame(described, names, dtype=object)

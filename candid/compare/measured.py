@@ -21,8 +21,8 @@ from candid.errors import CandidError
 from candid.evaluation.bootstrap import Drawn, draw, percentiles
 from candid.evaluation.predictions import Predictions, as_predictions
 from candid.evaluation.scores import Integers, confusion_matrix, named
-from candid.files import read_json, write_json
-from candid.gate.results import PREDICTIONS, REPORT, Revision, experiments, look_up, parse_table
+from candid.files import parse_csv, read_json, write_json
+from candid.gate.results import PREDICTIONS, REPORT, Revision, experiments, look_up
 from candid.gate.statistics import Pairs, bootstrap, group_kinds
 from candid.recipes import Run
 from candid.recipes.load import flat
@@ -75,9 +75,9 @@ def read_experiments(root: Path, recipe: Recipe, runs: Iterable[str]) -> list[Ex
         with suppress(CandidError, KeyError):  # earlier experiments have no time
             report["milliseconds"] = revision.json(PROVENANCE)["milliseconds"]
         with suppress(CandidError):
-            faces = as_predictions(parse_table(revision.need(PREDICTIONS), PREDICTIONS))
+            faces = as_predictions(parse_csv(revision.need(PREDICTIONS), PREDICTIONS))
         with suppress(CandidError):
-            history = parse_table(revision.need(HISTORY), HISTORY)
+            history = parse_csv(revision.need(HISTORY), HISTORY)
         finished.append(Experiment(name, commit, baseline, when, settings, report, faces, history))
     return finished
 
@@ -99,8 +99,7 @@ class Measured(Section):
     run: str
     leak_free: bool
     variation: str  # empty: the run as the recipe has it
-    changed: dict[str, list[Any]]
-    """Settings that differ from the recipe's: the experiments' value and the recipe's."""
+    changed: dict[str, list[Any]]  # setting that differs -> the experiments' value and the recipe's
     over: str  # what the scores are of: 10 folds, 3 of 5 seeds; empty: one experiment
     members: int  # experiments that there are, and
     wanted: int  # ... that the recipe has
@@ -113,8 +112,7 @@ class Measured(Section):
     baselines: list[str]
     when: int
     recorded: bool = Field(default=False, exclude=True)  # read from a file, not from an experiment here
-    predictions: Any = Field(default=None, exclude=True, repr=False)
-    """Predictions, of the experiments that count; None: unknown."""
+    predictions: Any = Field(default=None, exclude=True, repr=False)  # Predictions; None: unknown
 
 
 def experiment_name(recipe: Recipe, of: Measured) -> str:

@@ -127,9 +127,7 @@ def read_catalogue() -> dict[str, Dataset]:
         dropped = {label.rpartition(":")[2] for label in entry.drop}
         unknown = ({*entry.labels.values(), *dropped} - set(LABELS)) | (set(entry.union) - set(entries))
         if unknown:
-            raise CandidError(
-                f"{CATALOGUE}: {name}: {sorted(unknown)[0]!r} is no label or dataset known here"
-            )
+            raise CandidError(f"{CATALOGUE}: {name}: {min(unknown)!r} is no label or dataset known here")
     return entries
 
 

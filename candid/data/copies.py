@@ -14,23 +14,8 @@ import pandas as pd
 from numpy.lib.recfunctions import structured_to_unstructured
 from numpy.typing import NDArray
 
-from candid.data.figures import (
-    END_LEVELS,
-    MIRROR_BITS,
-    PERCENTILES,
-    QUANTILES,
-    SIDE,
-    Faces,
-    Figures,
-    Hashes,
-    Window,
-    distance_bits,
-    hash_images,
-    hash_turned,
-    hash_within,
-    measure,
-    nearest,
-)
+from candid.data import figures
+from candid.data.figures import Faces, Figures, Hashes, Window, distance_bits
 from candid.data.fingerprints import SAME_BITS, Fingerprint, ImageSet, load_faces, stem
 
 Mask = NDArray[np.bool_]
@@ -38,13 +23,8 @@ Values = NDArray[np.float64]
 
 TONE = ("brightened", "darkened", "contrast raised", "contrast lowered", "equalised", "clipped")
 SHARPNESS = ("blurred", "sharpened")
-CUT, MIRRORED, TURNED, REPLACED, CHANGED = GEOMETRY = (
-    "cut",
-    "mirrored",
-    "turned",
-    "replaced by other pictures",
-    "changed in another way",
-)
+GEOMETRY = ("cut", "mirrored", "turned", "replaced by other pictures", "changed in another way")
+CUT, MIRRORED, TURNED, REPLACED, CHANGED = GEOMETRY
 SIZE = ("enlarged", "reduced")
 KINDS = (*TONE, *SHARPNESS, *GEOMETRY[:3], *SIZE, *GEOMETRY[3:])
 """All kinds of alteration of pictures, in the order in which they are reported."""
@@ -143,9 +123,9 @@ def recognise(fingerprints: Mapping[str, Fingerprint], images: ImageSet) -> Find
     stems = [stem(name) for name in images.names]
     there = {dataset: np.isin(each.names, stems) for dataset, each in fingerprints.items()}
     if len(images.images) and not any(mask.mean() >= MIN_KNOWN_SHARE for mask in there.values()):
-        hashes = hash_images(images.images)
+        hashes = figures.hash_images(images.images)
         for dataset, each in fingerprints.items():
-            there[dataset] = nearest(each.figures["hash"], hashes)[1] <= HARMLESS_BITS
+            there[dataset] = figures.nearest(each.figures["hash"], hashes)[1] <= HARMLESS_BITS
     known = max(there, key=lambda dataset: there[dataset].mean(), default="")
     if not known or there[known].mean() < MIN_KNOWN_SHARE:
         return None
@@ -185,7 +165,7 @@ def _load_pairs(fingerprint: Fingerprint, images: ImageSet, matches: Mapping[int
     """The matched faces beside their probes, in the order of the fingerprint."""
     rows = np.array(sorted(matches), np.int64)
     faces, sizes = load_faces(images, [matches[row] for row in rows.tolist()])
-    return Pairs(faces, sizes, measure(faces), fingerprint.sizes[rows], fingerprint.figures[rows])
+    return Pairs(faces, sizes, figures.measure(faces), fingerprint.sizes[rows], fingerprint.figures[rows])
 
 
 def _match_names(fingerprint: Fingerprint, images: ImageSet) -> dict[int, int]:
@@ -196,10 +176,8 @@ def _match_names(fingerprint: Fingerprint, images: ImageSet) -> dict[int, int]:
         row = rows.get(stem(name))
         if row is None:
             continue
-        agrees = images.labels[i] == fingerprint.labels[row] and (
-            images.parts is None or images.parts[i] == fingerprint.parts[row]
-        )
-        if row not in matches or agrees:
+        same_part = images.parts is None or images.parts[i] == fingerprint.parts[row]
+        if row not in matches or (same_part and images.labels[i] == fingerprint.labels[row]):
             matches[row] = i
     return matches
 
@@ -210,11 +188,11 @@ def _match_pictures(
     """Row of a probe -> the face among `others` that shows its picture, as it was or mirrored."""
     if not lost or not len(others):
         return {}
-    hashes = hash_images(images.images)[others]
+    hashes = figures.hash_images(images.images)[others]
     matches = {}
     published = fingerprint.figures["hash"][lost]
-    for way in (published, published ^ MIRROR_BITS):
-        index, bits = nearest(way, hashes)
+    for way in (published, published ^ figures.MIRROR_BITS):
+        index, bits = figures.nearest(way, hashes)
         for row, i, distance in zip(lost, others[index].tolist(), bits.tolist(), strict=True):
             if distance <= SAME_BITS and row not in matches:
                 matches[row] = i
@@ -275,7 +253,7 @@ def _geometry(pairs: Pairs) -> dict[str, Mask]:
     open_rows = np.flatnonzero(own > HARMLESS_BITS)
     if not len(open_rows):
         return masks
-    for kind, ways in hash_turned(pairs.faces[open_rows]).items():
+    for kind, ways in figures.hash_turned(pairs.faces[open_rows]).items():
         bits = np.min([distance_bits(pairs.published["hash"][open_rows], way) for way in ways], axis=0)
         masks[kind][open_rows] = (bits <= TONED_BITS) & (bits + 8 < own[open_rows])
     unturned = ~masks[MIRRORED] & ~masks[TURNED]
@@ -307,14 +285,14 @@ def _cut(pairs: Pairs, rows: NDArray[np.int64]) -> NDArray[np.uint8] | None:
     present = _closeness(published, pairs.shown["hash"][some])
     best: tuple[list[Window], list[Window]] | None = None
     best_surplus = 0.0
-    for down, across, hashes in hash_within(pairs.faces[some], STRIPS, STRIPS):
+    for down, across, hashes in figures.hash_within(pairs.faces[some], STRIPS, STRIPS):
         gain = _closeness(published, hashes) - present
         surplus = float(gain.mean() - 4 * gain.std() / np.sqrt(len(some)))
         if surplus > best_surplus:
             best, best_surplus = ([down], [across]), surplus
     if best is None:
         return None
-    _, _, hashes = next(hash_within(pairs.faces[rows], *best))
+    _, _, hashes = next(figures.hash_within(pairs.faces[rows], *best))
     return distance_bits(pairs.published["hash"][rows], hashes)
 
 
@@ -335,7 +313,7 @@ def _tone(pairs: Pairs, entire: Mask, blurred: Mask) -> dict[str, Mask]:
     """Which faces changed in tone, and how; of those that show all of their picture."""
     was, now = pairs.published, pairs.shown
     shift = now["mean"] - was["mean"]
-    levels_was, levels_now = (structured_to_unstructured(figures[QUANTILES]) for figures in (was, now))
+    levels_was, levels_now = (structured_to_unstructured(each[figures.QUANTILES]) for each in (was, now))
     inner_steps = (levels_now - levels_was)[:, 1:6]
     contrast = _spread(now) / np.maximum(_spread(was), 1)
     same_contrast = (contrast >= MAX_LOWERED) & (contrast <= MIN_RAISED)
@@ -356,8 +334,8 @@ def _tone(pairs: Pairs, entire: Mask, blurred: Mask) -> dict[str, Mask]:
     return {kind: mask & entire for kind, mask in zip(TONE, masks, strict=True)}
 
 
-def _spread(figures: Figures) -> Values:
-    return np.asarray(figures["q95"] - figures["q05"] + figures["q75"] - figures["q25"])
+def _spread(measured: Figures) -> Values:
+    return np.asarray(measured["q95"] - measured["q05"] + measured["q75"] - measured["q25"])
 
 
 def _is_even(quantiles: Values) -> Mask:
@@ -365,9 +343,9 @@ def _is_even(quantiles: Values) -> Mask:
 
     The quantiles between the ends then lie on a line that crosses the levels from 0 to 255 or more steeply.
     """
-    levels, shares = quantiles[:, 1:6], np.array(PERCENTILES[1:6]) / 100
+    levels, shares = quantiles[:, 1:6], np.array(figures.PERCENTILES[1:6]) / 100
     ends = quantiles[:, [0, -1]]
-    between = (levels > ends[:, :1] + END_LEVELS) & (levels < ends[:, 1:] - END_LEVELS)
+    between = (levels > ends[:, :1] + figures.END_LEVELS) & (levels < ends[:, 1:] - figures.END_LEVELS)
     count = np.maximum(between.sum(axis=1), 1)
     mean_level = (levels * between).sum(axis=1) / count
     mean_share = (shares * between).sum(axis=1) / count
@@ -387,7 +365,7 @@ def _size(pairs: Pairs, cut: Mask) -> dict[str, Mask]:
     """Which files have other sizes; a reduction that leaves SIDE pixels changes nothing that is compared."""
     was, now = pairs.published_sizes.prod(axis=1), pairs.sizes.prod(axis=1)
     known = (was > 0) & (now > 0)
-    small = (pairs.sizes < SIDE).any(axis=1) & ~cut
+    small = (pairs.sizes < figures.SIDE).any(axis=1) & ~cut
     return {"enlarged": known & (now > 1.2 * was), "reduced": known & (now < was / 1.2) & small}
 
 

@@ -62,9 +62,8 @@ def obtain(archive: Archive, raw: Path, mirror: Path | None) -> str:
         return _from_kaggle(archive.kaggle, archive, raw, mirror)
     if archive.url:
         return _from_url(archive.url, archive, raw, mirror)
-    raise CandidError(
-        f"{archive.name} can't be fetched by a program: {archive.get}; {_by_hand(archive, mirror)}"
-    )
+    get = f"{archive.get}; {_by_hand(archive, mirror)}"
+    raise CandidError(f"{archive.name} can't be fetched by a program: {get}")
 
 
 def take_own(path: Path, target: Path) -> str:
@@ -114,10 +113,9 @@ def check(path: Path, archive: Archive, origin: str) -> str:
             difference = "other files than published"
         except CandidError as error:
             difference = str(error).removeprefix(f"{path}: ")
-    raise CandidError(
-        f"{origin}: {size:,} bytes, sha256 {sha256}{', ' * bool(difference)}{difference}; expected"
-        f" {archive.name} with sha256 {archive.sha256}, or one with the same files in it"
-    )
+    content = f"{size:,} bytes, sha256 {sha256}{', ' * bool(difference)}{difference}"
+    expected = f"{archive.name} with sha256 {archive.sha256}, or one with the same files in it"
+    raise CandidError(f"{origin}: {content}; expected {expected}")
 
 
 def contents_digest(files: Files) -> str:
@@ -160,10 +158,8 @@ def _from_kaggle(handle: str, archive: Archive, raw: Path, mirror: Path | None) 
         if isinstance(error, OSError) and error.filename is not None and cannot_write(error):
             raise
         reason = without_secrets(f"{type(error).__name__}: {error}")[:MAX_REASON]
-        raise CandidError(
-            f"Kaggle's client can't fetch {handle}: {reason}; see docs/datasets.md, or"
-            f" {_by_hand(archive, mirror)}"
-        ) from None
+        advice = f"see docs/datasets.md, or {_by_hand(archive, mirror)}"
+        raise CandidError(f"Kaggle's client can't fetch {handle}: {reason}; {advice}") from None
     if fetched.is_file():
         return _copy(fetched, raw / fetched.name, archive)
     target = raw / archive.name

@@ -48,15 +48,13 @@ def read_fer2013_csv(name: str, entry: Dataset, paths: list[Path], wanted: Wante
                 yield Rejected(source, "another number of cells than in the header")
                 continue
             emotion, pixels, usage = cells
-            part = _usage(usage, where) if usage else ""
+            part = part_of(usage) if usage.strip().lower() != "test" else ""
+            if usage and not part:
+                expected = "expected Training, PublicTest or PrivateTest"
+                raise CandidError(f"{where}: Usage {usage[:40]!r}; {expected}")
             voted = votes.get(str(number), ()) if votes is not None else ()
             label = to_label(emotion, entry, where) if votes is None else majority(voted)
-            if not label:
-                yield Skipped(source, "no_majority")
-            elif reason := wanted.skips(label, part, name):
-                yield Skipped(source, reason, label)
-            else:
-                yield Record(pixels, label, source, part, votes=voted)
+            yield _if_wanted(Record(pixels, label, source, part, votes=voted), name, wanted)
 
 
 def read_ferplus(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -> Items:
@@ -67,17 +65,17 @@ def read_ferplus(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -
     """
     votes = {_stem(file): row for file, row in read_votes(paths[1]).items()}
     for item in read_folders(name, entry, paths[:1], Wanted(parts=wanted.parts)):
-        if not isinstance(item, Record):
-            yield item
-            continue
-        voted = votes.get(_stem(item.source), ())
-        label = majority(voted)
-        if not label:
-            yield Skipped(item.source, "no_majority")
-        elif reason := wanted.skips(label, item.part, name):
-            yield Skipped(item.source, reason, label)
-        else:
-            yield item._replace(label=label, votes=voted)
+        if isinstance(item, Record):
+            voted = votes.get(_stem(item.source), ())
+            item = _if_wanted(item._replace(label=majority(voted), votes=voted), name, wanted)
+        yield item
+
+
+def _if_wanted(record: Record, name: str, wanted: Wanted) -> Record | Skipped:
+    if not record.label:
+        return Skipped(record.source, "no_majority")
+    reason = wanted.skips(record.label, record.part, name)
+    return Skipped(record.source, reason, record.label) if reason else record
 
 
 def majority(votes: tuple[int, ...]) -> str:
@@ -113,13 +111,6 @@ def read_votes(path: Path) -> dict[str, tuple[int, ...]]:
 def _stem(file: str) -> str:
     """The name without its suffix, in its class's folder: two classes hold a Training_8475486."""
     return "/".join(file.rpartition(".")[0].split("/")[-2:])
-
-
-def _usage(usage: str, where: str) -> str:
-    part = part_of(usage) if usage.strip().lower() != "test" else ""
-    if not part:
-        raise CandidError(f"{where}: Usage {usage[:40]!r}; expected Training, PublicTest or PrivateTest")
-    return part
 
 
 @contextmanager

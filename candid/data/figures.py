@@ -137,9 +137,8 @@ def shrink(images: NDArray[np.uint8]) -> Faces:
     """
     if images.shape[1:] == (SIDE, SIDE):
         return images
-    return np.array([resized(Image.fromarray(image), SIDE, "grey") for image in images]).reshape(
-        -1, SIDE, SIDE
-    )
+    faces = [resized(Image.fromarray(image), SIDE, "grey") for image in images]
+    return np.array(faces, np.uint8).reshape(-1, SIDE, SIDE)
 
 
 def hash_images(images: NDArray[np.uint8]) -> Hashes:

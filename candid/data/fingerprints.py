@@ -12,7 +12,6 @@ import argparse
 import hashlib
 import io
 import json
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,22 +21,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
+from candid.data import figures
 from candid.data.catalogue import find_dataset, read_catalogue
-from candid.data.figures import (
-    FIGURES,
-    MIRROR_BITS,
-    QUANTILES,
-    SIDE,
-    Faces,
-    Figures,
-    distance_bits,
-    hash_images,
-    measure,
-    shrink,
-)
-from candid.data.images import FORMATS, decode
+from candid.data.figures import FIGURES, MIRROR_BITS, QUANTILES, SIDE, Faces, Figures, distance_bits
+from candid.data.images import decode, opened
 from candid.data.ingest import READERS, assemble
 from candid.data.readers import Wanted
 from candid.errors import CandidError, run
@@ -118,15 +106,10 @@ def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = No
     faces, sizes = load_faces(images, chosen)
     if reduced_to is not None:
         sizes[sizes.max(axis=1) >= reduced_to] = 0
-    exact = Fingerprint(
-        dataset,
-        len(images.names),
-        [stem(images.names[i]) for i in chosen],
-        [images.labels[i] for i in chosen],
-        [images.parts[i] if images.parts is not None else "" for i in chosen],
-        sizes,
-        measure(faces),
-    )
+    names, labels = [stem(images.names[i]) for i in chosen], [images.labels[i] for i in chosen]
+    parts = [images.parts[i] if images.parts is not None else "" for i in chosen]
+    measured = figures.measure(faces)
+    exact = Fingerprint(dataset, len(images.names), names, labels, parts, sizes, measured)
     return _parse(_text(exact))  # as precise as the file
 
 
@@ -138,16 +121,14 @@ def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[
     decoded = images.images.shape[1:] == (SIDE, SIDE)
     faces = images.images[list(chosen)] if decoded else np.empty((len(chosen), SIDE, SIDE), np.uint8)
     sizes = np.zeros((len(chosen), 2), np.int64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, about odd metadata
-        for row, i in enumerate(chosen):
-            data = images.read(i) if images.read is not None else None
-            if data is not None:
-                sizes[row] = _size_of(data)
-            if not decoded and data is not None:
-                faces[row] = decode(data, SIDE, "grey")
-            elif not decoded:
-                faces[row] = shrink(images.images[i : i + 1])[0]
+    for row, i in enumerate(chosen):
+        data = images.read(i) if images.read is not None else None
+        if data is not None:
+            sizes[row] = _size_of(data)
+        if not decoded and data is not None:
+            faces[row] = decode(data, SIDE, "grey")
+        elif not decoded:
+            faces[row] = figures.shrink(images.images[i : i + 1])[0]
     return faces, sizes
 
 
@@ -155,7 +136,7 @@ def _size_of(data: bytes) -> tuple[int, int]:
     """Width and height in the head of a picture file; a PNG's without Pillow, which takes far longer."""
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
-    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+    with opened(data) as picture:
         return picture.size
 
 
@@ -192,13 +173,13 @@ def _parse(text: str) -> Fingerprint:
     if head["format"] != FORMAT:
         raise ValueError(f"format {head['format']!r}, not {FORMAT}")
     table = pd.read_csv(io.StringIO(rest), dtype=str, keep_default_na=False)
-    figures = np.empty(len(table), FIGURES)
+    measured = np.empty(len(table), FIGURES)
     for name in FIGURES.names or ():
-        figures[name] = [int(cell, 16) if name == "hash" else float(cell) for cell in table[name]]
+        measured[name] = [int(cell, 16) if name == "hash" else float(cell) for cell in table[name]]
     sizes = [[int(side) for side in (size or head["size"]).split("x")] for size in table["size"]]
     names, labels, parts = (table[column].tolist() for column in ("name", "label", "part"))
     shape = np.array(sizes, np.int64).reshape(-1, 2)
-    return Fingerprint(str(head["dataset"]), int(head["faces"]), names, labels, parts, shape, figures)
+    return Fingerprint(str(head["dataset"]), int(head["faces"]), names, labels, parts, shape, measured)
 
 
 def read_known() -> dict[str, Fingerprint]:
@@ -219,7 +200,7 @@ def _choose(images: ImageSet) -> list[int]:
     """The faces that become probes, in the order of their names."""
     names = [stem(name) for name in images.names]
     uses = Counter(names)
-    hashes = hash_images(images.images)
+    hashes = figures.hash_images(images.images)
     cells: dict[tuple[str, str], list[int]] = defaultdict(list)
     for i in sorted(range(len(names)), key=lambda i: hashlib.blake2b(names[i].encode()).digest()):
         if uses[names[i]] == 1 and names[i]:

@@ -85,9 +85,8 @@ class PixelBudget:
         """Count a picture; UnreadableError where the set has had its share."""
         self.remaining -= image.width * image.height
         if self.remaining < 0:
-            raise UnreadableError(
-                "the pictures before it have more pixels than an archive of this size can hold"
-            )
+            fault = "have more pixels than an archive of this size can hold"
+            raise UnreadableError(f"the pictures before it {fault}")
 
 
 def decode(data: bytes, size: int, color: Color, budget: PixelBudget | None = None) -> NDArray[np.uint8]:
@@ -126,6 +125,8 @@ def open_picture(data: bytes, budget: PixelBudget | None = None) -> Image.Image:
 @contextmanager
 def opened(data: bytes) -> Iterator[Image.Image]:
     """Open a picture whose header keeps to the bounds; what decoding raises becomes an UnreadableError."""
+    if not data:
+        raise UnreadableError("0 bytes")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, about odd metadata
@@ -202,19 +203,17 @@ def _check_header(image: Image.Image, data: bytes) -> None:
     pixels = image.width * image.height
     transparent = "A" in image.mode or "a" in image.mode or "transparency" in image.info
     limit = MAX_COMPOSITE_PIXELS if transparent or _has_deep_colors(image) else MAX_PIXELS
+    size = f"{image.width} x {image.height} pixels"
     if pixels > limit:
-        raise UnreadableError(f"{image.width} x {image.height} pixels; at most {limit:,} are read")
+        raise UnreadableError(f"{size}; at most {limit:,} are read")
     if pixels > max(FREE_PIXELS, MAX_PIXELS_A_BYTE * len(data)):
-        raise UnreadableError(
-            f"{image.width} x {image.height} pixels in {len(data):,} bytes; at most {FREE_PIXELS:,} are read"
-        )
+        raise UnreadableError(f"{size} in {len(data):,} bytes; at most {FREE_PIXELS:,} are read")
     if image.format in ("JPEG", "MPO") and (scans := data.count(b"\xff\xda")) > MAX_SCANS:
         raise UnreadableError(f"a JPEG of {scans:,} scans; at most {MAX_SCANS} are read")
     tags: Any = getattr(image, "tag_v2", {})
     if image.format == "TIFF" and (TIFF_DNG in tags or int(tags.get(TIFF_REDUCED, 0)) & 1):
-        raise UnreadableError(
-            "the preview of a raw photograph; expected a picture: convert it to JPEG or PNG"
-        )
+        expected = "expected a picture: convert it to JPEG or PNG"
+        raise UnreadableError(f"the preview of a raw photograph; {expected}")
 
 
 def _other_format(data: bytes) -> str:

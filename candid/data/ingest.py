@@ -13,24 +13,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from candid.data import readers
 from candid.data.archives import UnreadableError, open_files
 from candid.data.catalogue import OWN, Archive, Dataset
 from candid.data.faces import FACES_COLUMNS, LABELS, PARTS, class_order
 from candid.data.fer2013 import VOTES, read_fer2013_csv, read_ferplus
 from candid.data.images import Color, PixelBudget, decode, decode_row
 from candid.data.labels import label_key
-from candid.data.readers import (
-    EMPTY,
-    Item,
-    Items,
-    Record,
-    Rejected,
-    Wanted,
-    read_folders,
-    read_muxspace,
-    read_rafdb,
-    table_rows,
-)
+from candid.data.readers import EMPTY, Item, Items, Record, Rejected, Wanted, table_rows
 from candid.errors import CandidError
 
 PLANTED_COLUMNS = ("a", "b", "kind")
@@ -39,11 +29,11 @@ UNREAD = ("raw_photograph", "video", EMPTY)
 """Reasons for which a file or folder of a class was passed over although it may have been meant."""
 
 READERS: dict[str, Callable[[str, Dataset, list[Path], Wanted], Items]] = {
-    "folders": read_folders,
+    "folders": readers.read_folders,
     "fer2013_csv": read_fer2013_csv,
     "ferplus": read_ferplus,
-    "muxspace": read_muxspace,
-    "rafdb": read_rafdb,
+    "muxspace": readers.read_muxspace,
+    "rafdb": readers.read_rafdb,
 }
 """Each takes the dataset's name and entry, its files in the catalogue's order, and what is wanted of it."""
 
@@ -93,9 +83,8 @@ def find(raw: Path, archive: Archive) -> Path:
     for name in (archive.name, *archive.also):
         if (raw / name).is_file():
             return raw / name
-    raise CandidError(
-        f"{raw / archive.name}: no such file; expected the output of download for this data.dataset"
-    )
+    expected = "expected the output of download for this data.dataset"
+    raise CandidError(f"{raw / archive.name}: no such file; {expected}")
 
 
 def assemble(
@@ -189,33 +178,27 @@ def refuse(ingested: Ingested, max_rejected_share: float, classes: list[str] | N
     share = len(rejected) / max(files, 1)
     if share > max_rejected_share:
         first = rejected.iloc[0]
-        raise CandidError(
-            f"{len(rejected):,} of {files:,} files ({share:.2%}) can't be read, the first"
-            f" {first.file}: {first.reason}; expected at most data.max_rejected_share ="
-            f" {max_rejected_share:g}; data/rejected.csv lists them"
-        )
+        fault = f"{len(rejected):,} of {files:,} files ({share:.2%}) can't be read"
+        limit = f"data.max_rejected_share = {max_rejected_share:g}; data/rejected.csv lists them"
+        raise CandidError(f"{fault}, the first {first.file}: {first.reason}; expected at most {limit}")
     # a class all of whose files can't be read, or whose folder is empty, would be gone without a word
     lost = pd.concat([rejected, skipped[skipped["reason"].isin(UNREAD)]])
     lost = lost[(lost["label"] != "") & ~lost["label"].isin(labels)].sort_values("label", kind="stable")
     if len(lost):
         first = lost.iloc[0]
-        raise CandidError(
-            f"class {first.label!r} has no face: of its files {(lost['label'] == first.label).sum():,} can't"
-            f" be read, the first {first.file}: {first.reason.replace('_', ' ')}; expected a picture, or the"
-            f" other classes in data.classes: [{', '.join(sorted(labels)[:12])}]"
-        )
+        count, reason = (lost["label"] == first.label).sum(), first.reason.replace("_", " ")
+        fault = f"class {first.label!r} has no face: of its files {count:,} can't be read"
+        classes_left = f"the other classes in data.classes: [{', '.join(sorted(labels)[:12])}]"
+        raise CandidError(f"{fault}, the first {first.file}: {reason}; expected a picture, or {classes_left}")
     others = sorted(({*skipped["label"]} - {""}) | labels)
     spelled = {label_key(label) for label in labels}
     missing = [name for name in classes or [] if label_key(name) not in spelled]
     if missing and others:
-        raise CandidError(
-            f"data.classes: no face is labelled {missing[0]!r}; expected some of {', '.join(others)}"
-        )
+        expected = f"expected some of {', '.join(others)}"
+        raise CandidError(f"data.classes: no face is labelled {missing[0]!r}; {expected}")
     if not labels:
-        raise CandidError(
-            f"no face is left: {_reasons(skipped) or 'the archive is empty'}; expected pictures in class"
-            " folders"
-        )
+        reasons = _reasons(skipped) or "the archive is empty"
+        raise CandidError(f"no face is left: {reasons}; expected pictures in class folders")
 
 
 def counts(ingested: Ingested, datasets: dict[str, Dataset]) -> dict[str, Any]:

@@ -162,10 +162,8 @@ def check_layout(places: dict[str, Place], is_known: Callable[[str], bool], wher
     beside = {place.label for place in labelled if not (place.in_part or place.above)}
     strange = {name for name in beside if not is_known(name)}
     if in_parts and strange:
-        raise CandidError(
-            f"{where}: {_shown(strange)} lies beside folders of parts (train, test, ...) that hold"
-            f" {_shown(in_parts)}; {resolve}, or take it out"
-        )
+        sides = f"{_shown(strange)} lies beside folders of parts (train, test, ...) that hold"
+        raise CandidError(f"{where}: {sides} {_shown(in_parts)}; {resolve}, or take it out")
     holders: dict[str, set[str]] = defaultdict(set)
     for place in labelled:
         if place.below:
@@ -173,10 +171,9 @@ def check_layout(places: dict[str, Place], is_known: Callable[[str], bool], wher
     repeated = {name for name, above in holders.items() if len(above) > 1}
     if repeated and (any(map(is_known, repeated)) or not any(map(is_known, labels))):
         above = {label for name in repeated for label in holders[name]}
-        raise CandidError(
-            f"{where}: folders {_shown(above)} hold folders of the same names, {_shown(repeated)}: either may"
-            f" be the classes; {resolve} (persons: data.subject_pattern)"
-        )
+        levels = f"folders {_shown(above)} hold folders of the same names, {_shown(repeated)}"
+        resolve += " (persons: data.subject_pattern)"
+        raise CandidError(f"{where}: {levels}: either may be the classes; {resolve}")
 
 
 def _shown(names: Collection[str]) -> str:

@@ -35,6 +35,5 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 def check_method(info: zipfile.ZipInfo) -> None:
     """Raise BadZipFile over a method of packing that can't be read within bounds."""
     if info.compress_type not in METHODS:
-        raise zipfile.BadZipFile(
-            f"{info.filename!r} is packed by method {info.compress_type}; expected stored or deflated"
-        )
+        expected = "expected stored or deflated"
+        raise zipfile.BadZipFile(f"{info.filename!r} is packed by method {info.compress_type}; {expected}")

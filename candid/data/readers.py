@@ -83,9 +83,8 @@ class Wanted:
             if key in classes:
                 raise CandidError(f"params.yaml: data.classes names {name!r} twice; expected each class once")
             if key not in LABELS and not entry.other_labels:
-                raise CandidError(
-                    f"params.yaml: data.classes has {name!r}; expected some of {', '.join(LABELS)}"
-                )
+                expected = f"expected some of {', '.join(LABELS)}"
+                raise CandidError(f"params.yaml: data.classes has {name!r}; {expected}")
             classes[key] = key if key in LABELS else label_name(name)
         parts = frozenset(settings.parts) if settings.parts else None
         return cls(classes or None, parts, frozenset(entry.drop), entry.every_row)
@@ -151,13 +150,7 @@ def read_folders(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) -
 
 
 def read_picture(
-    name: str,
-    entry: Dataset,
-    files: Files,
-    file: str,
-    label: str,
-    wanted: Wanted,
-    place: Place = NOWHERE,
+    name: str, entry: Dataset, files: Files, file: str, label: str, wanted: Wanted, place: Place = NOWHERE
 ) -> Item:
     """Read a picture whose label is known; what its name and the folders around it say is added."""
     base = file.rpartition("/")[2]
@@ -195,13 +188,10 @@ def read_muxspace(name: str, entry: Dataset, paths: list[Path], wanted: Wanted) 
     with open_files(paths[0]) as files:
         root = _root(files)
         rows = _read_legend(files, root + LEGEND, entry)
-        yield from (
-            Skipped(file, "outside_the_set")
-            for file in files.names
-            if not file.startswith(f"{root}images/") and file != root + LEGEND
-        )
         for file in files.names:
             if not file.startswith(f"{root}images/"):
+                if file != root + LEGEND:
+                    yield Skipped(file, "outside_the_set")
                 continue
             labels = rows.pop(file.removeprefix(f"{root}images/"), [])
             used = [label for label in labels if not (wanted.every_row and wanted.skips(label, "", name))]
@@ -230,9 +220,8 @@ def _read_legend(files: Files, file: str, entry: Dataset) -> dict[str, list[str]
     """Picture -> the label of each of its rows."""
     where = f"{files.path}: {file}"
     labels: dict[str, list[str]] = defaultdict(list)
-    for line, (image, emotion) in table_rows(
-        io.StringIO(files.read_text(file), ""), ("image", "emotion"), where
-    ):
+    lines = io.StringIO(files.read_text(file), "")
+    for line, (image, emotion) in table_rows(lines, ("image", "emotion"), where):
         if emotion.strip():
             labels[image.strip()].append(to_label(emotion, entry, f"{where}, line {line}"))
     return labels

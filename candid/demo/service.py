@@ -6,15 +6,17 @@ import io
 import threading
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from candid.data.archives import UnreadableError
+from candid.data.images import open_picture
 from candid.errors import CandidError
 from candid.html import data_uri
 from candid.predict.classifier import Classifier, load_classifier
-from candid.predict.detectors import DEFAULT, DETECTORS, Detector, make_detector
-from candid.predict.faces import find_faces, label, open_picture, reduced
+from candid.predict.detectors import DEFAULT, DETECTORS, make_detector
+from candid.predict.faces import find_faces, label, reduced
 
 SHOWN = 1280  # pixels of the longer side of what goes back to the page
 
@@ -25,17 +27,14 @@ class PredictionService:
     def __init__(self, models: Sequence[Path]) -> None:
         self.models = list(models)
         self.detectors = [DEFAULT, *sorted(set(DETECTORS) - {DEFAULT})]
-        self._classifiers: dict[int, Classifier] = {}
-        self._made: dict[str, Detector] = {}
+        self._load, self._detector = cache(load_classifier), cache(make_detector)
         self._lock = threading.Lock()
 
     def classifier(self, number: int) -> Classifier:
         """Load a model, or give the one that is loaded; CandidError where there is none of that number."""
         if not 0 <= number < len(self.models):
             raise CandidError(f"model {number}; expected 0 to {len(self.models) - 1}")
-        if number not in self._classifiers:
-            self._classifiers[number] = load_classifier(self.models[number])
-        return self._classifiers[number]
+        return self._load(self.models[number])
 
     def predict(self, data: bytes, number: int, detector: str, cropped: bool) -> dict[str, Any]:
         """Find and label the faces of a picture's file, as candid.predict does.
@@ -54,9 +53,7 @@ class PredictionService:
                 image = open_picture(data)
             except UnreadableError as error:
                 raise CandidError(f"this file can't be used: {error}") from None
-            if not cropped and detector not in self._made:
-                self._made[detector] = make_detector(detector)
-            faces = find_faces(image, None if cropped else self._made[detector], classifier.card)
+            faces = find_faces(image, None if cropped else self._detector(detector), classifier.card)
             copy = io.BytesIO()
             reduced(image, SHOWN).save(copy, "JPEG", quality=85)
             return {

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from candid.evaluation.predictions import Predictions
 
 CELLS_AT_ONCE = 4_000_000  # 32 MB of draws
-MIN_MISTAKEN_GROUPS = 5
-"""Groups with a mistake, of which that many at least tell how mistakes cluster."""
+MIN_MISTAKEN_GROUPS = 5  # groups with a mistake, of which that many at least tell how mistakes cluster
 MIN_GROUPS = 5
 """Of fewer no resample leaves what was seen: "95 %" would hold 49 % of the time for two, 83 % for four."""
 
@@ -121,10 +120,8 @@ class Drawn(NamedTuple):
     """Confusion matrices of resamples of test faces; those of a group stay together."""
 
     classes: Sequence[str]
-    counts: Integers
-    """Of the resamples: B x K x K."""
-    groups: Integers
-    """Of the groups: G x K x K."""
+    counts: Integers  # of the resamples: B x K x K
+    groups: Integers  # of the groups: G x K x K
 
     def bounds(self, metric: str) -> tuple[float, float] | None:
         """95 % interval of a score of `scores.named`; None where none is known."""

@@ -43,8 +43,7 @@ from candid.text import clean, interval, percent, table
 from candid.training.lineage import digests, seen_digests
 
 RESAMPLES, WIDTH = 2000, 100
-SHOWN_CLASSES = 10
-"""With more, the confusion matrix is only drawn."""
+SHOWN_CLASSES = 10  # with more, the confusion matrix is only drawn
 HEADER = ("class", "faces", "precision", "recall (95 %)", "F1", "AUC")
 
 
@@ -52,10 +51,8 @@ class Seen(NamedTuple):
     """What is known of the images that a model was trained on."""
 
     images: Images
-    faces: pd.DataFrame
-    """Those of them that are in the run's folder, as data/faces.csv has them."""
-    line: str
-    """In words, what leaks are counted against."""
+    faces: pd.DataFrame  # those of them that are in the run's folder, as data/faces.csv has them
+    line: str  # in words, what leaks are counted against
 
 
 def main(arguments: list[str] | None = None) -> None:

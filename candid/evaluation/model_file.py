@@ -15,7 +15,7 @@ from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from candid.errors import CandidError, cannot_write, is_disk_fault
 from candid.evaluation import hdf5_check
@@ -56,27 +56,19 @@ Name = Annotated[str, Field(max_length=200, pattern=r"^\P{Cc}+$")]
 class Start(Section):
     """What a model started from."""
 
-    file: Name
-    """Its name, without folders."""
+    file: Name  # its name, without folders
     md5: Name
-    faces: Literal["known", "unknown"]
-    """Whether its file says which faces it had seen."""
+    faces: Literal["known", "unknown"]  # whether its file says which faces it had seen
 
 
-class Card(Section):
+class Card(Section, extra="ignore"):
     """Entry candid.json of the model file, written by train."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
-
-    classes: list[Name] = Field(min_length=1, max_length=1000)
-    """In the order of the model's outputs."""
-    image_size: int = Field(ge=1, le=MAX_SIDE)
-    """Side of the faces that it was trained on, in pixels."""
+    classes: list[Name] = Field(min_length=1, max_length=1000)  # in the order of the model's outputs
+    image_size: int = Field(ge=1, le=MAX_SIDE)  # side of the faces that it was trained on, in pixels
     color: Literal["grey", "rgb"]
-    best_epoch: int | None = Field(default=None, ge=1)
-    """The epoch whose weights these are, as plots/history.csv counts."""
-    started_from: Start | None = None
-    """An earlier model; None: random weights, or a preset."""
+    best_epoch: int | None = Field(default=None, ge=1)  # whose weights these are, as plots/history.csv counts
+    started_from: Start | None = None  # an earlier model; None: random weights, or a preset
 
 
 def load_model_file(path: str | Path) -> tuple[Any, Card]:

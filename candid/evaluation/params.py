@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from candid.settings import Section
 
@@ -20,10 +20,8 @@ class EvaluateSettings(Section):
     """Of the resampling."""
 
 
-class Seen(Section):
+class Seen(Section, extra="ignore"):
     """What evaluate reads of the sections `split` and `train`, which other stages own."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
 
     seed: int
     backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"

@@ -21,8 +21,7 @@ from candid.training.lineage import ancestor_digests, digests, seen_digests
 Images = NDArray[np.uint8]
 DIGITS = 6
 """Significant, of a probability in tables: the log loss and the ranks of rare classes live in small ones."""
-PREFIX = "p_"
-"""Of the columns that hold the probability of a class."""
+PREFIX = "p_"  # of the columns that hold the probability of a class
 Mask = NDArray[np.bool_]
 
 
@@ -31,12 +30,9 @@ class Predictions:
     """What was predicted for N faces over K classes."""
 
     classes: Sequence[str]
-    actual: Integers
-    """Class number of each face: N."""
-    probabilities: Floats
-    """N x K."""
-    groups: Integers
-    """Faces with the same group are not independent: N."""
+    actual: Integers  # class number of each face: N
+    probabilities: Floats  # N x K
+    groups: Integers  # faces with the same group are not independent: N
 
     @property
     def predicted(self) -> Integers:
@@ -57,12 +53,9 @@ class Predictions:
 class Leaks(NamedTuple):
     """What relates N test images to others; columns of the table."""
 
-    leaked: Mask
-    """A related image (same subject, sequence or duplicate, or over others) was trained on."""
-    copied: Mask
-    """A near-duplicate was trained on; always leaked too."""
-    validated: Mask
-    """Not leaked, but a related image is in the validation set, which chose the epoch."""
+    leaked: Mask  # a related image (same subject, sequence or duplicate, or over others) was trained on
+    copied: Mask  # a near-duplicate was trained on; always leaked too
+    validated: Mask  # not leaked, but a related image is in the validation set, which chose the epoch
 
 
 def read_predictions(path: str | Path = "plots/predictions.csv") -> pd.DataFrame:

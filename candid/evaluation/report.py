@@ -58,7 +58,7 @@ def evaluate(table: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[
     report = {
         "accuracy": accuracy,
         **_bounds("accuracy", drawn.interval("accuracy")),
-        "balanced_accuracy": scores.balanced_accuracy(counts),
+        "balanced_accuracy": scores.named(counts, "balanced_accuracy"),
         **_bounds("balanced_accuracy", drawn.interval("balanced_accuracy")),
         "log_loss": _log_loss(predictions),
         "ece": scores.calibration(predicted == actual, predictions.confidence).error,

@@ -29,17 +29,6 @@ def _ratio(numerator: Floats | Integers, denominator: Floats | Integers) -> Floa
     return quotient
 
 
-def accuracy(counts: Integers) -> Floats:
-    """Correct / all faces: (...); NaN without faces."""
-    return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
-
-
-def balanced_accuracy(counts: Integers) -> Floats:
-    """Mean recall over the classes that have faces: (...)."""
-    right, faces = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
-    return _ratio((right / np.where(faces > 0, faces, np.inf)).sum(axis=-1), (faces > 0).sum(axis=-1))
-
-
 def named(counts: Integers, metric: str, classes: Sequence[str] = ()) -> Floats:
     """A score by its key of metrics/report.json, such as macro.f1 or per_class.happy.recall: (...).
 
@@ -47,11 +36,11 @@ def named(counts: Integers, metric: str, classes: Sequence[str] = ()) -> Floats:
     counts as 0. NaN where no confusion matrix gives the score (AUC), and of a class without faces.
     """
     section, _, name = metric.rpartition(".")
-    if metric == "accuracy" or (section == "micro" and name != "auc"):
-        return accuracy(counts)
-    if metric == "balanced_accuracy":
-        return balanced_accuracy(counts)
     right, actual, predicted = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1), counts.sum(-2)
+    if metric == "accuracy" or (section == "micro" and name != "auc"):
+        return _ratio(right.sum(-1), actual.sum(-1))
+    if metric == "balanced_accuracy":
+        return _ratio((right / np.where(actual > 0, actual, np.inf)).sum(-1), (actual > 0).sum(-1))
     among = {"precision": predicted, "recall": actual, "f1": (actual + predicted) / 2}.get(name)
     label = section.removeprefix("per_class.")
     if (among is None and name != "support") or (label == section and label not in ("macro", "weighted")):

@@ -24,8 +24,7 @@ from candid.predict.faces import as_trained
 from candid.predict.sources import Skipped, pictures
 from candid.text import clean
 
-CONSIDERED = 60
-"""Test faces of each class among which right and wrong predictions are searched."""
+CONSIDERED = 60  # test faces of each class among which right and wrong predictions are searched
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -67,8 +66,7 @@ class Faces(NamedTuple):
     """N faces, N x H x H (x 3) as the model's card says; notes: lines for stderr (unreadable files, say)."""
 
     images: Images
-    labels: list[str]
-    """Empty text where it is unknown."""
+    labels: list[str]  # empty text where it is unknown
     source: str
     notes: list[str]
 

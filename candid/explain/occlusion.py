@@ -19,18 +19,11 @@ from tqdm import tqdm
 from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
 
-PATCHES = 12
-"""Patches along each side, their centres a twelfth of it apart."""
-WIDTH = 1 / 10
-"""Standard deviation of a patch, as a share of the side; beyond twice as far hardly anything is blurred."""
-BLUR = 1 / 8
-"""Standard deviation of the blur, as a share of the side: brows, eyes and mouth are gone."""
-
-AVERAGED = 12
-"""Faces predicted right over which a class's mean map is taken, at most."""
-
-Predict = Callable[[Images], Floats]
-"""Faces N x H x H (x 3), uint8, to probabilities N x K."""
+PATCHES = 12  # patches along each side, their centres a twelfth of it apart
+WIDTH = 1 / 10  # standard deviation of a patch, as a share of the side
+BLUR = 1 / 8  # standard deviation of the blur, as a share of the side: brows, eyes and mouth are gone
+AVERAGED = 12  # faces predicted right over which a class's mean map is taken, at most
+Predict = Callable[[Images], Floats]  # faces N x H x H (x 3), uint8, to probabilities N x K
 
 
 def patches(side: int) -> Floats:
@@ -71,16 +64,12 @@ class Explanation:
     """One face, and what each area adds to the probability of its predicted class."""
 
     face: NDArray[np.uint8]
-    label: str
-    """Empty where it is unknown."""
+    label: str  # empty where it is unknown
     predicted: str
     confidence: float
-    label_probability: float
-    """NaN where the label is unknown."""
-    map: Floats
-    """H x H, in probability."""
-    largest_drop: float
-    """What the class loses by the patch that costs it most."""
+    label_probability: float  # NaN where the label is unknown
+    map: Floats  # H x H, in probability
+    largest_drop: float  # what the class loses by the patch that costs it most
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,11 @@ from candid.explain.occlusion import Explanation, Row
 from candid.text import percent
 
 ABOVE, BELOW = np.array([213.0, 94, 0]), np.array([0.0, 114, 178])  # Okabe and Ito 2008
-STRONGEST = 0.75
-"""Opacity of the colour where a map over a face has its largest value."""
-FAINTEST = 0.05
-"""A map whose largest value is below this much probability is drawn as faint as it is."""
-GAP = 24
-"""Between a face and its map: the side over this."""
+STRONGEST = 0.75  # opacity of the colour where a map over a face has its largest value
+FAINTEST = 0.05  # a map whose largest value is below this much probability is drawn as faint as it is
+GAP = 24  # between a face and its map: the side over this
 LAYERS, FILTERS = 2, 32
-ACROSS, SIDE = 16, 48
-"""Filters in a row of their sheet, and pixels of each."""
+ACROSS, SIDE = 16, 48  # filters in a row of their sheet, and pixels of each
 
 
 def as_rgb(face: NDArray[np.uint8]) -> Images:
@@ -96,12 +92,9 @@ class Responses(NamedTuple):
     """One convolution on one face."""
 
     name: str
-    kernels: Floats
-    """F x k x k: the mean over the input's channels."""
-    maps: Floats
-    """F x h x w, before any activation that is a layer of its own."""
-    total: int
-    """Filters of the layer; the first F are here."""
+    kernels: Floats  # F x k x k: the mean over the input's channels
+    maps: Floats  # F x h x w, before any activation that is a layer of its own
+    total: int  # filters of the layer; the first F are here
 
 
 def first_convolutions(model: Any, face: NDArray[np.uint8]) -> list[Responses]:

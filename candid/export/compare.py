@@ -32,10 +32,8 @@ Runner = Callable[[Images], Floats]
 class Faces:
     """Test faces as the model takes them: N."""
 
-    images: Images
-    """N x S x S, x 1 or x 3."""
-    actual: Integers
-    """Class number: N."""
+    images: Images  # N x S x S, x 1 or x 3
+    actual: Integers  # class number: N
     groups: Integers
     classes: tuple[str, ...]
 
@@ -57,8 +55,7 @@ class Measured:
     bytes: int
     accuracy: float
     run: Runner
-    difference: float
-    """Largest difference of a probability from Keras's."""
+    difference: float  # largest difference of a probability from Keras's
     change: Change
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
@@ -19,8 +18,8 @@ import pandas as pd
 
 from candid.data.faces import class_order
 from candid.errors import CandidError
-from candid.evaluation.predictions import Leaks
 from candid.evaluation.scores import Integers
+from candid.files import parse_csv
 from candid.gate.statistics import Pairs
 from candid.settings import parse_yaml
 from candid.splits.split import components
@@ -164,7 +163,7 @@ def read_results(revision: Revision) -> Results:
     from candid.evaluation.report import evaluate, headline  # scikit-learn: not for two CSV files
 
     at = f"{revision.name}: {PREDICTIONS}"
-    table = parse_table(revision.need(PREDICTIONS), at)
+    table = parse_csv(revision.need(PREDICTIONS), at)
     if absent := [name for name in COLUMNS if name not in table]:
         raise CandidError(f"{at}: no column {absent[0]!r}; expected {','.join(COLUMNS)},p_<class>...")
     results = as_results(table, revision.name, at)
@@ -172,8 +171,7 @@ def read_results(revision: Revision) -> Results:
     metrics = revision.json(METRICS) if revision.read(METRICS) else {}
     if missing := [key for key in ("accuracy", "macro.f1", "leaky") if look_up(report, key) is MISSING]:
         raise CandidError(f"{revision.name}: {REPORT}: no {missing[0]}; expected what `dvc repro` writes")
-    typed = {name: table[name] == "true" for name in Leaks._fields if name in table}
-    scores = evaluate(table.assign(group=pd.factorize(table["group"])[0], **typed), resamples=1)
+    scores = evaluate(table.assign(group=pd.factorize(table["group"])[0]), resamples=1)
     recomputed = {REPORT: scores, METRICS: headline(scores)}
     for path, values in ((REPORT, report), (METRICS, metrics)):
         for key, value in flat(recomputed[path]):
@@ -193,18 +191,7 @@ def read_table(table: pd.DataFrame | str | Path, name: str) -> Results:
         content = Path(table).read_bytes()
     except OSError as error:
         raise CandidError(f"{table}: {error.strerror}; expected a CSV table of predictions") from None
-    return as_results(parse_table(content, str(table)), str(table), str(table))
-
-
-def parse_table(content: bytes, at: str) -> pd.DataFrame:
-    """Read a CSV table as text; CandidError where it is none."""
-    try:
-        table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise CandidError(f"{at}: not a CSV table: {error}") from None
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells of longer rows for an index
-        raise CandidError(f"{at}: rows of more cells than its header")
-    return table
+    return as_results(parse_csv(content, str(table)), str(table), str(table))
 
 
 def as_results(table: pd.DataFrame, name: str, at: str) -> Results:

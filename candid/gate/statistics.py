@@ -59,8 +59,7 @@ class Check:
     before: float
     after: float
     upper95: float  # upper end of the one-sided 95 % interval of the change, of this score alone
-    bound: float
-    """Simultaneous upper confidence bound of the change, over all checks of the family; this fails."""
+    bound: float  # simultaneous upper confidence bound of the change, over all of its family; this fails
     p_value: float  # paired permutation test: chance of a change as bad in any check of the family
     margin: float  # non-inferiority margin
     alpha: float  # share of the error that the family may spend
@@ -146,11 +145,9 @@ def compare_pairs(
     kinds = group_kinds(pairs)
     groups = int(kinds.times.sum())
     if groups < MIN_GROUPS or kinds.effective_groups < MIN_EFFECTIVE_GROUPS:
+        has = f"{groups} independent groups, worth {kinds.effective_groups:.1f} groups of equal size"
         least = f"{MIN_GROUPS} groups, worth {MIN_EFFECTIVE_GROUPS} of equal size"
-        raise CandidError(
-            f"{len(pairs.actual):,} test faces in {groups} independent groups, worth "
-            f"{kinds.effective_groups:.1f} groups of equal size; expected at least {least}"
-        )
+        raise CandidError(f"{len(pairs.actual):,} test faces in {has}; expected at least {least}")
     generator = np.random.default_rng(seed)
     resampled = bootstrap(kinds, resamples, generator)
     permuted = permutations(kinds, resamples, generator)
@@ -299,7 +296,8 @@ def _max_t_checks(
     before, after = _all_scores(kinds.total)[:, columns]
     mean, spread = resampled[:, columns].mean(axis=0), resampled[:, columns].std(axis=0)
     deviation = _over(resampled[:, columns] - mean, spread)
-    wider = _small_sample_factor(kinds.effective_groups)
+    size = kinds.effective_groups  # few widen the bounds: t quantile over normal (Hesterberg 2015)
+    wider = float(stdtrit(size - 1, 1 - ALPHA)) / float(ndtri(1 - ALPHA)) * math.sqrt(size / (size - 1))
     upper95 = mean + wider * np.quantile(deviation, 1 - ALPHA, axis=0) * spread
     together = wider * float(np.quantile(deviation.max(axis=1), 1 - alpha))
     by_chance = permuted[:, columns].std(axis=0)
@@ -331,9 +329,3 @@ def _drop(counts: Integers, column: int, faces: int) -> float:
 def _over(value: Floats, spread: Floats) -> Floats:
     """Divide; 0 where nothing varies."""
     return np.asarray(value / np.where(spread > 0, spread, np.inf))
-
-
-def _small_sample_factor(groups: float) -> float:
-    """Widening for few groups, G > 1 (Hesterberg 2015): t quantile over normal, times sqrt(G / (G - 1))."""
-    t, z = float(stdtrit(groups - 1, 1 - ALPHA)), float(ndtri(1 - ALPHA))
-    return t / z * float(np.sqrt(groups / (groups - 1)))

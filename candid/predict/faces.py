@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,28 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from candid.data import images
-from candid.data.archives import UnreadableError
-from candid.data.images import Color, decode
+from candid.data.images import Color, decode, open_picture
 from candid.evaluation.model_file import Card
 from candid.predict.classifier import Classifier, default_model, load_classifier
 from candid.predict.detectors import DEFAULT, LONGEST, Box, Detector, make_detector
-
-
-def open_picture(data: bytes, budget: images.PixelBudget | None = None) -> Image.Image:
-    """Decode a picture at its own size: first frame, upright by EXIF, over black, mode L or RGB.
-
-    Ingest's own rules make it so: a face cut from it has the pixels that ingest would have given it. At most
-    MAX_PIXELS are read, so that memory stays below 4 bytes a pixel, twice that where EXIF turns the picture.
-
-    Raises:
-        UnreadableError: no picture, a damaged one, one of more than MAX_PIXELS, or one beyond the budget.
-    """
-    if not data:
-        raise UnreadableError("0 bytes")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, about odd metadata
-        return images.open_picture(data, budget)
 
 
 def reduced(image: Image.Image, longest: int, shortest: int = 0) -> Image.Image:

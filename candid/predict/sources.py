@@ -12,9 +12,8 @@ from PIL import Image
 
 from candid.data.archives import MAX_FILE_BYTES, VIDEOS, UnreadableError, is_not_picture, one_line, open_files
 from candid.data.images import MAX_COMPOSITE_PIXELS as MAX_PIXELS
-from candid.data.images import PixelBudget
+from candid.data.images import PixelBudget, open_picture
 from candid.errors import CandidError
-from candid.predict.faces import open_picture
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2")
 PICTURE_NAMES = re.compile(

@@ -112,9 +112,8 @@ class TableEntry(Section):
             if not METRIC.fullmatch(one.metric):
                 raise ValueError(f"metric = {one.metric!r}; expected one such as accuracy or macro.f1")
             if one.value > 1 and is_share(one.metric):
-                raise ValueError(
-                    f"{one.metric} = {one.value:g} is above 1; expected a fraction, not per cent"
-                )
+                above = f"{one.metric} = {one.value:g} is above 1"
+                raise ValueError(f"{above}; expected a fraction, not per cent")
         return self
 
     @property
@@ -178,8 +177,7 @@ class Protocol(NamedTuple):
 
     text: str  # data, split, what chose the epoch
     settings: Overrides
-    over: dict[str, list[Any]]
-    """Settings that take several values, one experiment for each combination; empty: one experiment."""
+    over: dict[str, list[Any]]  # settings of several values, one experiment a combination; empty: just one
 
 
 @dataclass(frozen=True)
@@ -190,8 +188,7 @@ class Run:
     about: str
     paper: Protocol
     leak_free: Protocol
-    without_imagenet: Overrides | None
-    """What to change where ImageNet weights can't be had; None: the run doesn't need them."""
+    without_imagenet: Overrides | None  # what to change where its weights can't be had; None: it needs none
     published: list[Published]
     confusion: tuple[str, Confusion] | None  # the published matrix and its source
     data_from: str | None  # where the paper's own data come from when they are not in the catalogue

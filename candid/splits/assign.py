@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Matrix = list[list[int]]
-"""Faces by class (rows) and part (columns)."""
+Matrix = list[list[int]]  # faces by class (rows) and part (columns)
 
 SCALE = 1 << 24  # resolution of 1/target in the integer cost of placing a group
 

@@ -32,10 +32,8 @@ def class_weights(labels: Sequence[str], classes: Sequence[str], scheme: Scheme)
         {'happy': 0.75, 'sad': 1.5}
     """
     if missing := [name for name in classes if name not in set(labels)]:
-        raise CandidError(
-            f"data/splits.csv: class {missing[0]!r} has no face in the train part; expected at least one "
-            "(leave it out by data.classes)"
-        )
+        where, expected = f"class {missing[0]!r}", "expected at least one (leave it out by data.classes)"
+        raise CandidError(f"data/splits.csv: {where} has no face in the train part; {expected}")
     if not classes:
         raise CandidError("data/splits.csv: no face; expected some in the train part")
     weights = np.ones(len(classes))

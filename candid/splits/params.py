@@ -29,9 +29,8 @@ class OfficialParts(Section):
     def _used_once(cls, value: list[str], info: ValidationInfo) -> list[str]:
         for other, taken in info.data.items():
             if twice := set(value) & set(taken):
-                raise ValueError(
-                    f"expected parts that split.official.{other} does not have; both have {min(twice)}"
-                )
+                unlike = f"expected parts that split.official.{other} does not have"
+                raise ValueError(f"{unlike}; both have {min(twice)}")
         return value
 
 

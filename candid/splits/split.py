@@ -19,8 +19,7 @@ from candid.splits.params import KINDS, Kind, SplitSettings, exact
 
 Integers = NDArray[np.int64]
 TRAIN, VALIDATION, TEST = range(3)
-UNKNOWN = -1
-"""The code of a face without a subject, sequence or duplicate group."""
+UNKNOWN = -1  # the code of a face without a subject, sequence or duplicate group
 
 
 def split(
@@ -78,9 +77,8 @@ def split_faces(faces: pd.DataFrame, kept: pd.DataFrame, settings: SplitSettings
     """
     faces, kept = (table.sort_values("id", ignore_index=True) for table in (faces, kept))
     if not faces["id"].equals(kept["id"]):
-        raise CandidError(
-            f"data/kept.csv: {len(kept)} ids that are not the {len(faces)} of data/faces.csv; run dedup"
-        )
+        other = f"{len(kept)} ids that are not the {len(faces)} of data/faces.csv"
+        raise CandidError(f"data/kept.csv: {other}; run dedup")
     kinds = _kind_codes(faces, kept)
     related = components(len(faces), kinds.values())
     together = components(len(faces), [kinds[kind] for kind in KINDS if kind in settings.groups])
@@ -103,10 +101,8 @@ def split_faces(faces: pd.DataFrame, kept: pd.DataFrame, settings: SplitSettings
         validation = (settings.fold + 1) % settings.folds
         parts = np.select([folds == settings.fold, folds == validation], [TEST, VALIDATION], TRAIN)
     if empty := [part for code, part in enumerate(PARTS) if not (parts == code).any()]:
-        raise CandidError(
-            f"params.yaml: split: {len(splits)} faces leave the part {empty[0]} empty; "
-            "expected at least one face in each of train, validation and test"
-        )
+        expected = "expected at least one face in each of train, validation and test"
+        raise CandidError(f"params.yaml: split: {len(splits)} faces leave {empty[0]} empty; {expected}")
     splits["part"] = np.array(PARTS)[parts]
     splits["group"] = _smallest(related[use], splits["id"].to_numpy(np.int64))
     return splits
@@ -125,21 +121,18 @@ def _official(
     counts = published.value_counts()
     sources: dict[str, list[str]] = {part: [*getattr(settings.official, part)] for part in PARTS}
     if set(counts.index) == {"none"}:
-        raise CandidError(
-            "params.yaml: split.protocol = 'official': the set has no such parts; expected random or folds"
-        )
+        missing = "split.protocol = 'official': the set has no such parts"
+        raise CandidError(f"params.yaml: {missing}; expected random or folds")
     for part in ("train", "test"):
         if not published.isin(sources[part]).any():
             has = ", ".join(f"{name} {counts[name]}" for name in [*PARTS, "none"] if name in counts)
-            raise CandidError(
-                f"params.yaml: split.official.{part} = {sources[part]}: no such faces; the set has {has}"
-            )
+            key = f"split.official.{part} = {sources[part]}"
+            raise CandidError(f"params.yaml: {key}: no such faces; the set has {has}")
     mapping = {official: code for code, part in enumerate(PARTS) for official in sources[part]}
     if unused := [part for part in counts.index if part not in mapping]:
-        raise CandidError(
-            f"params.yaml: split.official: {counts[unused[0]]} faces of the part '{unused[0]}' are in none "
-            "of train, validation, test; list it there, or leave it out by data.parts"
-        )
+        where = f"{counts[unused[0]]} faces of the part '{unused[0]}' are in none of train, validation, test"
+        expected = "list it there, or leave it out by data.parts"
+        raise CandidError(f"params.yaml: split.official: {where}; {expected}")
     parts = np.array(published.map(mapping), np.int64)
     if not (parts == VALIDATION).any():
         pool = np.flatnonzero(parts == TRAIN)
@@ -148,9 +141,8 @@ def _official(
         ratios = _whole_numbers(settings.ratios[:2])
         parts[pool] = assign(labels[pool], groups[pool], keys[pool], ratios)
     for code in np.setdiff1d(labels, labels[parts == TRAIN]):
-        raise CandidError(
-            f"data/faces.csv: class {names[code]!r} has no face in the train part; drop it by data.classes"
-        )
+        where = f"data/faces.csv: class {names[code]!r}"
+        raise CandidError(f"{where} has no face in the train part; drop it by data.classes")
     return parts
 
 
@@ -160,11 +152,9 @@ def _check_enough(labels: Integers, groups: Integers, names: Sequence[str], leas
         members = groups[labels == code]
         count = len(np.unique(members))
         if count < least:
-            raise CandidError(
-                f"data/faces.csv: class {names[code]!r} has {len(members)} faces in {count} groups that stay"
-                f" together, too few for {least} {of}; expected {least} groups or more (or drop it by"
-                " data.classes)"
-            )
+            has = f"{len(members)} faces in {count} groups that stay together, too few for {least} {of}"
+            expected = f"expected {least} groups or more (or drop it by data.classes)"
+            raise CandidError(f"data/faces.csv: class {names[code]!r} has {has}; {expected}")
 
 
 def _codes(labels: Iterable[str], names: Sequence[str]) -> Integers:

@@ -37,12 +37,9 @@ PREDICT_BATCH = 256
 class Progress(NamedTuple):
     """How a run is shown while it goes on."""
 
-    say: Callable[[str], None] = print
-    """Takes one line an epoch."""
-    record: Callable[[History], None] = lambda _: None
-    """Takes the history after each epoch."""
-    bar: bool = False
-    """Show Keras's progress bar."""
+    say: Callable[[str], None] = print  # takes one line an epoch
+    record: Callable[[History], None] = lambda _: None  # takes the history after each epoch
+    bar: bool = False  # shows Keras's progress bar
 
 
 class Phase(NamedTuple):
@@ -50,10 +47,8 @@ class Phase(NamedTuple):
 
     first: int
     last: int
-    rate: float
-    """Learning rate, where a schedule starts."""
-    frozen: bool
-    """Whether only the head is trained."""
+    rate: float  # learning rate, where a schedule starts
+    frozen: bool  # whether only the head is trained
 
 
 def train(

@@ -142,12 +142,9 @@ class HogSettings(Section):
 class NetFacts:
     """What has to be known of a net before it is built."""
 
-    settings: type[Section]
-    """Its section `archs.<name>`."""
-    smallest: int = 8
-    """Side of the smallest face in pixels that the poolings leave something of."""
-    preset: str | None = None
-    """keras-hub's name of the ImageNet weights of its body."""
+    settings: type[Section]  # its section `archs.<name>`
+    smallest: int = 8  # side of the smallest face in pixels that the poolings leave something of
+    preset: str | None = None  # keras-hub's name of the ImageNet weights of its body
 
 
 NETS: dict[str, NetFacts] = {

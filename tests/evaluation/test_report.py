@@ -260,8 +260,8 @@ def test_scores_of_a_matrix_are_those_of_scikit_learn(drawn):
     for kind, values in zip(("precision", "recall", "f1", "support"), theirs, strict=True):
         ours = [scores.named(counts, f"per_class.{name}.{kind}", names) for name in names]
         np.testing.assert_allclose(ours, np.where(theirs[3] > 0, values, np.nan))
-    assert scores.accuracy(counts) == pytest.approx(sk.accuracy_score(actual, predicted))
-    assert scores.balanced_accuracy(counts) == pytest.approx(balanced)
+    assert scores.named(counts, "accuracy") == pytest.approx(sk.accuracy_score(actual, predicted))
+    assert scores.named(counts, "balanced_accuracy") == pytest.approx(balanced)
     for name, values in averages.items():
         ours = [scores.named(counts, f"{name}.{kind}") for kind in ("precision", "recall", "f1")]
         np.testing.assert_allclose(ours, values[:3])

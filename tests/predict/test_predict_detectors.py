@@ -105,7 +105,7 @@ from pathlib import Path
 from candid.evaluation.model_file import Card
 from candid.predict.detectors import make_detector
 from candid.predict.faces import find_faces
-from candid.predict.faces import open_picture
+from candid.data.images import open_picture
 
 detector, card = make_detector("cascade"), Card(classes=["a"], image_size=48, color="grey")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

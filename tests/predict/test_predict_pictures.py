@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from candid.data.images import decode
+from candid.data.images import decode, open_picture
 from candid.evaluation.model_file import Card
 from candid.predict.classifier import Classifier
 from candid.predict.detectors import Box, Detection
-from candid.predict.faces import Labelled, as_trained, cut, find_faces, label, open_picture, reduced, square
+from candid.predict.faces import Labelled, as_trained, cut, find_faces, label, reduced, square
 from candid.predict.outputs import drawn
 from tests.predict.predict_pictures import FACE, astronaut, encoded, exif, noise
 
