@@ -6,11 +6,13 @@ Nothing stands under its final name before it has been checked.
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import os
 import re
 import shutil
 import zipfile
+import zlib
 from itertools import takewhile
 from pathlib import Path
 from urllib.parse import quote
@@ -34,11 +36,14 @@ KEY_FILES = ("kaggle.json", "access_token")
 KEY_LIKE = re.compile(r"(?=[\w+=%-]*\d)(?=[\w+=%-]*[A-Za-z])[\w+=%-]{20,}")
 """What could be a key, or a key in another writing."""
 
+MEMBERS = Path(__file__).with_name("members")
+"""Holds <archive>.txt.gz where the contents of an archive are known: the checksum and name of each file."""
+
 EXTRAS = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$|Icon\\r$)", re.IGNORECASE)
 """What macOS and Windows add when somebody packs an archive again."""
 
-MAX_REASON = 240
-"""Characters of another program's message."""
+MAX_REASON, MAX_NAMED = 240, 3
+"""Characters of another program's message, and files that a message names."""
 
 
 def read_mirror(value: str | None) -> Path | None:
@@ -110,7 +115,7 @@ def check(path: Path, archive: Archive, origin: str) -> str:
             with open_files(path) as files:
                 if contents_digest(files) in archive.contents:
                     return "contents as published"
-            difference = "other files than published"
+                difference = _difference(files, archive)
         except CandidError as error:
             difference = str(error).removeprefix(f"{path}: ")
     content = f"{size:,} bytes, sha256 {sha256}{', ' * bool(difference)}{difference}"
@@ -125,7 +130,7 @@ def contents_digest(files: Files) -> str:
     a zero byte, and the SHA-256 of its bytes.
     """
     digest = hashlib.sha256()
-    names = sorted(name for name in (*files.names, *files.clutter) if not EXTRAS.search(name))
+    names = _published_names(files)
     levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
     root = sum(len(level[0]) + 1 for level in takewhile(lambda level: len(set(level)) == 1, levels))
     for name in names:
@@ -133,6 +138,43 @@ def contents_digest(files: Files) -> str:
             inner = hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
         digest.update(name[root:].encode() + b"\0" + inner)
     return digest.hexdigest()
+
+
+def checksum(files: Files, name: str) -> str:
+    """CRC-32 of a file in hexadecimal, as MEMBERS has it."""
+    crc = 0
+    with files.stream(name) as file:
+        while block := file.read(1 << 20):
+            crc = zlib.crc32(block, crc)
+    return f"{crc:08x}"
+
+
+def _published_names(files: Files) -> list[str]:
+    return sorted(name for name in (*files.names, *files.clutter) if not EXTRAS.search(name))
+
+
+def _difference(files: Files, archive: Archive) -> str:
+    """Say which files an archive lacks, has beyond the published ones, or has with other content."""
+    path = MEMBERS / f"{archive.name}.txt.gz"
+    if not path.is_file():
+        return "other files than published"
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    published = {_tail(name): crc for crc, _, name in (line.partition(" ") for line in lines)}
+    here = {_tail(name): name for name in _published_names(files)}
+    common = here.keys() & published.keys()
+    different = {name for name in common if checksum(files, here[name]) != published[name]}
+    kinds = {"missing": published.keys() - here, "extra": here.keys() - published, "different": different}
+    shown = [
+        f"{len(names):,} {kind} ({', '.join(sorted(names)[:MAX_NAMED])}{', ...' * (len(names) > MAX_NAMED)})"
+        for kind, names in kinds.items()
+        if names
+    ]
+    return ", ".join(shown) or "the same files in other folders"
+
+
+def _tail(name: str) -> str:
+    """The file and the folder that it is in: what encloses a set is called otherwise here and there."""
+    return "/".join(name.split("/")[-2:])
 
 
 def _copy(source: Path, target: Path, archive: Archive) -> str:
