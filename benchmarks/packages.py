@@ -196,9 +196,9 @@ def score(
         if not own.any():
             raise CandidError(f"data/splits.csv: no face {name}; expected official parts, dedup.policy=off")
         faces = Faces(np.zeros(0, np.uint8), actual[own], groups[own], tuple(classes))
-        given = Predictions(classes, faces.actual, other[own], faces.groups)
-        low, high = draw(given, RESAMPLES, SEED).interval("accuracy")
-        accuracy = float((given.predicted == given.actual).mean())
+        scored = Predictions(classes, faces.actual, other[own], faces.groups)
+        low, high = draw(scored, RESAMPLES, SEED).interval("accuracy")
+        accuracy = float((scored.predicted == scored.actual).mean())
         change = paired(faces, first[own], other[own])
         scores[name] = {"faces": len(faces.actual), "accuracy": accuracy, "low": low, "high": high}
         scores[name] |= {"change": change.accuracy, "change_low": change.low, "change_high": change.high}

@@ -97,7 +97,9 @@ for _tag, _pattern, _first in (
     ("merge", "<<", ["<"]),
 ):  # fmt: skip
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value, 0))
+_Loader.add_constructor(  # 012 is twelve in YAML 1.2
+    "tag:yaml.org,2002:int", lambda _, node: int(node.value, 0 if node.value[:2] in ("0o", "0x") else 10)
+)
 
 
 def parse_yaml(text: str, where: str | Path) -> Any:

@@ -300,14 +300,14 @@ def samples(findings: Findings, files: Files, folder: Path, removed: NDArray[np.
     made = []
     row: Any
     for row in images.assign(removed=removed).itertuples():
-        place = files.location(row.file)
-        if place is None:
+        path = files.location(row.file)
+        if path is None:
             return []
         tags = [row.part] * bool(row.part) + [row.side] * bool(row.side)
         tags += ["near_duplicate"] * (row.group != NO_GROUP) + ["surplus"] * bool(row.removed)
         tags += ["label_conflict"] * (row.Index in conflicts)
         tags += [name for name, rows in flagged.items() if row.Index in rows]
-        sample: dict[str, Any] = {"filepath": os.path.relpath(place, folder), "tags": tags}
+        sample: dict[str, Any] = {"filepath": os.path.relpath(path, folder), "tags": tags}
         if row.label:
             sample["ground_truth"] = {"_cls": "Classification", "label": row.label}
         if row.group != NO_GROUP:

@@ -62,32 +62,32 @@ class ImageSet(NamedTuple):
     other_files: int  # files that are no images
 
 
-def read_images(given: Source) -> ImageSet:
+def read_images(source: Source) -> ImageSet:
     """Decode all images of a set, straight to the working size; CandidError where there is none."""
-    source = given.files
-    reasons = {name: "" if given.listed else skip_reason(name) for name in source.names}
+    files = source.files
+    reasons = {name: "" if source.listed else skip_reason(name) for name in files.names}
     skipped = {name: reason.replace("_", " ") for name, reason in reasons.items()
                if reason and reason != "not_a_picture"}  # fmt: skip
     tried = [name for name, reason in reasons.items() if not reason]
-    budget = PixelBudget(sum(_bytes(source, name) for name in tried))
+    budget = PixelBudget(sum(_bytes(files, name) for name in tried))
     kept: dict[str, Decoded] = {}
     with tqdm(total=len(tried), desc="reading", unit=" images", disable=None, leave=False) as bar:
-        for name, result in _in_threads(source.read_all(tried), partial(_decode, budget=budget)):
+        for name, result in _in_threads(files.read_all(tried), partial(_decode, budget=budget)):
             bar.update()
             if isinstance(result, Decoded):
                 kept[name] = result
-            elif given.listed or name.lower().endswith(SUFFIXES) or "known format" not in str(result):
+            elif source.listed or name.lower().endswith(SUFFIXES) or "known format" not in str(result):
                 skipped[name] = str(result)
     if not kept:
         fault = next((f"; {name!r}: {reason}" for name, reason in sorted(skipped.items())), "")
         expected = f"expected some of {', '.join(FORMATS)}"
-        raise CandidError(f"no image among {len(source.names)} files{fault}; {expected}")
+        raise CandidError(f"no image among {len(files.names)} files{fault}; {expected}")
     names = sorted(kept)
     digests = {name: kept[name].digest for name in names}
-    again = _in_threads(source.read_all(_alike(kept)), _full_digest)
+    again = _in_threads(files.read_all(_alike(kept)), _full_digest)
     digests |= {name: digest for name, digest in again if isinstance(digest, bytes)}
-    images = pd.DataFrame({"file": names, **given.describe(names)}, dtype=str).assign(
-        bytes=[_bytes(source, name) for name in names],
+    images = pd.DataFrame({"file": names, **source.describe(names)}, dtype=str).assign(
+        bytes=[_bytes(files, name) for name in names],
         **{key: [getattr(kept[name], key) for name in names] for key in MEASURED},
     )
     return ImageSet(
@@ -95,7 +95,7 @@ def read_images(given: Source) -> ImageSet:
         np.stack([kept[name].grey for name in names]),
         np.array([digests[name] for name in names], np.dtype((np.void, 16))),
         pd.DataFrame(sorted(skipped.items()), columns=["file", "reason"], dtype=str),
-        len(source.names) - len(kept) - len(skipped),
+        len(files.names) - len(kept) - len(skipped),
     )
 
 

@@ -173,9 +173,9 @@ def precision(drawn: pd.DataFrame) -> Share | None:
 
 def judged_table(drawn: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     """The table to fill in and keep: the drawn pairs, then other verdicts that were given."""
-    asked = {frozenset(pair) for pair in zip(drawn["file_a"], drawn["file_b"], strict=True)}
+    listed = {frozenset(pair) for pair in zip(drawn["file_a"], drawn["file_b"], strict=True)}
     rest = sorted(
-        (*sorted(names), "yes" if same else "no") for names, same in verdicts.items() if names not in asked
+        (*sorted(names), "yes" if same else "no") for names, same in verdicts.items() if names not in listed
     )
     columns = ["file_a", "file_b", "duplicate"]
     return pd.concat([drawn[columns], pd.DataFrame([row for row in rest if len(row) == 3], columns=columns)])

@@ -254,8 +254,8 @@ def _read_npz(path: Path, _: list[Path], columns: Columns) -> tuple[Files, pd.Da
                 images, labels = archive[key], archive[label] if label else None
                 shape = images.shape[3:] if images.ndim >= 3 else None
                 if images.dtype != np.uint8 or shape not in ((), (1,), (3,), (4,)):
-                    found = f"{images.dtype} {images.shape}; expected uint8, N x H x W, or x 3"
-                    raise CandidError(f"{path}: array {key!r} is {found}")
+                    kind = f"{images.dtype} {images.shape}; expected uint8, N x H x W, or x 3"
+                    raise CandidError(f"{path}: array {key!r} is {kind}")
                 if labels is not None and len(labels) != len(images):
                     raise CandidError(f"{path}: {len(labels):,} labels of {len(images):,} images")
                 rows = [()] * len(images) if labels is None else [np.ravel(row).tolist() for row in labels]

@@ -52,20 +52,16 @@ def main(arguments: list[str] | None = None) -> None:
 def draw_matrices(comparison: Comparison, folder: Path) -> Iterator[Path]:
     """Draw each result's confusion matrix, summed over folds and repetitions, by row and by column."""
     from candid.evaluation.plots import confusion_picture
-    from candid.evaluation.predictions import Predictions
 
     for one in (one for pair in comparison.pairs for _, one in pair.results):
         if one.confusion is None:
             continue
-        K = len(one.confusion["classes"])
-        outcomes = np.repeat(np.arange(K**2), np.ravel(one.confusion["counts"]))
-        actual, predicted = outcomes // K, outcomes % K
-        faces = Predictions(one.confusion["classes"], actual, np.eye(K)[predicted], outcomes)
-        report = {"accuracy": (actual == predicted).mean(), "faces": one.faces, "groups": one.faces}
+        classes, counts = one.confusion["classes"], np.array(one.confusion["counts"], np.int64)
+        report = {"accuracy": counts.trace() / counts.sum(), "faces": one.faces, "groups": one.faces}
         report |= {"leaky": one.leaked > 0, "leaked_test_faces": one.leaked, "clean": {"faces": 0}}
         if accuracy := one.scores.get("accuracy"):
             report |= {"accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
         for end, by_predicted in (("", False), ("-precision", True)):
             path = folder / f"{experiment_name(comparison.recipe, one)}{end}.png"
-            confusion_picture(path, faces, report, by_predicted)
+            confusion_picture(path, classes, counts, report, by_predicted)
             yield path

@@ -61,8 +61,8 @@ def load_images(path: str | Path = "data/faces.npy") -> NDArray[np.uint8]:
     except Exception as error:  # NumPy has Python's own tokenizer and literals read the header
         raise CandidError(f"{path}: not an array of faces: {error}") from None
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
-        found = f"{images.dtype} {images.shape}"
-        raise CandidError(f"{path}: {found}; expected uint8 of shape N x H x W or N x H x W x 3")
+        kind = f"{images.dtype} {images.shape}"
+        raise CandidError(f"{path}: {kind}; expected uint8 of shape N x H x W or N x H x W x 3")
     return images
 
 
@@ -73,5 +73,5 @@ def digest(image: NDArray[np.uint8]) -> str:
 
 def class_order(labels: pd.Series[str]) -> list[str]:
     """The classes that occur, in the order of LABELS; any others (a user's own) behind, sorted."""
-    found = set(labels)
-    return [name for name in LABELS if name in found] + sorted(found - set(LABELS))
+    classes = set(labels)
+    return [name for name in LABELS if name in classes] + sorted(classes - set(LABELS))

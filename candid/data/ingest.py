@@ -187,7 +187,7 @@ def refuse(ingested: Ingested, max_rejected_share: float, classes: list[str] | N
     if len(lost):
         first = lost.iloc[0]
         count, reason = (lost["label"] == first.label).sum(), first.reason.replace("_", " ")
-        fault = f"class {first.label!r} has no face: of its files {count:,} can't be read"
+        fault = f"class {first.label!r} has no face: {count:,} of its files or folders can't be used"
         classes_left = f"the other classes in data.classes: [{', '.join(sorted(labels)[:12])}]"
         raise CandidError(f"{fault}, the first {first.file}: {reason}; expected a picture, or {classes_left}")
     others = sorted(({*skipped["label"]} - {""}) | labels)

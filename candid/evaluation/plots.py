@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import cycle, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,8 +62,10 @@ def write_test_plots(table: pd.DataFrame, report: dict[str, Any], images: Images
     predictions = as_predictions(table)
     wrong = worst(predictions)
     faces = images[table["id"].to_numpy()[wrong[: MISTAKES_COLUMNS * MISTAKES_ROWS]]]
-    confusion_picture(folder / "confusion.png", predictions, report)
-    confusion_picture(folder / "confusion_precision.png", predictions, report, by_predicted=True)
+    classes = predictions.classes
+    counts = scores.confusion_matrix(predictions.actual, predictions.predicted, len(classes))
+    confusion_picture(folder / "confusion.png", classes, counts, report)
+    confusion_picture(folder / "confusion_precision.png", classes, counts, report, by_predicted=True)
     roc_picture(folder / "roc.png", predictions, report)
     reliability_picture(folder / "reliability.png", predictions, report)
     mistakes_picture(folder / "mistakes.png", predictions, faces, wrong)
@@ -86,11 +89,9 @@ def leak_warning(report: dict[str, Any]) -> str:
 
 
 def confusion_picture(
-    path: Path, predictions: Predictions, report: dict[str, Any], by_predicted: bool = False
+    path: Path, classes: Sequence[str], counts: Integers, report: dict[str, Any], by_predicted: bool = False
 ) -> None:
-    """Draw the confusion matrix: shares of the rows (recall), or of the columns (precision), with counts."""
-    classes = predictions.classes
-    counts = scores.confusion_matrix(predictions.actual, predictions.predicted, len(classes))
+    """Draw a confusion matrix: shares of the rows (recall), or of the columns (precision), with counts."""
     totals = counts.sum(axis=0 if by_predicted else 1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
     side = min(max(5.2, 0.82 * len(classes) + 1.0), 18.0)

@@ -44,8 +44,8 @@ def occluded(face: NDArray[np.uint8]) -> Images:
 
 def drops(predict: Predict, face: NDArray[np.uint8]) -> Floats:
     """What each class loses by each patch, in probability: P x K; below 0 where the class gains."""
-    given = predict(np.concatenate([face[None], occluded(face)]))
-    return np.asarray(given[0] - given[1:], np.float64)
+    probabilities = predict(np.concatenate([face[None], occluded(face)]))
+    return np.asarray(probabilities[0] - probabilities[1:], np.float64)
 
 
 def heat(lost: Floats, side: int) -> Floats:

@@ -44,7 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
     if results.skipped:
         folder.write_text("skipped.csv", csv_text(Skipped._fields, results.skipped))
     print(*summary(results), f"model: {classifier.describe()}", sep="\n")
-    print(f"{len(results.rows)} faces in {results.pictures} pictures: {table}")
+    count, files = len(results.rows), results.pictures
+    print(f"{count} face{'s' * (count != 1)} in {files} picture{'s' * (files != 1)}: {table}")
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

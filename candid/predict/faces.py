@@ -145,5 +145,5 @@ def predict_faces(
     """
     image = open_picture(picture) if isinstance(picture, bytes) else picture
     classifier = load_classifier(Path(model) if model else default_model())
-    found = find_faces(image, make_detector(detector) if detector else None, classifier.card)
-    return label(found, classifier)
+    faces = find_faces(image, make_detector(detector) if detector else None, classifier.card)
+    return label(faces, classifier)

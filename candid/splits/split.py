@@ -152,9 +152,13 @@ def _check_enough(labels: Integers, groups: Integers, names: Sequence[str], leas
         members = groups[labels == code]
         count = len(np.unique(members))
         if count < least:
-            has = f"{len(members)} faces in {count} groups that stay together, too few for {least} {of}"
-            expected = f"expected {least} groups or more (or drop it by data.classes)"
-            raise CandidError(f"data/faces.csv: class {names[code]!r} has {has}; {expected}")
+            has, what = f"{len(members)} faces", "faces"
+            if count < len(members):
+                has, what = f"{has} in {count} groups that stay together", "groups"
+            expected = (
+                f"too few for {least} {of}; expected {least} {what} or more (or drop it by data.classes)"
+            )
+            raise CandidError(f"data/faces.csv: class {names[code]!r} has {has}, {expected}")
 
 
 def _codes(labels: Iterable[str], names: Sequence[str]) -> Integers:

@@ -102,7 +102,7 @@ GOOD = [Record(face(i), label, f"{label}/{i}.png") for i, label in enumerate(["h
     [
         (
             [Record(b"\0\0\0\x18ftypheic" + bytes(99), "fear", "fear/1.heic")],
-            ["of its files 1 can't be read", "HEIC"],
+            ["1 of its files or folders can't be used", "HEIC"],
         ),
         ([Skipped("fear/1.dng", "raw_photograph", "fear")], ["fear/1.dng: raw photograph"]),
         ([Skipped("fear/", "empty_folder", "fear")], ["fear/: empty folder"]),

@@ -360,5 +360,5 @@ def test_the_function_splits_plain_lists():
     table = split_faces(*tables(labels, subject=subjects), split_settings(ratios=[0.8, 0.1, 0.1]))
     assert parts == table["part"].tolist(), "as the pipeline does"
     assert split(labels) == split(labels, seed=0) != split(labels, seed=1)
-    with pytest.raises(CandidError, match=r"'sad' has 1 faces in 1 groups.* too few for 3 parts"):
+    with pytest.raises(CandidError, match=r"'sad' has 1 faces, too few for 3 parts"):
         split(["happy"] * 9 + ["sad"])
