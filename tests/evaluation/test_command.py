@@ -71,6 +71,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no data/, which would be taken for that of the model's run."""
+    monkeypatch.chdir(scene / "set")
+
+
 def run(scene: Path, *arguments: str, data: str = "set", model: str = "model") -> None:
     main([str(scene / f"{model}.keras"), str(scene / data), *arguments])
 
@@ -112,7 +118,7 @@ def test_what_is_known_of_the_model_decides_what_is_a_leak(
     options: list[str], data: str, model: str, faces: int, copied: int, words: str,
 ) -> None:  # fmt: skip
     run(scene, *options, data=data, model=model)
-    page = " ".join(capsys.readouterr().out.split())  # lines wrap by the length of paths
+    page = capsys.readouterr().out
     assert words in page
     assert f": {faces} faces" in page
     assert page.count("Leaky split: ") == bool(copied) == page.count(f"split: {copied} of these faces")
