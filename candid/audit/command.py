@@ -21,6 +21,7 @@ from PIL import Image
 
 from candid.audit.findings import KEEP, Findings, ages, audit_images, counts, leaks, samples, surplus, tables
 from candid.audit.images import read_images, thumbnails
+from candid.audit.index import Index
 from candid.audit.measure import drawn_pairs, judged_table, planted_recall, precision, read_verdicts
 from candid.audit.page import page, sections
 from candid.audit.sources import COLUMNS, NEW, open_source, open_two
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     options, settings = read_options(arguments)
     check_folder(options.out)
     verdicts = read_verdicts(options.judged)
+    index = Index(options.index, settings) if options.index else None
     name = clean(options.path.resolve().name)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(options.path, options.out, options.labels, options.columns))
@@ -50,10 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
             source = stack.enter_context(open_two(source, stack.enter_context(old)))
         if options.columns and not source.listed:
             raise CandidError(f"{options.path}: --columns has no effect; expected a CSV, parquet or npz file")
-        read = read_images(source)
+        read = read_images(source, index)
         files = read.images["file"].tolist()
         modified = ages(source.files, files) if options.keep == "oldest" else None
-        findings = audit_images(read, settings, options.against is not None, verdicts)
+        findings = audit_images(read, settings, options.against is not None, verdicts, index)
         numbers = counts(findings)
         if options.max_leak is not None and not leaks(numbers):
             without = "--max-leak has no effect without both train and a test or validation set"
@@ -79,6 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
     if tagged:
         made["samples.json"] = json.dumps({"samples": tagged})  # ASCII: a path need not be UTF-8
     write_report(options.out, numbers, made)
+    if index:
+        index.write()
     for warning in findings.warnings:
         print(f"candid audit: warning: {warning}", file=sys.stderr)
     print(summary(name, numbers, findings, clean(str(options.out / "index.html"))))
@@ -113,6 +117,7 @@ def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace
     option("--mirror", action="store_true", help="also find mirrored copies")
     option("--keep", choices=KEEP, default=KEEP[0], help="what stays of a group; default: largest")
     option("--protect", default="test", metavar="SETS", help="these lose nothing: train,validation,test")
+    option("--index", type=Path, metavar="FILE", help="kept, so that the next audit costs what was added")
     option("--judged", type=Path, metavar="CSV", help="verdicts on pairs: judged.csv of an earlier report")
     option("--plant", type=int, default=100, metavar="N", help="images to copy, for the recall; default: 100")
     option("--max-leak", type=int, metavar="N", help="status 1 where more test images have a copy in train")
@@ -120,6 +125,8 @@ def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace
     for name, low in (("groups", 1), ("plant", 0), ("max_leak", 0)):
         if (getattr(options, name) or 0) < low:
             parser.error(f"--{name.replace('_', '-')}: expected {low} or more")
+    if options.index and options.out.resolve() in options.index.resolve().parents:
+        parser.error(f"--index: {options.index} is in the folder of the report; expected another place")
     options.protect = list(filter(None, options.protect.split(",")))
     if wrong := [name for name in options.protect if name not in PARTS]:
         parser.error(f"--protect: {wrong[0]!r}; expected some of {','.join(PARTS)}")

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from candid.audit.images import ImageSet
+from candid.audit.index import Index
 from candid.audit.sources import NEW, OLD
 from candid.data.archives import Files
 from candid.data.copies import recognise
@@ -72,15 +73,21 @@ class Findings(NamedTuple):
 
 
 def audit_images(
-    read: ImageSet, settings: DedupSettings, against: bool = False, verdicts: Verdicts | None = None
+    read: ImageSet,
+    settings: DedupSettings,
+    against: bool = False,
+    verdicts: Verdicts | None = None,
+    index: Index | None = None,
 ) -> Findings:
     """Search a set for copies, and recognise whether it is a known one.
 
     `against`: the set is one of open_two, and pairs within the old one are passed over. `verdicts`: what a
-    person said of pairs; it holds for their exact copies, too.
+    person said of pairs; it holds for their exact copies, too. `index`: what it holds is not compared again.
     """
-    duplicates = find_duplicates(read.pixels, settings.method, settings.mirror, read.digests)
-    _, index, which = np.unique(read.digests, return_index=True, return_inverse=True)
+    duplicates = index.search(read, settings) if index else find_duplicates(
+        read.pixels, settings.method, settings.mirror, read.digests
+    )  # fmt: skip
+    _, rows, which = np.unique(read.digests, return_index=True, return_inverse=True)
     files, labels, parts = (read.images[name].tolist() for name in ("file", "label", "part"))
     old = np.array([against and file.startswith(f"{OLD}/") for file in files])
     searched, rejected = (
@@ -97,7 +104,7 @@ def audit_images(
         side=np.where(old, OLD, NEW) if against else "",
         group=group_ids(pairs["a"].to_numpy(), pairs["b"].to_numpy(), len(files)),
         flat=duplicates.flat,
-        first=np.isin(np.arange(len(files)), index),
+        first=np.isin(np.arange(len(files)), rows),
     )
     return Findings(
         images, pairs, rejected, searched, _scores(images, read.pixels), read.skipped, read.other_files,

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +22,9 @@ from candid.data.archives import Files, UnreadableError, skip_reason
 from candid.data.images import FORMATS, PixelBudget, content_digest, open_picture, opened
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError
+
+if TYPE_CHECKING:
+    from candid.audit.index import Index
 
 WAITING = 32  # files read but not decoded yet, at most
 THREADS = 4  # more would hold too many large pictures at once
@@ -62,9 +65,12 @@ class ImageSet(NamedTuple):
     other_files: int  # files that are no images
 
 
-def read_images(source: Source) -> ImageSet:
-    """Decode all images of a set, straight to the working size; CandidError where there is none."""
-    files = source.files
+def read_images(source: Source, index: Index | None = None) -> ImageSet:
+    """Decode all images of a set, straight to the working size; CandidError where there is none.
+
+    What `index` holds of pictures that did not change is taken from it, and what is made is added to it.
+    """
+    files, made = source.files, index.made if index else _made
     reasons = {name: "" if source.listed else skip_reason(name) for name in files.names}
     skipped = {name: reason.replace("_", " ") for name, reason in reasons.items()
                if reason and reason != "not_a_picture"}  # fmt: skip
@@ -72,7 +78,7 @@ def read_images(source: Source) -> ImageSet:
     budget = PixelBudget(sum(_bytes(files, name) for name in tried))
     kept: dict[str, Decoded] = {}
     with tqdm(total=len(tried), desc="reading", unit=" images", disable=None, leave=False) as bar:
-        for name, result in _in_threads(files.read_all(tried), partial(_decode, budget=budget)):
+        for name, result in made(files, tried, partial(_decode, budget=budget), "decoded"):
             bar.update()
             if isinstance(result, Decoded):
                 kept[name] = result
@@ -84,7 +90,7 @@ def read_images(source: Source) -> ImageSet:
         raise CandidError(f"no image among {len(files.names)} files{fault}; {expected}")
     names = sorted(kept)
     digests = {name: kept[name].digest for name in names}
-    again = _in_threads(files.read_all(_alike(kept)), _full_digest)
+    again = made(files, _alike(kept), _full_digest, "full")
     digests |= {name: digest for name, digest in again if isinstance(digest, bytes)}
     images = pd.DataFrame({"file": names, **source.describe(names)}, dtype=str).assign(
         bytes=[_bytes(files, name) for name in names],
@@ -116,7 +122,13 @@ def _bytes(source: Files, name: str) -> int:
         return 0
 
 
-def _in_threads(
+def _made(
+    files: Files, names: list[str], make: Callable[[bytes], Made], _: str
+) -> Iterator[tuple[str, Made | UnreadableError]]:
+    return in_threads(files.read_all(names), make)
+
+
+def in_threads(
     files: Iterator[tuple[str, bytes | UnreadableError]], make: Callable[[bytes], Made]
 ) -> Iterator[tuple[str, Made | UnreadableError]]:
     """Decode on several cores while this one reads; in the order of `files`."""

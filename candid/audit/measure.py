@@ -117,7 +117,8 @@ def planted_recall(
     if not planted:
         return {}
     base = np.concatenate([chosen, others])
-    duplicates = find_duplicates(np.concatenate([pixels[base], planted]), settings.method, settings.mirror)
+    together, new = np.concatenate([pixels[base], planted]), np.arange(len(base) + len(planted)) >= len(base)
+    duplicates = find_duplicates(together, settings.method, settings.mirror, fresh=new)
     groups = np.where(images["group"] == NO_GROUP, images.index, images["group"])
     pairs = duplicates.pairs[(duplicates.pairs["a"] < len(base)) & (duplicates.pairs["b"] >= len(base))]
     copies = pairs["b"].to_numpy() - len(base)

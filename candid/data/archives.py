@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Generic, TypeVar
 
@@ -123,6 +123,13 @@ class Files(ABC):
         """Where a file of a folder is on disk; None in an archive."""
         del name
         return None
+
+    def stamp(self, name: str) -> str:
+        """What changes with a file and is known without reading it; "" where nothing is."""
+        with suppress(OSError):
+            if path := self.location(name):
+                return f"{path.stat().st_size} {path.stat().st_mtime_ns}"
+        return ""
 
     def read(self, name: str) -> bytes:
         """Read a file; UnreadableError where it is damaged, empty, too long or no plain file."""
@@ -315,6 +322,9 @@ class _Zip(_Archive[zipfile.ZipInfo]):
         if stat.S_ISLNK(info.external_attr >> 16):
             raise UnreadableError("a symbolic link in the archive")
         return info.file_size
+
+    def stamp(self, name: str) -> str:
+        return f"{self._members[name].file_size} {self._members[name].CRC}"
 
     def _open(self, name: str) -> IO[bytes]:
         check_method(self._members[name])

@@ -36,7 +36,10 @@ class Candidates(NamedTuple):
 
 
 def candidate_pairs(
-    grey: NDArray[np.uint8], mirrored: NDArray[np.uint8] | None = None, many: int = MANY
+    grey: NDArray[np.uint8],
+    mirrored: NDArray[np.uint8] | None = None,
+    many: int = MANY,
+    fresh: NDArray[np.bool_] | None = None,
 ) -> Candidates:
     """All pairs of images of which some crop resembles the other's centre.
 
@@ -44,20 +47,28 @@ def candidate_pairs(
         grey: uint8, N x SIZE x SIZE.
         mirrored: the same images mirrored, to find mirrored copies; b's motion is then of its mirror image.
         many: number of images from which on an index is used: faster, and a little less complete.
+        fresh: N flags; only pairs with such an image are searched: of F, in time that grows with F N.
 
     Of an image's pairs those with the CLOSEST best correlated images are kept, and those that are among the
     closest of the other. Up to `many` images time grows with the square of N (about 0.4 nanoseconds a pair
     and view), from there on with N^1.5; memory grows with N.
     """
+    new = len(grey) if fresh is None else int(fresh.sum())
+    # Fresh ones first: their crops are searched for in all images, those of the others in the fresh ones.
+    order = np.arange(len(grey)) if fresh is None else np.argsort(~fresh, kind="stable")
+    grey, mirrored = grey[order], None if mirrored is None else mirrored[order]
     base = thumbnails(grey, CENTRE_VIEW)
-    pivots = _pivots(base.sketches) if len(grey) >= many else np.zeros((len(base.sketches), 1), np.uint64)
-    index = _index(base, pivots)
+    parts = [(_index(base, many), 0, new)]
+    if new < len(grey):
+        first = Thumbnails(base.features[:new], np.ascontiguousarray(base.sketches[:, :new]))
+        parts.append((_index(first, many), new, len(grey)))
     views, rows = search_views(mirrored is not None), np.empty((0, 4), np.int64)
     gathered = [rows]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
         same = mirrored is None and view == CENTRE_VIEW
         crops = base if same else thumbnails(grey if mirrored is None else mirrored, view)
-        hits = _scan(crops, index)
+        hits = np.concatenate([_scan(crops, *part) for part in parts])
+        hits[:, :2] = order[hits[:, :2]]
         hits = hits[hits[:, 0] != hits[:, 1]]
         forward = hits[:, 0] < hits[:, 1]
         key = np.where(forward, hits[:, 0] * len(grey) + hits[:, 1], hits[:, 1] * len(grey) + hits[:, 0])
@@ -123,7 +134,9 @@ def _nearest_pivots(sketches: NDArray[np.uint64], pivots: NDArray[np.uint64]) ->
     return np.concatenate([np.empty(0, np.int32), *in_parallel(rows, sketches.shape[1], ROWS)])
 
 
-def _index(base: Thumbnails, pivots: NDArray[np.uint64]) -> Index:
+def _index(base: Thumbnails, many: int) -> Index:
+    few = len(base.features) < many
+    pivots = np.zeros((len(base.sketches), 1), np.uint64) if few else _pivots(base.sketches)
     nearest = _nearest_pivots(base.sketches, pivots)
     order = np.argsort(nearest, kind="stable")
     offsets = np.searchsorted(nearest[order], np.arange(pivots.shape[1] + 1))
@@ -131,12 +144,13 @@ def _index(base: Thumbnails, pivots: NDArray[np.uint64]) -> Index:
     return Index(thumbs, order, offsets, pivots)
 
 
-def _scan(crops: Thumbnails, index: Index) -> NDArray[np.int64]:
+def _scan(crops: Thumbnails, index: Index, begin: int, end: int) -> NDArray[np.int64]:
     def rows(start: int, stop: int) -> NDArray[np.int64]:
+        start, stop = begin + start, begin + stop
         cells = _nearest(crops.sketches, index.pivots, start, stop, min(PROBES, index.pivots.shape[1]))
         return np.asarray(_near(crops, index, cells, start, stop), np.int64)
 
-    return np.concatenate([np.empty((0, 3), np.int64), *in_parallel(rows, len(crops.features), ROWS)])
+    return np.concatenate([np.empty((0, 3), np.int64), *in_parallel(rows, end - begin, ROWS)])
 
 
 @kernel

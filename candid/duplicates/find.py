@@ -45,6 +45,8 @@ def find_duplicates(
     mirror: bool = False,
     digests: NDArray[np.void] | None = None,
     series: NDArray[np.bool_] | None = None,
+    fresh: NDArray[np.bool_] | None = None,
+    known: pd.DataFrame | None = None,
 ) -> Duplicates:
     """Find all pairs of images that show the same photograph.
 
@@ -54,6 +56,9 @@ def find_duplicates(
         mirror: find mirrored copies, too.
         digests: N values that are equal for exact copies, where `images` are reduced; default: of the pixels.
         series: N flags, images of known persons a moment apart, cut alike; `aligned` doubts their pairs more.
+        fresh: N flags; `aligned` compares only pairs with such an image.
+        known: what an earlier search said of pairs of the other images, so that these need no new one: a, b,
+            similarity, kind, as pairs and rejected of the result have them, of one image per set of copies.
 
     Of many copies of one image (groups.LISTED) only the pairs with the first are listed; groups are complete.
 
@@ -84,10 +89,12 @@ def find_duplicates(
     chosen = chosen[np.argsort(pixel_digests(images[chosen]), kind="stable")]
     if isinstance(method, Aligned):
         doubted = np.zeros(len(images), np.bool_) if series is None else series
-        compared, least = _aligned(grey[chosen], mirror, doubted[chosen]), method.min_similarity
+        new = np.ones(len(images), np.bool_) if fresh is None else fresh
+        chosen = chosen if new[chosen].any() else chosen[:0]
+        compared, least = _aligned(grey[chosen], mirror, doubted[chosen], new[chosen]), method.min_similarity
     else:
-        compared, least = hash_pairs(images[chosen], method, mirror), 0.0
-    compared = _best(compared, chosen)
+        compared, least, known = hash_pairs(images[chosen], method, mirror), 0.0, None
+    compared = pd.concat([_best(compared, chosen), known]).sort_values(["a", "b"], ignore_index=True)
     accepted = compared["similarity"] >= least
     just = ~accepted & (compared["similarity"] >= least - JUST_REJECTED)
     equal = pd.DataFrame(copy_pairs(exact), columns=["a", "b"]).assign(similarity=1.0, kind="exact")
@@ -108,14 +115,16 @@ def pixel_digests(images: NDArray[np.uint8]) -> NDArray[np.void]:
     return out.view(np.dtype((np.void, 16)))[:, 0]
 
 
-def _aligned(grey: NDArray[np.uint8], mirror: bool, series: NDArray[np.bool_]) -> pd.DataFrame:
+def _aligned(
+    grey: NDArray[np.uint8], mirror: bool, series: NDArray[np.bool_], fresh: NDArray[np.bool_]
+) -> pd.DataFrame:
     """Compare all images, and once more what the borders of some enclose."""
     bordered, insides = without_borders(grey)
     shown, owner = np.concatenate([grey, insides]), np.concatenate([np.arange(len(grey)), bordered])
     tables = []
     prepared = prepare(shown)
     for mirrored in (None, np.ascontiguousarray(shown[:, :, ::-1]))[: 1 + mirror]:
-        candidates = candidate_pairs(shown, mirrored)
+        candidates = candidate_pairs(shown, mirrored, fresh=fresh[owner])
         a, b = candidates.pairs.T
         framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(grey))
         compared = (owner[a] != owner[b]) & ~(framed[a] & framed[b])  # of two framed images, what is inside

@@ -1,0 +1,150 @@
+"""An index that is kept (--index FILE), so that the next audit of a grown set costs what was added.
+
+One .npz: what was made of each picture's file, by a digest of its bytes; which pictures were compared; the
+pairs that the search accepted or just rejected. It holds the pictures at SIZE x SIZE, but no name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import PIL
+
+import candid
+from candid.audit.images import Decoded, ImageSet, Made, in_threads
+from candid.data.archives import Files, UnreadableError
+from candid.data.packed import DAMAGED
+from candid.duplicates.find import Duplicates, find_duplicates, pixel_digests
+from candid.duplicates.settings import DedupSettings
+from candid.duplicates.views import SIZE
+from candid.errors import CandidError
+from candid.files import writing
+
+MARK = "candid audit --index, 1"
+TYPES = {
+    "files": np.dtype([
+        ("stamp", "V16"),  # of name, size and time or checksum; 0 where only reading tells whether it changed
+        ("content", "V16"), ("full", "V16"),  # digests of its bytes, and of all its pixels (0: not needed)
+        ("grey", "u1", (SIZE, SIZE)), ("digest", "V16"), ("reduced", "?"), ("frames", "?"), ("width", "i8"),
+        ("height", "i8"), ("dark", "i8"), ("bright", "i8"), ("sharpness", "f8"),  # from grey on: Decoded
+    ]),
+    "compared": np.dtype("V32"),  # digests of what the search sees of a picture, and of all its pixels
+    "pairs": np.dtype([("a", "i8"), ("b", "i8"), ("similarity", "f8"), ("mirror", "?")]),  # a, b: rows above
+}  # fmt: skip
+
+
+class Index:
+    """What an earlier audit read and compared; this one adds to it.
+
+    CandidError where the file is no index, or damaged. What another version or other settings made is made
+    anew; stderr says so.
+    """
+
+    def __init__(self, path: Path, settings: DedupSettings) -> None:
+        reading = f"{_sources('audit/images.py', 'data/images.py')} {PIL.__version__} {cv2.__version__}"
+        search = f"{_sources('duplicates/*.py')} {settings.method.model_dump()} {settings.mirror}"
+        self.path, self.versions = path, {"files": reading, "pairs": search}
+        self._contents: dict[bytes, bytes] = {}  # stamp -> digest of the file's bytes
+        self._known: dict[str, dict[bytes, Any]] = {"decoded": {}, "full": {}}
+        self._files: dict[str, tuple[bytes, bytes]] = {}  # of this audit: name -> stamp and digest
+        self._compared, self._pairs = (np.empty(0, TYPES[name]) for name in ("compared", "pairs"))
+        if path.exists():
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            with np.load(self.path, allow_pickle=False) as archive:
+                about = json.loads(str(archive["about"]))
+                arrays = {name: archive[name] for name in TYPES}
+            ends = [arrays["pairs"][end] for end in ("a", "b")]
+            sound = all(arrays[name].dtype == kind for name, kind in TYPES.items())
+            if about["made_by"] != MARK or not sound or np.max(ends, initial=-1) >= len(arrays["compared"]):
+                raise ValueError("it holds something else")
+            other = [name for name, version in self.versions.items() if about[name] != version]
+        except (*DAMAGED, KeyError, TypeError, AttributeError, MemoryError) as error:
+            expected = "expected one that --index wrote, or no file yet"
+            raise CandidError(f"{self.path}: no index, or damaged: {error}; {expected}") from None
+        if "files" not in other:
+            for stamp, content, full, *fields in arrays["files"].tolist():
+                self._contents[stamp], self._known["decoded"][content] = content, Decoded(*fields)
+                if any(full):
+                    self._known["full"][content] = full
+        if "pairs" not in other:
+            self._compared, self._pairs = arrays["compared"], arrays["pairs"]
+        if other:
+            why = f"{' and '.join(other)} are of another version or other settings, and are made anew"
+            print(f"candid audit: warning: {self.path}: {why}", file=sys.stderr)
+
+    def made(
+        self, files: Files, names: list[str], make: Callable[[bytes], Made], kind: str
+    ) -> Iterator[tuple[str, Made | UnreadableError]]:
+        """Give what `make` makes of each file; files that did not change are not read, let alone decoded."""
+        known, stamps, changed = self._known[kind], {}, []
+        for name in names:
+            stamp = files.stamp(name)
+            stamps[name] = _digest(f"{name}\n{stamp}".encode()) if stamp else b""
+            content = self._contents.get(stamps[name], b"")
+            if content in known:
+                self._files.setdefault(name, (stamps[name], content))
+                yield name, known[content]
+            else:
+                changed.append(name)
+
+        def make_new(data: bytes) -> tuple[bytes, Made]:
+            content = _digest(data)
+            return content, known[content] if content in known else make(data)
+
+        for name, result in in_threads(files.read_all(changed), make_new):
+            if isinstance(result, UnreadableError):
+                yield name, result
+            else:
+                known[result[0]] = result[1]
+                self._files.setdefault(name, (stamps[name], result[0]))
+                yield name, result[1]
+
+    def search(self, read: ImageSet, settings: DedupSettings) -> Duplicates:
+        """Find duplicates without comparing pictures that were compared before; keep the pairs."""
+        keys = np.stack([pixel_digests(read.pixels), read.digests], axis=1).view(TYPES["compared"])[:, 0]
+        first = np.sort(np.unique(read.digests, return_index=True)[1])  # the search leaves out exact copies
+        rows = dict(zip(keys[first].tolist(), first.tolist(), strict=True))
+        there = np.array([rows.get(key, -1) for key in self._compared.tolist()], np.int64)
+        a, b = np.sort([there[self._pairs[end]] for end in ("a", "b")], axis=0)
+        known = pd.DataFrame({"a": a, "b": b, "similarity": self._pairs["similarity"]})
+        known["kind"] = np.where(self._pairs["mirror"], "mirror", "near")
+        found = find_duplicates(
+            read.pixels, settings.method, settings.mirror, read.digests,
+            fresh=~np.isin(np.arange(len(keys)), there), known=known[known["a"] >= 0],
+        )  # fmt: skip
+        pairs = pd.concat([found.pairs[found.pairs["kind"] != "exact"], found.rejected])
+        pairs = pairs[pairs["a"].isin(first) & pairs["b"].isin(first)]
+        a, b = np.searchsorted(first, pairs[["a", "b"]]).T
+        columns = [a, b, pairs["similarity"], pairs["kind"] == "mirror"]
+        self._compared, self._pairs = keys[first], np.rec.fromarrays(columns, TYPES["pairs"])
+        return found
+
+    def write(self) -> None:
+        """Replace the file by what this audit saw: pictures that are gone drop out."""
+        decoded, full = self._known["decoded"], self._known["full"]
+        rows = [(stamp, content, full.get(content, b""), *decoded[content])
+                for stamp, content in self._files.values()]  # fmt: skip
+        arrays = {"files": np.array(rows, TYPES["files"]), "compared": self._compared, "pairs": self._pairs}
+        with writing(self.path) as aside, aside.open("wb") as file:
+            np.savez(file, about=json.dumps({"made_by": MARK, **self.versions}), **arrays)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def _sources(*patterns: str) -> str:
+    """A digest of some modules: a version that nobody can forget to raise."""
+    paths = sorted(path for pattern in patterns for path in Path(candid.__file__).parent.glob(pattern))
+    return _digest(b"".join(path.read_bytes() for path in paths)).hex()
