@@ -135,9 +135,10 @@ class Index:
         decoded, full = self._known["decoded"], self._known["full"]
         rows = [(stamp, content, full.get(content, b""), *decoded[content])
                 for stamp, content in self._files.values()]  # fmt: skip
-        arrays = {"files": np.array(rows, TYPES["files"]), "compared": self._compared, "pairs": self._pairs}
+        about = json.dumps({"made_by": MARK, **self.versions})
         with writing(self.path) as aside, aside.open("wb") as file:
-            np.savez(file, about=json.dumps({"made_by": MARK, **self.versions}), **arrays)
+            files = np.array(rows, TYPES["files"])
+            np.savez(file, about=about, files=files, compared=self._compared, pairs=self._pairs)
 
 
 def _digest(data: bytes) -> bytes:
