@@ -70,7 +70,7 @@ def read_images(source: Source, index: Index | None = None) -> ImageSet:
 
     What `index` holds of pictures that did not change is taken from it, and what is made is added to it.
     """
-    files, made = source.files, index.made if index else _made
+    files, made = source.files, index.made if index else in_threads
     reasons = {name: "" if source.listed else skip_reason(name) for name in files.names}
     skipped = {name: reason.replace("_", " ") for name, reason in reasons.items()
                if reason and reason != "not_a_picture"}  # fmt: skip
@@ -122,16 +122,10 @@ def _bytes(source: Files, name: str) -> int:
         return 0
 
 
-def _made(
-    files: Files, names: list[str], make: Callable[[bytes], Made], _: str
-) -> Iterator[tuple[str, Made | UnreadableError]]:
-    return in_threads(files.read_all(names), make)
-
-
 def in_threads(
-    files: Iterator[tuple[str, bytes | UnreadableError]], make: Callable[[bytes], Made]
+    files: Files, names: list[str], make: Callable[[bytes], Made], _kind: str = ""
 ) -> Iterator[tuple[str, Made | UnreadableError]]:
-    """Decode on several cores while this one reads; in the order of `files`."""
+    """Decode on several cores while this one reads, in the order that is quickest to read."""
 
     def attempt(data: bytes | UnreadableError) -> Made | UnreadableError:
         try:
@@ -141,7 +135,7 @@ def in_threads(
 
     waiting: deque[tuple[str, Future[Made | UnreadableError]]] = deque()
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        for name, data in files:
+        for name, data in files.read_all(names):
             waiting.append((name, pool.submit(attempt, data)))
             if len(waiting) >= WAITING:
                 first, future = waiting.popleft()

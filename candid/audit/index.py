@@ -10,6 +10,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,7 @@ class Index:
             with np.load(self.path, allow_pickle=False) as archive:
                 about = json.loads(str(archive["about"]))
                 arrays = {name: archive[name] for name in TYPES}
-            ends = [arrays["pairs"][end] for end in ("a", "b")]
-            sound = all(arrays[name].dtype == kind for name, kind in TYPES.items())
-            if about["made_by"] != MARK or not sound or np.max(ends, initial=-1) >= len(arrays["compared"]):
+            if about["made_by"] != MARK or {name: array.dtype for name, array in arrays.items()} != TYPES:
                 raise ValueError("it holds something else")
             other = [name for name, version in self.versions.items() if about[name] != version]
         except (*DAMAGED, KeyError, TypeError, AttributeError, MemoryError) as error:
@@ -87,27 +86,24 @@ class Index:
         self, files: Files, names: list[str], make: Callable[[bytes], Made], kind: str
     ) -> Iterator[tuple[str, Made | UnreadableError]]:
         """Give what `make` makes of each file; files that did not change are not read, let alone decoded."""
-        known, stamps, changed = self._known[kind], {}, []
-        for name in names:
-            stamp = files.stamp(name)
-            stamps[name] = _digest(f"{name}\n{stamp}".encode()) if stamp else b""
-            content = self._contents.get(stamps[name], b"")
-            if content in known:
-                self._files.setdefault(name, (stamps[name], content))
-                yield name, known[content]
-            else:
-                changed.append(name)
+        known = self._known[kind]
+        said = {name: f"{name}\n{stamp}" for name in names if (stamp := files.stamp(name))}
+        stamps = {name: _digest(text.encode()) for name, text in said.items()}
+        contents = {name: self._contents.get(stamp) for name, stamp in stamps.items()}
+        same = {name: content for name, content in contents.items() if content in known}
 
         def make_new(data: bytes) -> tuple[bytes, Made]:
             content = _digest(data)
             return content, known[content] if content in known else make(data)
 
-        for name, result in in_threads(files.read_all(changed), make_new):
+        unchanged = ((name, (content, known[content])) for name, content in same.items())
+        changed = in_threads(files, [name for name in names if name not in same], make_new)
+        for name, result in chain(unchanged, changed):
             if isinstance(result, UnreadableError):
                 yield name, result
             else:
-                known[result[0]] = result[1]
-                self._files.setdefault(name, (stamps[name], result[0]))
+                content, known[result[0]] = result
+                self._files.setdefault(name, (stamps.get(name, b""), content))
                 yield name, result[1]
 
     def search(self, read: ImageSet, settings: DedupSettings) -> Duplicates:
