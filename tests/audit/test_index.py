@@ -87,13 +87,11 @@ def test_what_is_no_index_is_refused_and_left_alone(tmp_path, capsys, fault):
     index = tmp_path / "index.npz"
     report(tmp_path / "set", tmp_path / "out", "--index", index)
     whole = index.read_bytes()
-    middle = len(whole) // 2
-    garbled = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
     np.savez(foreign := io.BytesIO(), images=np.zeros(3))
-    faults = {"cut": whole[:-100], "garbled": garbled, "text": b"a,b\n", "foreign": foreign.getvalue()}
-    index.write_bytes(faults[fault])
+    faults = {"cut": whole[:-100], "garbled": whole[:300] + b"?" + whole[301:], "text": b"a,b\n"}
+    index.write_bytes(content := faults.get(fault, foreign.getvalue()))
     with pytest.raises(SystemExit) as end:
         cli.main(["audit", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--index", str(index)])
     assert end.value.code == 2
     assert "no index, or damaged" in capsys.readouterr().err.splitlines()[-1]
-    assert index.read_bytes() == faults[fault]
+    assert index.read_bytes() == content
