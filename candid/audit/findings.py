@@ -79,7 +79,9 @@ def audit_images(
     `against`: the set is one of open_two, and pairs within the old one are passed over. `verdicts`: what a
     person said of pairs; it holds for their exact copies, too.
     """
-    duplicates = find_duplicates(read.pixels, settings.method, settings.mirror, read.digests)
+    duplicates = find_duplicates(
+        read.pixels, settings.method, settings.mirror, read.digests, originals=read.originals
+    )
     _, index, which = np.unique(read.digests, return_index=True, return_inverse=True)
     files, labels, parts = (read.images[name].tolist() for name in ("file", "label", "part"))
     old = np.array([against and file.startswith(f"{OLD}/") for file in files])
