@@ -28,7 +28,9 @@ import sklearn
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
+from candid.audit.images import decode_close
 from candid.data.images import decode
+from candid.duplicates.closer import SIDE, Originals
 from candid.duplicates.find import find_duplicates
 from candid.duplicates.hashing import pack, pairs_within
 
@@ -245,24 +247,28 @@ def negatives(pictures: list[Picture]) -> dict[str, list[Picture]]:
 
 
 class Compared:
-    """Pictures as each method sees them: grey at 48 x 48 as the audit reads them, and phash at full size."""
+    """Pictures as each method sees them: grey in two sizes as the audit reads them, phash at full size."""
 
     def __init__(self, pictures: list[Picture]) -> None:
         self.grey = np.empty((len(pictures), 48, 48), np.uint8)
+        self.close = np.empty((len(pictures), SIDE, SIDE), np.uint8)
         flags = np.empty((len(pictures), 64), np.bool_)
         for i, picture in enumerate(pictures):
             data = io.BytesIO()
             picture.save(data, "png")
             self.grey[i] = decode(data.getvalue(), 48, "grey")
+            self.close[i] = decode_close(data.getvalue())
             flags[i] = imagehash.phash(picture).hash.ravel()
         self.hashes = pack(flags)
 
     def pairs(self, other: Compared | None = None) -> dict[str, NDArray[np.int64]]:
         """Pairs that each method reports, P x 2, among these, or these and others behind them."""
-        grey, hashes = self.grey, self.hashes
+        grey, close, hashes = self.grey, self.close, self.hashes
         if other is not None:
-            grey, hashes = np.concatenate([grey, other.grey]), np.concatenate([hashes, other.hashes])
-        aligned = find_duplicates(grey).pairs
+            grey, close = np.concatenate([grey, other.grey]), np.concatenate([close, other.close])
+            hashes = np.concatenate([hashes, other.hashes])
+        originals = Originals(np.ones(len(grey), np.bool_), close.__getitem__)
+        aligned = find_duplicates(grey, originals=originals).pairs
         pairs = {"aligned": aligned[["a", "b"]].to_numpy(np.int64)}
         for bits in (4, 10):
             near = pairs_within(hashes, 64, bits)

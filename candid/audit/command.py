@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.max_leak is not None and not leaks(numbers):
             without = "--max-leak has no effect without both train and a test or validation set"
             raise CandidError(f"{options.path}: {without}; expected such folders or a column, or --against")
-        recall = planted_recall(source.files, findings, read.pixels, settings, options.plant)
+        recall = planted_recall(source.files, findings, read, settings, options.plant)
         drawn = drawn_pairs(findings, verdicts)
         shown = sections(findings, drawn, options.groups)
         rows = sorted({row for section in shown for group in section.groups for row in group.ids})

@@ -85,7 +85,7 @@ def audit_images(
     person said of pairs; it holds for their exact copies, too. `index`: what it holds is not compared again.
     """
     duplicates = index.search(read, settings) if index else find_duplicates(
-        read.pixels, settings.method, settings.mirror, read.digests
+        read.pixels, settings.method, settings.mirror, read.digests, originals=read.originals
     )  # fmt: skip
     _, rows, which = np.unique(read.digests, return_index=True, return_inverse=True)
     files, labels, parts = (read.images[name].tolist() for name in ("file", "label", "part"))

@@ -20,6 +20,8 @@ from tqdm import tqdm
 from candid.audit.sources import SUFFIXES, Source
 from candid.data.archives import Files, UnreadableError, skip_reason
 from candid.data.images import FORMATS, PixelBudget, content_digest, open_picture, opened
+from candid.duplicates.closer import DETAILED, Originals
+from candid.duplicates.closer import SIDE as CLOSE
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError
 
@@ -61,6 +63,7 @@ class ImageSet(NamedTuple):
     pixels: NDArray[np.uint8]  # N x SIZE x SIZE, grey
     digests: NDArray[np.void]
     """16 bytes an image, equal for exact copies: in all that the files show, at full size."""
+    originals: Originals  # the images again, in more pixels, while the source is open
     skipped: pd.DataFrame  # file, reason: unreadable pictures, raw photographs, videos
     other_files: int  # files that are no images
 
@@ -100,6 +103,7 @@ def read_images(source: Source, index: Index | None = None) -> ImageSet:
         images,
         np.stack([kept[name].grey for name in names]),
         np.array([digests[name] for name in names], np.dtype((np.void, 16))),
+        _originals(files, images),
         pd.DataFrame(sorted(skipped.items()), columns=["file", "reason"], dtype=str),
         len(files.names) - len(kept) - len(skipped),
     )
@@ -145,10 +149,7 @@ def in_threads(
 
 
 def _decode(data: bytes, budget: PixelBudget) -> Decoded:
-    with opened(data) as image:
-        frames = image.format != "MPO" and bool(getattr(image, "is_animated", False))
-        size, large = image.size, image.format == "JPEG" and min(image.size) >= 2 * LEAST
-        small = _decode_reduced(image, budget) if large else None
+    small, size, frames = _reduced(data, budget)
     upright = small or open_picture(data, budget)
     if small is None:
         size = upright.size
@@ -162,6 +163,35 @@ def _decode(data: bytes, budget: PixelBudget) -> Decoded:
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
     dark, bright, sharpness = _tone(upright)
     return Decoded(grey, digest, small is not None, frames, *size, dark, bright, sharpness)
+
+
+def _reduced(data: bytes, budget: PixelBudget) -> tuple[Image.Image | None, tuple[int, int], bool]:
+    """Decode a large JPEG at a reduced size, else None; its full size, and whether the file holds frames."""
+    with opened(data) as image:
+        frames = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+        size, large = image.size, image.format == "JPEG" and min(image.size) >= 2 * LEAST
+        return _decode_reduced(image, budget) if large else None, size, frames  # draft changes image.size
+
+
+def decode_close(data: bytes) -> NDArray[np.uint8]:
+    """Decode one picture for a second look: grey, CLOSE x CLOSE."""
+    budget = PixelBudget(len(data))
+    grey = (_reduced(data, budget)[0] or open_picture(data, budget)).convert("L")
+    return np.asarray(grey.resize((CLOSE, CLOSE), Image.Resampling.BICUBIC))
+
+
+def _originals(source: Files, images: pd.DataFrame) -> Originals:
+    """Read images again for a second look; one that is gone since shows nothing."""
+
+    def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        close = np.zeros((len(rows), CLOSE, CLOSE), np.uint8)
+        place = {name: number for number, name in enumerate(images["file"].to_numpy()[rows])}
+        for name, grey in in_threads(source, list(place), decode_close):
+            if not isinstance(grey, UnreadableError):
+                close[place[name]] = grey
+        return close
+
+    return Originals((images[["width", "height"]].min(axis=1) >= DETAILED).to_numpy(), read)
 
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:

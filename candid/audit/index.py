@@ -117,6 +117,7 @@ class Index:
         known["kind"] = np.where(self._pairs["mirror"], "mirror", "near")
         found = find_duplicates(
             read.pixels, settings.method, settings.mirror, read.digests,
+            originals=read.originals,
             fresh=~np.isin(np.arange(len(keys)), there), known=known[known["a"] >= 0],
         )  # fmt: skip
         pairs = pd.concat([found.pairs[found.pairs["kind"] != "exact"], found.rejected])

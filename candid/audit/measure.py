@@ -16,10 +16,11 @@ from scipy.stats import binomtest
 from tqdm import tqdm
 
 from candid.audit.findings import NO_GROUP, Findings, Verdicts
-from candid.audit.images import decode_grey
+from candid.audit.images import ImageSet, decode_close, decode_grey
 from candid.audit.sources import OLD
 from candid.data.archives import Files, UnreadableError
 from candid.data.images import open_picture
+from candid.duplicates.closer import SIDE, Originals
 from candid.duplicates.find import find_duplicates
 from candid.duplicates.settings import DedupSettings
 from candid.errors import CandidError
@@ -84,7 +85,7 @@ KINDS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def planted_recall(
-    files: Files, findings: Findings, pixels: Any, settings: DedupSettings, count: int
+    files: Files, findings: Findings, read: ImageSet, settings: DedupSettings, count: int
 ) -> dict[str, Share]:
     """Make copies of up to `count` pictures in memory and search for them among the set's own.
 
@@ -102,7 +103,7 @@ def planted_recall(
     others = rng.permutation(np.setdiff1d(np.arange(len(images)), chosen))[: max(AMONG - len(chosen), 0)]
     rows = {images["file"][row]: row for row in chosen}
     kinds = KINDS | ({"mirrored": ImageOps.mirror} if settings.mirror else {})
-    planted: list[Any] = []
+    planted: list[bytes] = []
     made: list[tuple[str, int]] = []
     progress: dict[str, Any] = {"unit": " images", "disable": None, "leave": False}
     for name, data in tqdm(files.read_all(rows), "copies", len(rows), **progress):
@@ -112,13 +113,26 @@ def planted_recall(
             continue
         image.thumbnail((LONGEST, LONGEST))
         for kind, change in kinds.items():
-            planted.append(decode_grey(_encoded(change(image))))
+            planted.append(_encoded(change(image)))
             made.append((kind, int(rows[name])))
     if not planted:
         return {}
     base = np.concatenate([chosen, others])
-    together, new = np.concatenate([pixels[base], planted]), np.arange(len(base) + len(planted)) >= len(base)
-    duplicates = find_duplicates(together, settings.method, settings.mirror, fresh=new)
+    detailed = read.originals.detailed[np.concatenate([base, [row for _, row in made]])]
+
+    def again(some: Any) -> Any:
+        own = some < len(base)
+        close = np.empty((len(some), SIDE, SIDE), np.uint8)
+        close[own] = read.originals.read(base[some[own]])
+        for number in np.flatnonzero(~own):
+            close[number] = decode_close(planted[some[number] - len(base)])
+        return close
+
+    duplicates = find_duplicates(
+        np.concatenate([read.pixels[base], [decode_grey(data) for data in planted]]),
+        settings.method, settings.mirror, originals=Originals(detailed, again),
+        fresh=np.arange(len(base) + len(planted)) >= len(base),
+    )  # fmt: skip
     groups = np.where(images["group"] == NO_GROUP, images.index, images["group"])
     pairs = duplicates.pairs[(duplicates.pairs["a"] < len(base)) & (duplicates.pairs["b"] >= len(base))]
     copies = pairs["b"].to_numpy() - len(base)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from candid.duplicates.kernels import exact_sums, in_parallel, kernel
 
 ONE = 65536  # fixed point of coordinates
-CELLS = 6  # a side: 36 cells, compared each by itself
+CELL = 8  # pixels, the side of a cell: 36 of an image, compared each by itself
 NOISE = 6.0  # grey levels; fine structure much weaker than this is not raised to the strength of the rest
 EVENED = 48.0  # strength to which it is
 MIN_CELL = 20  # pixels of 64 that both images show
@@ -59,11 +59,11 @@ class Prepared(NamedTuple):
     fine: NDArray[np.int8]
     """Fine structure: smoothed less its surroundings."""
     corners: NDArray[np.bool_]
-    """N x CELLS^2: which cells show more than straight lines."""
+    """N x cells: which of them show more than straight lines."""
 
 
 def prepare(grey: NDArray[np.uint8]) -> Prepared:
-    """Smoothed, halved and high-passed versions of N x 48 x 48 images (5 KiB an image)."""
+    """Smoothed, halved and high-passed versions of N x S x S images (5 KiB an image of 48 pixels)."""
 
     def block(start: int, stop: int) -> tuple[Any, Any, Any, Any]:
         smooth, half, fine = _filter(grey[start:stop])
@@ -134,21 +134,21 @@ def _filter(grey: Any) -> Any:
 @kernel
 def _corners(fine: Any) -> Any:
     count, size = fine.shape[0], fine.shape[1]
-    side = size // CELLS
-    least = 4 * CORNERS * side * side  # slopes are taken over two pixels
-    out = np.empty((count, CELLS * CELLS), np.bool_)
-    sums = np.empty((CELLS * CELLS, 3), np.int64)
+    across_all = size // CELL
+    least = 4 * CORNERS * CELL * CELL  # slopes are taken over two pixels
+    out = np.empty((count, across_all * across_all), np.bool_)
+    sums = np.empty((across_all * across_all, 3), np.int64)
     for n in range(count):
         sums[:] = 0
         for j in range(1, size - 1):
             for i in range(1, size - 1):
                 across = np.int64(fine[n, j, i + 1]) - fine[n, j, i - 1]
                 down = np.int64(fine[n, j + 1, i]) - fine[n, j - 1, i]
-                c = j // side * CELLS + i // side
+                c = j // CELL * across_all + i // CELL
                 sums[c, 0] += across * across
                 sums[c, 1] += down * down
                 sums[c, 2] += across * down
-        for c in range(CELLS * CELLS):
+        for c in range(len(sums)):
             across, down = sums[c, 0] - least, sums[c, 1] - least
             out[n, c] = min(across, down) >= 0 and across * down >= sums[c, 2] * sums[c, 2]
     return out
@@ -202,7 +202,7 @@ def _beyond(line: Any, k: int) -> Any:
 def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out: Any) -> None:
     rows = np.empty((9, first.smooth.shape[1] * first.smooth.shape[2]))
     system, motion = np.empty((7, 8)), np.empty(6)
-    cells, used = np.empty((CELLS * CELLS, 6)), np.ones(CELLS * CELLS, np.bool_)
+    cells, used = np.empty((first.corners.shape[1], 6)), np.ones(first.corners.shape[1], np.bool_)
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]
@@ -260,19 +260,25 @@ def trim(cells: Any, used: Any) -> None:
 
 
 @kernel
+def by_cell(cells: Any) -> Any:
+    """Correlation of the fine structure of each cell; 2 where neither image has any."""
+    correlations = np.full(len(cells), 2.0)
+    for c in range(len(cells)):
+        n, aa, bb = cells[c, 0], cells[c, 3], cells[c, 4]
+        if n >= MIN_CELL and max(aa, bb) >= STRUCTURE * n:
+            correlations[c] = min(cells[c, 5] / sqrt(max(aa * bb, 1.0)), 1.0)
+    return correlations
+
+
+@kernel
 def agreeing(cells: Any, corners: Any, used: Any) -> Any:
     """Correlation of fine structure without the worst quarter of the cells; the share of cells that agree.
 
     Cells without structure in either image say nothing. `used` becomes False for the worst.
     """
-    correlations, shown = np.full(len(cells), 2.0), 0
-    for c in range(len(cells)):
-        n, aa, bb = cells[c, 0], cells[c, 3], cells[c, 4]
-        used[c] = n >= MIN_CELL
-        if used[c] and max(aa, bb) >= STRUCTURE * n:
-            correlations[c] = cells[c, 5] / sqrt(max(aa * bb, 1.0))
-            shown += 1
-    limit = np.sort(correlations)[shown // 4]
+    correlations = by_cell(cells)
+    used[:] = cells[:, 0] >= MIN_CELL
+    limit = np.sort(correlations)[(correlations <= 1).sum() // 4]
     agree = corner = disagree = 0
     aa = bb = ab = 0.0
     for c in range(len(cells)):
@@ -309,7 +315,8 @@ def _doubt(motion: Any, series: bool) -> Any:
 def cell_sums(a: Any, b: Any, motion: Any, cells: Any) -> None:
     """Sums of 1, A, B, AA, BB and AB over the pixels that A shares with the warped B, cell by cell."""
     size = a.shape[0]
-    side = size // CELLS
+    grid = round(sqrt(len(cells)))
+    side = size // grid
     shrink = size / 48.0
     m00, m01 = np.int64(round(motion[0] * ONE)), np.int64(round(motion[1] * ONE))
     m10, m11 = np.int64(round(motion[2] * ONE)), np.int64(round(motion[3] * ONE))
@@ -318,7 +325,7 @@ def cell_sums(a: Any, b: Any, motion: Any, cells: Any) -> None:
     cells[:] = 0
     for j in range(size):
         v = 2 * j - (size - 1)
-        for block in range(CELLS):
+        for block in range(grid):
             n = sa = sb = saa = sbb = sab = np.int64(0)
             for i in range(block * side, block * side + side):
                 u = 2 * i - (size - 1)
@@ -337,7 +344,7 @@ def cell_sums(a: Any, b: Any, motion: Any, cells: Any) -> None:
                 saa += p * p
                 sbb += q * q
                 sab += p * q
-            c = j // side * CELLS + block
+            c = j // side * grid + block
             for k, total in enumerate((n, sa, sb, saa, sbb, sab)):
                 cells[c, k] += total
 
@@ -349,7 +356,8 @@ def overlay(a: Any, b: Any, motion: Any, used: Any, rows: Any) -> int:
     rows get B, its changes by dx, dy and the four of the matrix, 1 and A.
     """
     size = a.shape[0]
-    side = size // CELLS
+    grid = round(sqrt(len(used)))
+    side = size // grid
     shrink = size / 48.0
     m00, m01 = np.int64(round(motion[0] * ONE)), np.int64(round(motion[1] * ONE))
     m10, m11 = np.int64(round(motion[2] * ONE)), np.int64(round(motion[3] * ONE))
@@ -359,7 +367,7 @@ def overlay(a: Any, b: Any, motion: Any, used: Any, rows: Any) -> int:
     for j in range(size):
         v = 2 * j - (size - 1)
         for i in range(size):
-            if not used[j // side * CELLS + i // side]:
+            if not used[j // side * grid + i // side]:
                 continue
             u = 2 * i - (size - 1)
             x = centre + dx + ((m00 * u + m01 * v) >> 1)

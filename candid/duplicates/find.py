@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from candid.duplicates.alignment import prepare, similarities
 from candid.duplicates.candidates import candidate_pairs
+from candid.duplicates.closer import Originals, second_look, similar_hashes
 from candid.duplicates.groups import Copies, collapse, collapsed, copy_pairs, group_ids, open_out
 from candid.duplicates.hashing import hash_pairs
 from candid.duplicates.settings import Aligned, Hash
@@ -45,6 +46,7 @@ def find_duplicates(
     mirror: bool = False,
     digests: NDArray[np.void] | None = None,
     series: NDArray[np.bool_] | None = None,
+    originals: Originals | None = None,
     fresh: NDArray[np.bool_] | None = None,
     known: pd.DataFrame | None = None,
 ) -> Duplicates:
@@ -56,6 +58,7 @@ def find_duplicates(
         mirror: find mirrored copies, too.
         digests: N values that are equal for exact copies, where `images` are reduced; default: of the pixels.
         series: N flags, images of known persons a moment apart, cut alike; `aligned` doubts their pairs more.
+        originals: where `aligned` may look again, in more pixels, at pairs that it would reject.
         fresh: N flags; `aligned` compares only pairs with such an image.
         known: what an earlier search said of pairs of the other images, so that these need no new one: a, b,
             similarity, kind, as pairs and rejected of the result have them, of one image per set of copies.
@@ -91,7 +94,8 @@ def find_duplicates(
         doubted = np.zeros(len(images), np.bool_) if series is None else series
         new = np.ones(len(images), np.bool_) if fresh is None else fresh
         chosen = chosen if new[chosen].any() else chosen[:0]
-        compared, least = _aligned(grey[chosen], mirror, doubted[chosen], new[chosen]), method.min_similarity
+        least, again = method.min_similarity, originals and originals.of(chosen)
+        compared = _aligned(grey[chosen], mirror, doubted[chosen], new[chosen], least, again)
     else:
         compared, least, known = hash_pairs(images[chosen], method, mirror), 0.0, None
     compared = pd.concat([_best(compared, chosen), known]).sort_values(["a", "b"], ignore_index=True)
@@ -116,24 +120,44 @@ def pixel_digests(images: NDArray[np.uint8]) -> NDArray[np.void]:
 
 
 def _aligned(
-    grey: NDArray[np.uint8], mirror: bool, series: NDArray[np.bool_], fresh: NDArray[np.bool_]
+    grey: NDArray[np.uint8],
+    mirror: bool,
+    series: NDArray[np.bool_],
+    fresh: NDArray[np.bool_],
+    least: float,
+    originals: Originals | None,
 ) -> pd.DataFrame:
-    """Compare all images, and once more what the borders of some enclose."""
+    """Compare all images, and what the borders of some enclose; and what is in doubt in the originals."""
     bordered, insides = without_borders(grey)
     shown, owner = np.concatenate([grey, insides]), np.concatenate([np.arange(len(grey)), bordered])
     tables = []
     prepared = prepare(shown)
+    framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(grey))
     for mirrored in (None, np.ascontiguousarray(shown[:, :, ::-1]))[: 1 + mirror]:
         candidates = candidate_pairs(shown, mirrored, fresh=fresh[owner])
-        a, b = candidates.pairs.T
-        framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(grey))
+        pairs, motions, kind = *candidates, "near" if mirrored is None else "mirror"
+        a, b = pairs.T
         compared = (owner[a] != owner[b]) & ~(framed[a] & framed[b])  # of two framed images, what is inside
-        pairs, motions = candidates.pairs[compared], candidates.motions[compared]
+        pairs, motions = pairs[compared], motions[compared]
         others = prepared if mirrored is None else prepare(mirrored)
         similarity = similarities(prepared, pairs, motions, others, series[owner])
-        columns = {"a": owner[pairs[:, 0]], "b": owner[pairs[:, 1]], "similarity": similarity}
-        tables.append(pd.DataFrame({**columns, "kind": "near" if mirrored is None else "mirror"}))
+        tables.append(_table(owner[pairs], similarity, kind))
+        if originals is None or not originals.detailed.any():
+            continue
+        doubtful = (similarity < least) & (pairs < len(grey)).all(axis=1)
+        pairs, motions = pairs[doubtful], motions[doubtful]
+        if mirrored is None:
+            alike, still = similar_hashes(grey)
+            pairs, motions = np.concatenate([pairs, alike]), np.concatenate([motions, still])
+        shows = originals.detailed[pairs].all(axis=1) & ~framed[pairs].all(axis=1) & fresh[pairs].any(axis=1)
+        pairs, motions = pairs[shows], motions[shows]
+        again = second_look(prepared, others, pairs, motions, originals, mirrored is not None)
+        tables.append(_table(pairs, again, kind))
     return pd.concat(tables, ignore_index=True)
+
+
+def _table(pairs: NDArray[np.int64], similarity: NDArray[np.float64], kind: str) -> pd.DataFrame:
+    return pd.DataFrame({"a": pairs[:, 0], "b": pairs[:, 1], "similarity": similarity, "kind": kind})
 
 
 def _best(compared: pd.DataFrame, ids: NDArray[np.int64]) -> pd.DataFrame:

@@ -1,0 +1,184 @@
+"""A second look at pairs in doubt, in the originals: three times as many pixels a side tell them apart.
+
+At 48 pixels a watermark, a line of text or the edge of a black corner blurs into all the cells around it. At
+144 there are 324 cells, and what an overlay leaves of the picture is enough to recognise it by. What counts
+is how much of the same structure both show: of the cells with more than straight lines twice as many must
+agree as cells disagree, so that two plots on the same axes or two pictures in one frame are no copies. Cells
+of the rim may disagree, as after a turn or in a new border. Motions of every kind are believed alike: there
+is evidence enough without a prior. Beside the candidates of the search, pairs of similar phash get this look:
+it survives a watermark across the picture, but is no proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from candid.duplicates.alignment import (
+    AGREE,
+    DECIMALS,
+    GAIN,
+    SHORTFALL,
+    Prepared,
+    agreeing,
+    by_cell,
+    cell_sums,
+    improve,
+    prepare,
+    trim,
+)
+from candid.duplicates.hashing import hash_images, pairs_within
+from candid.duplicates.kernels import in_parallel, kernel
+from candid.duplicates.settings import Hash
+
+SIDE = 144  # pixels, of the originals for this look
+DETAILED = 2 * 48  # pixels of the shorter side of an original from which on it shows more
+HASH_BITS = 10  # of 64 by which similar phashes may differ; imagededup's default
+MOST = 20_000  # pairs; the likeliest, where more are in doubt
+AT_ONCE = 2000  # pairs, of up to 4,000 originals: 250 MiB
+HALF_STEPS, FULL_STEPS, CLOSE_STEPS = 2, 4, 4  # Gauss-Newton steps at 24, 48 and 144 pixels
+LIKELY, LIKELY_CELLS = 0.5, 6  # correlation of the best cells at 48 pixels, and how many agree; else no look
+HOPELESS = 0.6  # correlation after the first step at 144 pixels, which later ones hardly raise
+FEW, PER_DISAGREEING, ENOUGH = 12, 2, 80  # cells that must agree: 12, and 2 for each that does not, up to 80
+SHARE = 0.65  # of the cells with structure that must agree, lines as well
+EVIDENT = 0.86  # similarity with just as many
+BLOCK = 64  # pairs at a time
+
+
+class Originals(NamedTuple):
+    """Where the images of a search can be seen again."""
+
+    detailed: NDArray[np.bool_]
+    """N flags: originals with DETAILED or more pixels on the shorter side."""
+    read: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
+    """Rows of images -> grey uint8, n x SIDE x SIDE."""
+
+    def of(self, rows: NDArray[np.int64]) -> Originals:
+        """Those of some of the images."""
+        return Originals(self.detailed[rows], lambda some: self.read(rows[some]))
+
+
+def similar_hashes(grey: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Pairs of images within HASH_BITS, P x 2, and the motion to start from: none."""
+    near = pairs_within(hash_images(grey, Hash()), Hash().hash_size ** 2, HASH_BITS)
+    return np.stack([near.a, near.b], axis=1), np.tile([1.0, 0.0, 0.0, 1.0, 0.0, 0.0], (len(near.a), 1))
+
+
+def second_look(
+    images: Prepared,
+    others: Prepared,
+    pairs: NDArray[np.int64],
+    motions: NDArray[np.float64],
+    originals: Originals,
+    mirrored: bool = False,
+) -> NDArray[np.float64]:
+    """Similarity of each pair in the originals, 0 to 1, rounded to DECIMALS; 0 where there was no look.
+
+    Args:
+        images, others, pairs, motions: as of `alignment.similarities`.
+        originals: of `images`.
+        mirrored: `others` are mirror images.
+    """
+    motions, scores = motions.copy(), np.zeros(len(pairs))
+
+    def approach(start: int, stop: int) -> Any:
+        return _approach(images, others, pairs[start:stop], motions[start:stop])
+
+    hints = np.concatenate([np.empty(0), *in_parallel(approach, len(pairs), BLOCK)])
+    likely = np.argsort(-hints, kind="stable")[: min((hints > 0).sum(), MOST)]
+    likely.sort()
+    starts = range(0, len(likely), AT_ONCE)
+    for start in tqdm(starts, desc="looking closer", unit=" blocks", disable=None, leave=False):
+        chosen = likely[start : start + AT_ONCE]
+        rows, ends = np.unique(pairs[chosen], return_inverse=True)
+        grey = originals.read(rows)
+        close = prepare(grey)
+        flipped = prepare(np.ascontiguousarray(grey[:, :, ::-1])) if mirrored else close
+        scores[chosen] = _compare(close, flipped, ends.reshape(-1, 2), motions[chosen])
+    return np.asarray(np.round(scores, DECIMALS))
+
+
+def _compare(
+    close: Prepared, others: Prepared, pairs: NDArray[np.int64], motions: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    def look(start: int, stop: int) -> Any:
+        return _look(close, others, pairs[start:stop], motions[start:stop])
+
+    return np.concatenate(in_parallel(look, len(pairs), BLOCK))
+
+
+@kernel
+def _approach(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
+    """Improve the motions at 48 pixels; return the correlation where the pair is LIKELY, else 0."""
+    size = first.smooth.shape[1]
+    rows, system, motion = np.empty((9, size * size)), np.empty((7, 8)), np.empty(6)
+    cells, used = np.empty((first.corners.shape[1], 6)), np.ones(first.corners.shape[1], np.bool_)
+    hints = np.zeros(len(pairs))
+    for q in range(len(pairs)):
+        a, b = pairs[q, 0], pairs[q, 1]
+        motion[:] = motions[q]
+        used[:] = True
+        cell_sums(first.half[a], second.half[b], motion, cells)
+        trim(cells, used)
+        together = True
+        for _ in range(HALF_STEPS):
+            together = together and improve(first.half[a], second.half[b], motion, used, rows, system)
+            if together:
+                cell_sums(first.half[a], second.half[b], motion, cells)
+                trim(cells, used)
+        for _ in range(FULL_STEPS):
+            if not together or not improve(first.smooth[a], second.smooth[b], motion, used, rows, system):
+                break
+            cell_sums(first.fine[a], second.fine[b], motion, cells)
+            correlation = agreeing(cells, first.corners[a], used)[0]
+            correlations = by_cell(cells)
+            agree = ((correlations >= AGREE) & (correlations <= 1)).sum()
+            if correlation >= max(LIKELY, hints[q]) and agree >= LIKELY_CELLS:
+                hints[q] = correlation
+                motions[q] = motion
+    return hints
+
+
+@kernel
+def _look(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
+    size = first.smooth.shape[1]
+    rows, system, motion = np.empty((9, size * size)), np.empty((7, 8)), np.empty(6)
+    cells, used = np.empty((first.corners.shape[1], 6)), np.ones(first.corners.shape[1], np.bool_)
+    scores = np.zeros(len(pairs))
+    for q in range(len(pairs)):
+        a, b = pairs[q, 0], pairs[q, 1]
+        motion[:] = motions[q]
+        used[:] = True
+        cell_sums(first.smooth[a], second.smooth[b], motion, cells)
+        trim(cells, used)
+        for _ in range(CLOSE_STEPS):
+            if not improve(first.smooth[a], second.smooth[b], motion, used, rows, system):
+                break
+            cell_sums(first.fine[a], second.fine[b], motion, cells)
+            fine = agreeing(cells, first.corners[a], used)[0]
+            score = min(1 - (1 - fine) * SHORTFALL, EVIDENT * evidence(by_cell(cells), first.corners[a]))
+            gain = score - scores[q]
+            scores[q] = max(scores[q], score)
+            if fine < HOPELESS or gain < GAIN:
+                break
+    return scores
+
+
+@kernel
+def evidence(correlations: Any, corners: Any) -> float:
+    """How many cells agree, in parts of those that must: 1 and more is enough."""
+    grid = round(np.sqrt(len(correlations)))
+    agree = corner = disagree = 0
+    for c in range(len(correlations)):
+        row, column = divmod(c, grid)
+        if AGREE <= correlations[c] <= 1:
+            agree += 1
+            corner += corners[c]
+        elif correlations[c] < AGREE and 0 < row < grid - 1 and 0 < column < grid - 1:
+            disagree += 1
+    needed = min(FEW + PER_DISAGREEING * disagree, ENOUGH)
+    return min(corner / needed, agree / max(agree + disagree, 1) / SHARE)

@@ -1,0 +1,104 @@
+"""The second look, in the originals: copies that 48 pixels can't tell are found, and nothing else is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from candid.duplicates.closer import SIDE, Originals
+from candid.duplicates.find import find_duplicates
+from tests.duplicates.made import made_pictures
+
+COUNT = 24
+
+
+def detailed_pictures():
+    """Different pictures with structure from 2 to 144 pixels."""
+    fine = made_pictures(9 * COUNT, seed=1).reshape(COUNT, 3, 3, 48, 48).transpose(0, 1, 3, 2, 4)
+    coarse = made_pictures(COUNT, size=SIDE).astype(int)
+    return ((fine.reshape(COUNT, SIDE, SIDE) + 2 * coarse) // 3).astype(np.uint8)
+
+
+def lettered(picture, *lines):
+    image, font = Image.fromarray(picture), ImageFont.load_default(SIDE / 7)
+    for row, line in enumerate(lines or ("WHEN YOU SEE", "WHAT IT IS")):
+        at = (SIDE / 2, SIDE * (0.2 + 0.6 * row))
+        ImageDraw.Draw(image).text(at, line, 255, font, "mm", stroke_width=1, stroke_fill=0)
+    return np.asarray(image)
+
+
+def turned(picture):
+    return np.asarray(Image.fromarray(picture).rotate(5, Image.Resampling.BICUBIC))
+
+
+def logo(picture):
+    copy = picture.copy()
+    copy[8:40, 104:136], copy[16:32, 112:128] = 255, 0
+    return copy
+
+
+def reduced(close):
+    return np.stack(
+        [np.asarray(Image.fromarray(one).resize((48, 48), Image.Resampling.BOX)) for one in close]
+    )
+
+
+def searched(close, detailed=True, **options):
+    again = Originals(np.full(len(close), detailed), close.__getitem__)
+    return find_duplicates(reduced(close), originals=again, **options)
+
+
+def ends(found):
+    return {(int(a), int(b)) for a, b in found.pairs[["a", "b"]].to_numpy()}
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return detailed_pictures()
+
+
+@pytest.mark.parametrize("change", [lettered, turned, logo], ids=lambda change: change.__name__)
+def test_copies_in_doubt_are_found_in_the_originals(pictures, change):
+    close = np.concatenate([pictures, [change(picture) for picture in pictures]])
+    true = {(row, row + COUNT) for row in range(COUNT)}
+    found = ends(searched(close))
+    assert not found - true
+    assert len(found) >= 0.9 * COUNT
+    assert len(found) >= len(ends(searched(close, detailed=False)))
+
+
+def test_turned_pictures_are_found_only_there(pictures):
+    close = np.concatenate([pictures, [turned(picture) for picture in pictures]])
+    assert len(ends(searched(close))) - len(ends(searched(close, detailed=False))) >= 0.9 * COUNT
+
+
+def test_without_detail_nothing_is_read(pictures):
+    def read(rows):
+        raise AssertionError("read")
+
+    found = find_duplicates(reduced(pictures), originals=Originals(np.zeros(COUNT, np.bool_), read))
+    assert not len(found.pairs)
+
+
+def test_the_order_of_images_and_mirroring_do_not_matter(pictures):
+    close = np.concatenate([pictures, [turned(picture) for picture in pictures]])
+    order = np.random.default_rng(0).permutation(len(close))
+    names = {tuple(sorted((int(order[a]), int(order[b])))) for a, b in ends(searched(close[order]))}
+    assert names == ends(searched(close))
+    close[COUNT:] = close[COUNT:, :, ::-1]
+    found = searched(close, mirror=True)
+    assert len(ends(found)) >= 0.9 * COUNT
+    assert set(found.pairs["kind"]) == {"mirror"}
+
+
+def test_different_pictures_under_the_same_words_or_in_one_frame_are_not_paired(pictures):
+    words = np.stack([lettered(picture) for picture in pictures])
+    assert not ends(searched(words))
+    screen = Image.new("L", (SIDE, SIDE), 240)
+    draw = ImageDraw.Draw(screen)
+    for line in range(9):
+        draw.text((6, 16 * line), "a page that you follow", 0, ImageFont.load_default(11))
+    framed = np.repeat(np.asarray(screen)[None], COUNT, axis=0).copy()
+    framed[:, 24:120, 16:144] = pictures[:, 24:120, 16:144]
+    assert not ends(searched(framed))
