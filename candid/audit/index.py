@@ -62,7 +62,7 @@ class Index:
 
     def _read(self) -> None:
         try:
-            with np.load(self.path, allow_pickle=False) as archive:
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 about = json.loads(str(archive["about"]))
                 arrays = {name: archive[name] for name in TYPES}
             if about["made_by"] != MARK or {name: array.dtype for name, array in arrays.items()} != TYPES:
