@@ -20,7 +20,7 @@ from candid.data.faces import PARTS
 from candid.data.fingerprints import ImageSet as KnownSet
 from candid.data.fingerprints import read_known
 from candid.data.ingest import truth_table
-from candid.duplicates.find import find_duplicates
+from candid.duplicates.find import Duplicates, find_duplicates
 from candid.duplicates.groups import group_ids
 from candid.duplicates.policy import RANK
 from candid.duplicates.settings import DedupSettings
@@ -72,14 +72,21 @@ class Findings(NamedTuple):
 
 
 def audit_images(
-    read: ImageSet, settings: DedupSettings, against: bool = False, verdicts: Verdicts | None = None
+    read: ImageSet,
+    settings: DedupSettings,
+    against: bool = False,
+    verdicts: Verdicts | None = None,
+    duplicates: Duplicates | None = None,
 ) -> Findings:
     """Search a set for copies, and recognise whether it is a known one.
 
     `against`: the set is one of open_two, and pairs within the old one are passed over. `verdicts`: what a
-    person said of pairs; it holds for their exact copies, too.
+    person said of pairs; it holds for their exact copies, too. `duplicates`: what a cluster found; it keeps the
+    pixels, so that no known set is recognised.
     """
-    duplicates = find_duplicates(read.pixels, settings.method, settings.mirror, read.digests)
+    unknown = against or duplicates is not None
+    if duplicates is None:
+        duplicates = find_duplicates(read.pixels, settings.method, settings.mirror, read.digests)
     _, index, which = np.unique(read.digests, return_index=True, return_inverse=True)
     files, labels, parts = (read.images[name].tolist() for name in ("file", "label", "part"))
     old = np.array([against and file.startswith(f"{OLD}/") for file in files])
@@ -88,7 +95,7 @@ def audit_images(
         for pairs in (duplicates.pairs, duplicates.rejected)
     )
     pairs, rejected = _judged(searched, rejected, which, files, verdicts or {})
-    finding = None if against else recognise(
+    finding = None if unknown else recognise(
         read_known(), KnownSet(files, labels, parts if any(parts) else None, read.pixels)
     )  # fmt: skip
     known = finding.line if finding else ""
@@ -100,7 +107,7 @@ def audit_images(
         first=np.isin(np.arange(len(files)), index),
     )
     return Findings(
-        images, pairs, rejected, searched, _scores(images, read.pixels), read.skipped, read.other_files,
+        images, pairs, rejected, searched, _scores(images), read.skipped, read.other_files,
         [text for text in (duplicates.warning, *altered) if text], known,
     )  # fmt: skip
 
@@ -128,14 +135,13 @@ def _judged(
     return _by_similarity(both), rejected[turned_down.isna()].reset_index(drop=True)
 
 
-def _scores(images: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:
+def _scores(images: pd.DataFrame) -> pd.DataFrame:
     """Score each picture by ISSUES; those of the old set are not judged."""
     new = images["side"] != OLD
     measures = ((images["width"] * images["height"]) ** 0.5, images["width"] / images["height"])
     ratios = [values / values[new].median() for values in measures]
-    contrast = [float(image.std()) / 128 for image in pixels]
     scores: dict[str, Any] = {
-        "low_information": pd.Series(contrast, images.index).clip(upper=1),
+        "low_information": images["contrast"].clip(upper=1),
         "dark": images["bright"] / 255,
         "light": 1 - images["dark"] / 255,
         "blurry": images["sharpness"].clip(upper=1).mask(images["flat"]),

@@ -50,26 +50,34 @@ def candidate_pairs(
     and view), from there on with N^1.5; memory grows with N.
     """
     base = thumbnails(grey, CENTRE_VIEW)
-    pivots = _pivots(base.sketches) if len(grey) >= many else np.zeros((len(base.sketches), 1), np.uint64)
-    index = _index(base, pivots)
+    index = _index(base, find_pivots(base.sketches, len(grey), many))
     views, rows = search_views(mirrored is not None), np.empty((0, 4), np.int64)
     gathered = [rows]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
         same = mirrored is None and view == CENTRE_VIEW
         crops = base if same else thumbnails(grey if mirrored is None else mirrored, view)
-        hits = _scan(crops, index)
-        hits = hits[hits[:, 0] != hits[:, 1]]
-        forward = hits[:, 0] < hits[:, 1]
-        key = np.where(forward, hits[:, 0] * len(grey) + hits[:, 1], hits[:, 1] * len(grey) + hits[:, 0])
-        gathered.append(np.stack([key, -hits[:, 2], np.full(len(hits), number), forward], axis=1))
+        gathered.append(by_pair(_scan(crops, index), number, len(grey)))
         if sum(map(len, gathered)) > GATHERED or number == len(views) - 1:
-            rows = _closest(np.concatenate(gathered), len(grey))
+            rows = closest(np.concatenate(gathered), len(grey))
             gathered = [rows]
-    pairs = np.stack(np.divmod(rows[:, 0], max(len(grey), 1)), axis=1)
-    return Candidates(pairs, _motions(views, rows[:, 2], rows[:, 3] == 1, mirrored is not None))
+    return to_verify(rows, len(grey), mirrored is not None)
 
 
-def _closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def by_pair(hits: NDArray[np.int64], number: Any, count: int) -> NDArray[np.int64]:
+    """Hits of a view (crop of, centre of, correlation) -> key of the pair, -correlation, view, forward."""
+    hits = hits[hits[:, 0] != hits[:, 1]]
+    forward = hits[:, 0] < hits[:, 1]
+    key = np.where(forward, hits[:, 0] * count + hits[:, 1], hits[:, 1] * count + hits[:, 0])
+    return np.stack([key, -hits[:, 2], np.full(len(hits), number), forward], axis=1)
+
+
+def to_verify(rows: NDArray[np.int64], count: int, mirror: bool) -> Candidates:
+    """Pairs and motions from what `closest` kept."""
+    pairs = np.stack(np.divmod(rows[:, 0], max(count, 1)), axis=1)
+    return Candidates(pairs, _motions(search_views(mirror), rows[:, 2], rows[:, 3] == 1, mirror))
+
+
+def closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Keep each pair's best view, and the pairs that are among the CLOSEST of either image."""
     rows = rows[np.lexsort(rows.T[::-1])]  # by pair; then the best correlated view, then the first
     rows = rows[np.unique(rows[:, 0], return_index=True)[1]]
@@ -106,10 +114,14 @@ class Index(NamedTuple):
     """Words x cells."""
 
 
-def _pivots(sketches: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Sketches of twice the root of N images, then twice the majority of each bit in their cells."""
-    count = sketches.shape[1]
-    chosen = np.linspace(0, count - 1, 2 * int(count**0.5)).astype(np.int64)
+def find_pivots(sketches: NDArray[np.uint64], images: int, many: int) -> NDArray[np.uint64]:
+    """Sketches of twice the root of N images, then twice the majority of each bit in their cells.
+
+    One below `many` images. `sketches`: of all images, or of a sample.
+    """
+    if images < many:
+        return np.zeros((len(sketches), 1), np.uint64)
+    chosen = np.linspace(0, sketches.shape[1] - 1, 2 * int(images**0.5)).astype(np.int64)
     pivots = np.ascontiguousarray(sketches[:, chosen])
     for _ in range(2):
         pivots = _majorities(sketches, _nearest_pivots(sketches, pivots), pivots)

@@ -84,16 +84,28 @@ def find_duplicates(
     chosen = chosen[np.argsort(pixel_digests(images[chosen]), kind="stable")]
     if isinstance(method, Aligned):
         doubted = np.zeros(len(images), np.bool_) if series is None else series
-        compared, least = _aligned(grey[chosen], mirror, doubted[chosen]), method.min_similarity
+        compared = _aligned(grey[chosen], mirror, doubted[chosen])
     else:
-        compared, least = hash_pairs(images[chosen], method, mirror), 0.0
+        compared = hash_pairs(images[chosen], method, mirror)
+    return judge(compared, chosen, method, exact, flat)
+
+
+def judge(
+    compared: pd.DataFrame,
+    chosen: NDArray[np.int64],
+    method: Aligned | Hash,
+    exact: Copies,
+    flat: NDArray[np.bool_],
+) -> Duplicates:
+    """Accept compared pairs (a, b, similarity, kind; rows of `chosen`), and open exact copies out."""
     compared = _best(compared, chosen)
+    least = method.min_similarity if isinstance(method, Aligned) else 0.0
     accepted = compared["similarity"] >= least
     just = ~accepted & (compared["similarity"] >= least - JUST_REJECTED)
     equal = pd.DataFrame(copy_pairs(exact), columns=["a", "b"]).assign(similarity=1.0, kind="exact")
     pairs = pd.concat([equal, _for_all_copies(compared[accepted], exact)], ignore_index=True)
     pairs = pairs.sort_values(["a", "b"], kind="stable", ignore_index=True)
-    groups = group_ids(pairs["a"].to_numpy(), pairs["b"].to_numpy(), len(images))
+    groups = group_ids(pairs["a"].to_numpy(), pairs["b"].to_numpy(), len(flat))
     warning = collapsed(groups, exact.first)
     warning = f"{warning}: {CAUSES[method.name]}" if warning else ""
     return Duplicates(pairs, compared[just].reset_index(drop=True), groups, flat, warning)
@@ -116,15 +128,22 @@ def _aligned(grey: NDArray[np.uint8], mirror: bool, series: NDArray[np.bool_]) -
     prepared = prepare(shown)
     for mirrored in (None, np.ascontiguousarray(shown[:, :, ::-1]))[: 1 + mirror]:
         candidates = candidate_pairs(shown, mirrored)
-        a, b = candidates.pairs.T
-        framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(grey))
-        compared = (owner[a] != owner[b]) & ~(framed[a] & framed[b])  # of two framed images, what is inside
+        compared = comparable(candidates.pairs, owner, bordered)
         pairs, motions = candidates.pairs[compared], candidates.motions[compared]
         others = prepared if mirrored is None else prepare(mirrored)
         similarity = similarities(prepared, pairs, motions, others, series[owner])
         columns = {"a": owner[pairs[:, 0]], "b": owner[pairs[:, 1]], "similarity": similarity}
         tables.append(pd.DataFrame({**columns, "kind": "near" if mirrored is None else "mirror"}))
     return pd.concat(tables, ignore_index=True)
+
+
+def comparable(
+    pairs: NDArray[np.int64], owner: NDArray[np.int64], bordered: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which pairs are of two images; of two framed ones, what is inside. The insides come last in `owner`."""
+    a, b = pairs.T
+    framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(owner) - len(bordered))
+    return np.asarray((owner[a] != owner[b]) & ~(framed[a] & framed[b]))
 
 
 def _best(compared: pd.DataFrame, ids: NDArray[np.int64]) -> pd.DataFrame:
