@@ -81,8 +81,8 @@ def audit_images(
     """Search a set for copies, and recognise whether it is a known one.
 
     `against`: the set is one of open_two, and pairs within the old one are passed over. `verdicts`: what a
-    person said of pairs; it holds for their exact copies, too. `duplicates`: what a cluster found; it keeps the
-    pixels, so that no known set is recognised.
+    person said of pairs; it holds for their exact copies, too. `duplicates`: what a cluster found; it keeps
+    the pixels, so that no known set is recognised.
     """
     unknown = against or duplicates is not None
     if duplicates is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -102,7 +102,7 @@ def is_fault(source: Source, name: str, reason: str) -> bool:
 def image_set(
     source: Source,
     names: list[str],
-    measured: Mapping[str, Sequence[Any]],
+    measured: Mapping[str, Any],
     pixels: Any,
     digests: list[bytes],
     skipped: Mapping[str, str],

@@ -247,6 +247,19 @@ def _near(crops: Thumbnails, index: Index, probed: Any, start: int, stop: int) -
 
 
 @kernel
+def correlations(first: Any, second: Any) -> Any:
+    """Correlation of each of two thumbnails in millionths, as the search has it; -1 where it is too low."""
+    out = np.full(len(first), -1, np.int64)
+    for i in range(len(first)):
+        product = _product(first[i], second[i])
+        if product >= LEAST_PRODUCT:
+            correlation = trimmed_correlation(first[i], second[i], product)
+            if correlation >= MIN_CORRELATION:
+                out[i] = round(correlation * PARTS)
+    return out
+
+
+@kernel
 def _product(a: Any, b: Any) -> Any:
     total = np.int32(0)
     for k in range(len(a)):
