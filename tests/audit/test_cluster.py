@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -25,6 +26,11 @@ from tests.audit.sets import encoded, known_set, packed, photo
 
 MANY = 50  # images; the index has some 28 cells
 
+pytestmark = [  # Ray leaves files of its own open
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 
 @pytest.fixture(scope="module")
 def workers():
@@ -33,6 +39,7 @@ def workers():
     ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield
     ray.shutdown()
+    gc.collect()  # here, where warnings of open files are ignored
 
 
 @pytest.fixture(scope="module")
