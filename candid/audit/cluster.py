@@ -70,27 +70,29 @@ class _Stored(Files):
         return self._addresses[name][0]
 
     def _open(self, name: str) -> IO[bytes]:
-        import fsspec
+        from fsspec.core import url_to_fs
 
         try:
-            return fsspec.open(self.address(name), "rb").open()  # type: ignore[no-any-return]
+            system, path = url_to_fs(self.address(name))
+            return system.open(path, "rb")  # type: ignore[no-any-return]
         except (PermissionError, FileNotFoundError) as error:
             raise UnreadableError(error.strerror or type(error).__name__) from None
 
 
 @contextmanager
 def open_address(url: str, use_labels: bool) -> Iterator[Source]:
-    """Open a folder of pictures at an address of fsspec: s3://bucket/folder, zip://::file.zip."""
+    """Open a folder of pictures at an address of fsspec, such as s3://bucket/folder."""
     try:
         from fsspec.core import url_to_fs
 
+        if "::" in url:  # each picture would open the archive anew
+            raise ValueError("an archive")
         system, root = url_to_fs(url)
         found = system.find(root, detail=True)
     except (ImportError, OSError, ValueError) as error:
         raise CandidError(f"{url}: {error}; expected the address of a folder that fsspec reads") from None
-    inside = "".join(url.partition("::")[1:])
     addresses = {
-        one_line(path.removeprefix(root).lstrip("/")): (system.unstrip_protocol(path) + inside, info["size"])
+        one_line(path.removeprefix(root).lstrip("/")): (system.unstrip_protocol(path), info["size"])
         for path, info in found.items()
     }
     yield Source(_Stored(url, addresses), lambda names: labels_and_parts(names, use_labels), False)
@@ -295,9 +297,8 @@ def _candidates(
     pivots = search.find_pivots(np.ascontiguousarray(sketches[:, sample]), len(shown), many)
     ids = np.full(len(ray.get(greys.place)), -1)
     ids[shown] = np.arange(len(shown))
-    crops = rows.map_batches(
-        partial(crop_rows, chosen=ray.put(ids >= 0), pivots=pivots, mirror=mirror), **WHOLE
-    )
+    wanted = ray.put(ids >= 0)
+    crops = rows.map_batches(lambda batch: crop_rows(batch, ray.get(wanted), pivots, mirror), **WHOLE)
     hits = crops.sort("cell").map_batches(partial(scan_cells, most=MOST_ROWS), **WHOLE).materialize()
     left = _table(hits.map_batches(lambda batch: _where(batch, batch["left"] > 0), **WHOLE), ["left"])["left"]
     hits = hits.map_batches(lambda batch: _where(batch, batch["left"] == 0), **WHOLE)
@@ -317,11 +318,11 @@ def _where(batch: Batch, rows: NDArray[Any]) -> Batch:
     return {name: values[rows] for name, values in batch.items()}
 
 
-def crop_rows(batch: Batch, chosen: Any, pivots: NDArray[np.uint64], mirror: bool) -> Iterator[Batch]:
-    """Cell, key, view and sketch of the chosen images' centres (view -1), and of all crops of them."""
-    import ray
-
-    rows = ray.get(chosen)[batch["key"]]
+def crop_rows(
+    batch: Batch, wanted: NDArray[np.bool_], pivots: NDArray[np.uint64], mirror: bool
+) -> Iterator[Batch]:
+    """Cell, key, view and sketch of the wanted images' centres (view -1), and of all crops of them."""
+    rows = wanted[batch["key"]]
     keys, grey = batch["key"][rows], batch["grey"][rows]
     crops = np.ascontiguousarray(grey[:, :, ::-1] if mirror else grey)
     views = [(-1, batch["sketch"][rows].T)]
