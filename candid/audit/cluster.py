@@ -47,7 +47,7 @@ from candid.errors import CandidError
 
 FILES = 1024  # a batch to read, at most: what is lost with a worker
 PAIRS = 1024  # whose images are in a worker's memory at a time
-MOST_ROWS = 20_000_000  # of a cell, 1 GB; those beyond are left out, and reported
+MOST_ROWS = 20_000_000  # of a cell, 0.6 GB; those beyond are left out, and reported
 SAMPLE = 2_000_000  # sketches that place the pivots, at most
 FAILED = Decoded(np.zeros((SIZE, SIZE), np.uint8), bytes(16), False, False, 0, 0, 0, 0, 0.0, 0.0)
 
@@ -207,8 +207,9 @@ def _files(source: Source, names: list[str], skipped: dict[str, str]) -> Batch:
             expected = "expected a folder, a table of paths, or an address as s3://bucket/folder"
             raise CandidError(f"{source.files.path}: --engine ray reads files only; {expected}")
         try:
+            address.encode()
             found.append((name, address, source.files.size(name)))
-        except UnreadableError as error:
+        except (UnreadableError, UnicodeEncodeError) as error:  # tables of Arrow hold UTF-8
             skipped[name] = str(error)
     if not found:
         read.image_set(source, [], {}, None, [], skipped)  # says what is wrong
