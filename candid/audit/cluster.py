@@ -101,8 +101,9 @@ def open_address(url: str, use_labels: bool) -> Iterator[Source]:
 @contextmanager
 def connected() -> Iterator[None]:
     """Use the cluster that RAY_ADDRESS names, else one on this machine; CandidError without Ray."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a change to come
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing of the set goes to Ray's makers
+    for name in ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "RAY_enable_metrics_collection"):
+        os.environ.setdefault(name, "0")  # else it prints warnings
     try:
         import ray.data
     except ImportError:

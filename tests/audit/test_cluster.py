@@ -105,7 +105,7 @@ def test_a_cluster_finds_what_one_machine_finds(folder, workers, killed, monkeyp
 
 
 @pytest.mark.slow
-def test_a_full_cell_is_cut_and_reported_and_archives_are_refused(tmp_path, workers, monkeypatch, capsys):
+def test_a_full_cell_is_reported_and_archives_are_refused(tmp_path, workers, monkeypatch, capsys):
     known_set(tmp_path / "set")
     monkeypatch.setattr(cluster, "MOST_ROWS", 300)
     address, out = (tmp_path / "set").as_uri(), tmp_path / "out"
