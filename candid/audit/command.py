@@ -12,19 +12,20 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from PIL import Image
 
+from candid.audit.cluster import connected, open_address, read_and_search
 from candid.audit.findings import KEEP, Findings, ages, audit_images, counts, leaks, samples, surplus, tables
 from candid.audit.images import read_images, thumbnails
 from candid.audit.index import Index
 from candid.audit.measure import drawn_pairs, judged_table, planted_recall, precision, read_verdicts
 from candid.audit.page import page, sections
-from candid.audit.sources import COLUMNS, NEW, open_source, open_two
+from candid.audit.sources import COLUMNS, NEW, Source, open_source, open_two
 from candid.cli import Parser
 from candid.data.faces import PARTS
 from candid.duplicates.settings import Aligned, DedupSettings
@@ -43,19 +44,26 @@ def main(arguments: list[str] | None = None) -> int:
     check_folder(options.out)
     verdicts = read_verdicts(options.judged)
     index = Index(options.index, settings) if options.index else None
-    name = clean(options.path.resolve().name)
+    name = clean(Path(options.path).resolve().name)
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(options.path, options.out, options.labels, options.columns))
+        source = stack.enter_context(_open(options.path, options))
         if options.against:
-            name += f" against {clean(options.against.resolve().name)}"
-            old = open_source(options.against, options.out, options.labels, options.columns)
-            source = stack.enter_context(open_two(source, stack.enter_context(old)))
+            name += f" against {clean(Path(options.against).resolve().name)}"
+            old = stack.enter_context(_open(options.against, options))
+            source = stack.enter_context(open_two(source, old))
         if options.columns and not source.listed:
             raise CandidError(f"{options.path}: --columns has no effect; expected a CSV, parquet or npz file")
-        read = read_images(source, index)
+        duplicates = None
+        if options.engine == "ray":
+            stack.enter_context(connected())
+            read, duplicates = read_and_search(source, settings.method, settings.mirror)
+        else:
+            read = read_images(source, index)
         files = read.images["file"].tolist()
         modified = ages(source.files, files) if options.keep == "oldest" else None
-        findings = audit_images(read, settings, options.against is not None, verdicts, index)
+        if index:
+            duplicates = index.search(read, settings)
+        findings = audit_images(read, settings, options.against is not None, verdicts, duplicates)
         numbers = counts(findings)
         if options.max_leak is not None and not leaks(numbers):
             without = "--max-leak has no effect without both train and a test or validation set"
@@ -94,6 +102,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _open(path: Path | str, options: argparse.Namespace) -> AbstractContextManager[Source]:
+    if isinstance(path, str):
+        return open_address(path, options.labels)
+    return open_source(path, options.out, options.labels, options.columns)
+
+
+def _place(text: str) -> Path | str:
+    """A path, or an address of another file system (s3://bucket/folder), which a path would shorten."""
+    return text if "://" in text else Path(text)
+
+
 def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace, DedupSettings]:
     """Parse the command line; an impossible value of a search option is a CandidError."""
     parser = Parser(
@@ -104,10 +123,13 @@ def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace
     )
     option = parser.add_argument
     kinds = "folder, zip or tar of images; CSV, parquet or COCO JSON; folder of parquet; npz"
-    option("path", type=Path, metavar="PATH", help=kinds)
-    option("--against", type=Path, metavar="OLD", help="another set: is anything of PATH in OLD")
+    option("path", type=_place, metavar="PATH", help=kinds)
+    option("--against", type=_place, metavar="OLD", help="another set: is anything of PATH in OLD")
     option("--out", type=Path, default=Path("audit"), help="folder of the report; default: audit")
     example = "of a table: image=file,label=class,split=fold"
+    option(
+        "--engine", choices=("local", "ray"), default="local", help="ray: on a Ray cluster; default: local"
+    )
     option("--columns", default="", metavar="KEY=NAME,...", help=example)
     option("--no-labels", dest="labels", action="store_false", help="folders are not classes")
     option("--groups", type=int, default=20, help="shown of each kind; default: 20")
@@ -127,6 +149,13 @@ def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace
             parser.error(f"--{name.replace('_', '-')}: expected {low} or more")
     if options.index and options.out.resolve() in options.index.resolve().parents:
         parser.error(f"--index: {options.index} is in the folder of the report; expected another place")
+    far = [str(path) for path in (options.path, options.against) if isinstance(path, str)]
+    if far and options.engine == "local":
+        parser.error(f"{far[0]!r}: expected a path, or --engine ray")
+    if options.engine == "ray" and options.method != "aligned":
+        parser.error("--engine ray: expected --method aligned")
+    if options.engine == "ray" and options.index:
+        parser.error("--index: is read on one machine; expected it without --engine ray")
     options.protect = list(filter(None, options.protect.split(",")))
     if wrong := [name for name in options.protect if name not in PARTS]:
         parser.error(f"--protect: {wrong[0]!r}; expected some of {','.join(PARTS)}")

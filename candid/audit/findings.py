@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from candid.audit.images import ImageSet
-from candid.audit.index import Index
 from candid.audit.sources import NEW, OLD
 from candid.data.archives import Files
 from candid.data.copies import recognise
@@ -21,7 +20,7 @@ from candid.data.faces import PARTS
 from candid.data.fingerprints import ImageSet as KnownSet
 from candid.data.fingerprints import read_known
 from candid.data.ingest import truth_table
-from candid.duplicates.find import find_duplicates
+from candid.duplicates.find import Duplicates, find_duplicates
 from candid.duplicates.groups import group_ids
 from candid.duplicates.policy import RANK
 from candid.duplicates.settings import DedupSettings
@@ -77,16 +76,19 @@ def audit_images(
     settings: DedupSettings,
     against: bool = False,
     verdicts: Verdicts | None = None,
-    index: Index | None = None,
+    duplicates: Duplicates | None = None,
 ) -> Findings:
     """Search a set for copies, and recognise whether it is a known one.
 
     `against`: the set is one of open_two, and pairs within the old one are passed over. `verdicts`: what a
-    person said of pairs; it holds for their exact copies, too. `index`: what it holds is not compared again.
+    person said of pairs; it holds for their exact copies, too. `duplicates`: what was found already; of a
+    cluster, that keeps the pixels, no known set is recognised.
     """
-    duplicates = index.search(read, settings) if index else find_duplicates(
-        read.pixels, settings.method, settings.mirror, read.digests, originals=read.originals
-    )  # fmt: skip
+    unknown = against or not isinstance(read.pixels, np.ndarray)
+    if duplicates is None:
+        duplicates = find_duplicates(
+            read.pixels, settings.method, settings.mirror, read.digests, originals=read.originals
+        )
     _, rows, which = np.unique(read.digests, return_index=True, return_inverse=True)
     files, labels, parts = (read.images[name].tolist() for name in ("file", "label", "part"))
     old = np.array([against and file.startswith(f"{OLD}/") for file in files])
@@ -95,7 +97,7 @@ def audit_images(
         for pairs in (duplicates.pairs, duplicates.rejected)
     )
     pairs, rejected = _judged(searched, rejected, which, files, verdicts or {})
-    finding = None if against else recognise(
+    finding = None if unknown else recognise(
         read_known(), KnownSet(files, labels, parts if any(parts) else None, read.pixels)
     )  # fmt: skip
     known = finding.line if finding else ""
@@ -107,7 +109,7 @@ def audit_images(
         first=np.isin(np.arange(len(files)), rows),
     )
     return Findings(
-        images, pairs, rejected, searched, _scores(images, read.pixels), read.skipped, read.other_files,
+        images, pairs, rejected, searched, _scores(images), read.skipped, read.other_files,
         [text for text in (duplicates.warning, *altered) if text], known,
     )  # fmt: skip
 
@@ -135,14 +137,13 @@ def _judged(
     return _by_similarity(both), rejected[turned_down.isna()].reset_index(drop=True)
 
 
-def _scores(images: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:
+def _scores(images: pd.DataFrame) -> pd.DataFrame:
     """Score each picture by ISSUES; those of the old set are not judged."""
     new = images["side"] != OLD
     measures = ((images["width"] * images["height"]) ** 0.5, images["width"] / images["height"])
     ratios = [values / values[new].median() for values in measures]
-    contrast = [float(image.std()) / 128 for image in pixels]
     scores: dict[str, Any] = {
-        "low_information": pd.Series(contrast, images.index).clip(upper=1),
+        "low_information": images["contrast"].clip(upper=1),
         "dark": images["bright"] / 255,
         "light": 1 - images["dark"] / 255,
         "blurry": images["sharpness"].clip(upper=1).mask(images["flat"]),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -50,6 +50,7 @@ class Decoded(NamedTuple):
     dark: int  # the 5 % quantile of the grey levels
     bright: int  # the 95 % quantile
     sharpness: float  # energy of structure up to 3 pixels over that of 3 to 9, which blur leaves
+    contrast: float  # standard deviation of the grey levels / 128, at SIZE x SIZE
 
 
 MEASURED = Decoded._fields[3:]  # columns of ImageSet.images
@@ -74,10 +75,7 @@ def read_images(source: Source, index: Index | None = None) -> ImageSet:
     What `index` holds of pictures that did not change is taken from it, and what is made is added to it.
     """
     files, made = source.files, index.made if index else in_threads
-    reasons = {name: "" if source.listed else skip_reason(name) for name in files.names}
-    skipped = {name: reason.replace("_", " ") for name, reason in reasons.items()
-               if reason and reason != "not_a_picture"}  # fmt: skip
-    tried = [name for name, reason in reasons.items() if not reason]
+    tried, skipped = names_to_try(source)
     budget = PixelBudget(sum(_bytes(files, name) for name in tried))
     kept: dict[str, Decoded] = {}
     with tqdm(total=len(tried), desc="reading", unit=" images", disable=None, leave=False) as bar:
@@ -85,27 +83,52 @@ def read_images(source: Source, index: Index | None = None) -> ImageSet:
             bar.update()
             if isinstance(result, Decoded):
                 kept[name] = result
-            elif source.listed or name.lower().endswith(SUFFIXES) or "known format" not in str(result):
+            elif is_fault(source, name, str(result)):
                 skipped[name] = str(result)
-    if not kept:
-        fault = next((f"; {name!r}: {reason}" for name, reason in sorted(skipped.items())), "")
-        expected = f"expected some of {', '.join(FORMATS)}"
-        raise CandidError(f"no image among {len(files.names)} files{fault}; {expected}")
     names = sorted(kept)
     digests = {name: kept[name].digest for name in names}
     again = made(files, _alike(kept), _full_digest, "full")
     digests |= {name: digest for name, digest in again if isinstance(digest, bytes)}
-    images = pd.DataFrame({"file": names, **source.describe(names)}, dtype=str).assign(
-        bytes=[_bytes(files, name) for name in names],
-        **{key: [getattr(kept[name], key) for name in names] for key in MEASURED},
-    )
+    measured = {key: [getattr(kept[name], key) for name in names] for key in MEASURED}
+    measured["bytes"] = [_bytes(files, name) for name in names]
+    pixels = np.array([kept[name].grey for name in names])
+    return image_set(source, names, measured, pixels, [digests[name] for name in names], skipped)
+
+
+def names_to_try(source: Source) -> tuple[list[str], dict[str, str]]:
+    """Files that may be images, by their names; the others that are reported, with the reason."""
+    reasons = {name: "" if source.listed else skip_reason(name) for name in source.files.names}
+    skipped = {name: reason.replace("_", " ") for name, reason in reasons.items()
+               if reason and reason != "not_a_picture"}  # fmt: skip
+    return [name for name, reason in reasons.items() if not reason], skipped
+
+
+def is_fault(source: Source, name: str, reason: str) -> bool:
+    """Is a file that gave no picture reported? Not what never claimed to be one."""
+    return source.listed or name.lower().endswith(SUFFIXES) or "known format" not in reason
+
+
+def image_set(
+    source: Source,
+    names: list[str],
+    measured: Mapping[str, Any],
+    pixels: Any,
+    digests: list[bytes],
+    skipped: Mapping[str, str],
+) -> ImageSet:
+    """Join what was read of the images `names`, sorted; CandidError where there is none."""
+    if not names:
+        fault = next((f"; {name!r}: {reason}" for name, reason in sorted(skipped.items())), "")
+        expected = f"expected some of {', '.join(FORMATS)}"
+        raise CandidError(f"no image among {len(source.files.names)} files{fault}; {expected}")
+    images = pd.DataFrame({"file": names, **source.describe(names)}, dtype=str).assign(**measured)
     return ImageSet(
         images,
-        np.stack([kept[name].grey for name in names]),
-        np.array([digests[name] for name in names], np.dtype((np.void, 16))),
-        _originals(files, images),
+        pixels,
+        np.array(digests, np.dtype((np.void, 16))),
+        _originals(source.files, images),
         pd.DataFrame(sorted(skipped.items()), columns=["file", "reason"], dtype=str),
-        len(files.names) - len(kept) - len(skipped),
+        len(source.files.names) - len(names) - len(skipped),
     )
 
 
@@ -162,7 +185,8 @@ def _decode(data: bytes, budget: PixelBudget) -> Decoded:
     digest = hashlib.blake2b(f"{sorted(size)}".encode() + pixels.tobytes(), digest_size=16).digest()
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
     dark, bright, sharpness = _tone(upright)
-    return Decoded(grey, digest, small is not None, frames, *size, dark, bright, sharpness)
+    contrast = float(grey.std()) / 128
+    return Decoded(grey, digest, small is not None, frames, *size, dark, bright, sharpness, contrast)
 
 
 def _reduced(data: bytes, budget: PixelBudget) -> tuple[Image.Image | None, tuple[int, int], bool]:

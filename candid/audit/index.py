@@ -33,9 +33,9 @@ MARK = "candid audit --index, 1"
 TYPES = {
     "files": np.dtype([
         ("stamp", "V16"),  # of name, size and time or checksum; 0 where only reading tells whether it changed
-        ("content", "V16"), ("full", "V16"),  # digests of its bytes, and of all its pixels (0: not needed)
+        ("content", "V16"), ("full", "V16"),  # digests of its bytes, of all its pixels (0: not needed); Decoded
         ("grey", "u1", (SIZE, SIZE)), ("digest", "V16"), ("reduced", "?"), ("frames", "?"), ("width", "i8"),
-        ("height", "i8"), ("dark", "i8"), ("bright", "i8"), ("sharpness", "f8"),  # from grey on: Decoded
+        ("height", "i8"), ("dark", "i8"), ("bright", "i8"), ("sharpness", "f8"), ("contrast", "f8"),
     ]),
     "compared": np.dtype("V32"),  # digests of what the search sees of a picture, and of all its pixels
     "pairs": np.dtype([("a", "i8"), ("b", "i8"), ("similarity", "f8"), ("mirror", "?")]),  # a, b: rows above

@@ -148,6 +148,10 @@ class _Joined(Files):
         key, _, own = name.partition("/")
         return self._sets[key].stamp(own)
 
+    def address(self, name: str) -> str | None:
+        key, _, own = name.partition("/")
+        return self._sets[key].address(own)
+
     def in_quickest_order(self, names: Iterable[str]) -> list[str]:
         owns = {key: [name.partition("/")[2] for name in group] for key, group in
                 groupby(sorted(names), lambda name: name.partition("/")[0])}  # fmt: skip

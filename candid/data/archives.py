@@ -131,6 +131,11 @@ class Files(ABC):
                 return f"{path.stat().st_size} {path.stat().st_mtime_ns}"
         return ""
 
+    def address(self, name: str) -> str | None:
+        """What opens a file on any machine with the same disks; None in an archive."""
+        place = self.location(name)
+        return str(place.absolute()) if place else None
+
     def read(self, name: str) -> bytes:
         """Read a file; UnreadableError where it is damaged, empty, too long or no plain file."""
         size = self.size(name)

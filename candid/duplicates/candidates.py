@@ -69,18 +69,28 @@ def candidate_pairs(
         crops = base if same else thumbnails(grey if mirrored is None else mirrored, view)
         hits = np.concatenate([_scan(crops, *part) for part in parts])
         hits[:, :2] = order[hits[:, :2]]
-        hits = hits[hits[:, 0] != hits[:, 1]]
-        forward = hits[:, 0] < hits[:, 1]
-        key = np.where(forward, hits[:, 0] * len(grey) + hits[:, 1], hits[:, 1] * len(grey) + hits[:, 0])
-        gathered.append(np.stack([key, -hits[:, 2], np.full(len(hits), number), forward], axis=1))
+        gathered.append(by_pair(hits, number, len(grey)))
         if sum(map(len, gathered)) > GATHERED or number == len(views) - 1:
-            rows = _closest(np.concatenate(gathered), len(grey))
+            rows = closest(np.concatenate(gathered), len(grey))
             gathered = [rows]
-    pairs = np.stack(np.divmod(rows[:, 0], max(len(grey), 1)), axis=1)
-    return Candidates(pairs, _motions(views, rows[:, 2], rows[:, 3] == 1, mirrored is not None))
+    return to_verify(rows, len(grey), mirrored is not None)
 
 
-def _closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def by_pair(hits: NDArray[np.int64], number: Any, count: int) -> NDArray[np.int64]:
+    """Hits of a view (crop of, centre of, correlation) -> key of the pair, -correlation, view, forward."""
+    hits = hits[hits[:, 0] != hits[:, 1]]
+    forward = hits[:, 0] < hits[:, 1]
+    key = np.where(forward, hits[:, 0] * count + hits[:, 1], hits[:, 1] * count + hits[:, 0])
+    return np.stack([key, -hits[:, 2], np.full(len(hits), number), forward], axis=1)
+
+
+def to_verify(rows: NDArray[np.int64], count: int, mirror: bool) -> Candidates:
+    """Pairs and motions from what `closest` kept."""
+    pairs = np.stack(np.divmod(rows[:, 0], max(count, 1)), axis=1)
+    return Candidates(pairs, _motions(search_views(mirror), rows[:, 2], rows[:, 3] == 1, mirror))
+
+
+def closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Keep each pair's best view, and the pairs that are among the CLOSEST of either image."""
     rows = rows[np.lexsort(rows.T[::-1])]  # by pair; then the best correlated view, then the first
     rows = rows[np.unique(rows[:, 0], return_index=True)[1]]
@@ -117,10 +127,14 @@ class Index(NamedTuple):
     """Words x cells."""
 
 
-def _pivots(sketches: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Sketches of twice the root of N images, then twice the majority of each bit in their cells."""
-    count = sketches.shape[1]
-    chosen = np.linspace(0, count - 1, 2 * int(count**0.5)).astype(np.int64)
+def find_pivots(sketches: NDArray[np.uint64], images: int, many: int) -> NDArray[np.uint64]:
+    """Sketches of twice the root of N images, then twice the majority of each bit in their cells.
+
+    One below `many` images. `sketches`: of all images, or of a sample.
+    """
+    if images < many:
+        return np.zeros((len(sketches), 1), np.uint64)
+    chosen = np.linspace(0, sketches.shape[1] - 1, 2 * int(images**0.5)).astype(np.int64)
     pivots = np.ascontiguousarray(sketches[:, chosen])
     for _ in range(2):
         pivots = _majorities(sketches, _nearest_pivots(sketches, pivots), pivots)
@@ -135,8 +149,7 @@ def _nearest_pivots(sketches: NDArray[np.uint64], pivots: NDArray[np.uint64]) ->
 
 
 def _index(base: Thumbnails, many: int) -> Index:
-    few = len(base.features) < many
-    pivots = np.zeros((len(base.sketches), 1), np.uint64) if few else _pivots(base.sketches)
+    pivots = find_pivots(base.sketches, len(base.features), many)
     nearest = _nearest_pivots(base.sketches, pivots)
     order = np.argsort(nearest, kind="stable")
     offsets = np.searchsorted(nearest[order], np.arange(pivots.shape[1] + 1))
@@ -246,6 +259,19 @@ def _near(crops: Thumbnails, index: Index, probed: Any, start: int, stop: int) -
                     kept += 1
             n = kept
     return out[:n].copy()
+
+
+@kernel
+def correlations(first: Any, second: Any) -> Any:
+    """Correlation of each of two thumbnails in millionths, as the search has it; -1 where it is too low."""
+    out = np.full(len(first), -1, np.int64)
+    for i in range(len(first)):
+        product = _product(first[i], second[i])
+        if product >= LEAST_PRODUCT:
+            correlation = trimmed_correlation(first[i], second[i], product)
+            if correlation >= MIN_CORRELATION:
+                out[i] = round(correlation * PARTS)
+    return out
 
 
 @kernel

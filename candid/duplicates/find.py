@@ -94,17 +94,30 @@ def find_duplicates(
         doubted = np.zeros(len(images), np.bool_) if series is None else series
         new = np.ones(len(images), np.bool_) if fresh is None else fresh
         chosen = chosen if new[chosen].any() else chosen[:0]
-        least, again = method.min_similarity, originals and originals.of(chosen)
-        compared = _aligned(grey[chosen], mirror, doubted[chosen], new[chosen], least, again)
+        again = originals and originals.of(chosen)
+        compared = _aligned(grey[chosen], mirror, doubted[chosen], new[chosen], method.min_similarity, again)
     else:
-        compared, least, known = hash_pairs(images[chosen], method, mirror), 0.0, None
+        compared, known = hash_pairs(images[chosen], method, mirror), None
+    return judge(compared, chosen, method, exact, flat, known)
+
+
+def judge(
+    compared: pd.DataFrame,
+    chosen: NDArray[np.int64],
+    method: Aligned | Hash,
+    exact: Copies,
+    flat: NDArray[np.bool_],
+    known: pd.DataFrame | None = None,
+) -> Duplicates:
+    """Accept compared pairs (a, b, similarity, kind; rows of `chosen`), and open exact copies out."""
     compared = pd.concat([_best(compared, chosen), known]).sort_values(["a", "b"], ignore_index=True)
+    least = method.min_similarity if isinstance(method, Aligned) else 0.0
     accepted = compared["similarity"] >= least
     just = ~accepted & (compared["similarity"] >= least - JUST_REJECTED)
     equal = pd.DataFrame(copy_pairs(exact), columns=["a", "b"]).assign(similarity=1.0, kind="exact")
     pairs = pd.concat([equal, _for_all_copies(compared[accepted], exact)], ignore_index=True)
     pairs = pairs.sort_values(["a", "b"], kind="stable", ignore_index=True)
-    groups = group_ids(pairs["a"].to_numpy(), pairs["b"].to_numpy(), len(images))
+    groups = group_ids(pairs["a"].to_numpy(), pairs["b"].to_numpy(), len(flat))
     warning = collapsed(groups, exact.first)
     warning = f"{warning}: {CAUSES[method.name]}" if warning else ""
     return Duplicates(pairs, compared[just].reset_index(drop=True), groups, flat, warning)
@@ -132,12 +145,10 @@ def _aligned(
     shown, owner = np.concatenate([grey, insides]), np.concatenate([np.arange(len(grey)), bordered])
     tables = []
     prepared = prepare(shown)
-    framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(grey))
     for mirrored in (None, np.ascontiguousarray(shown[:, :, ::-1]))[: 1 + mirror]:
         candidates = candidate_pairs(shown, mirrored, fresh=fresh[owner])
         pairs, motions, kind = *candidates, "near" if mirrored is None else "mirror"
-        a, b = pairs.T
-        compared = (owner[a] != owner[b]) & ~(framed[a] & framed[b])  # of two framed images, what is inside
+        compared = comparable(pairs, owner, bordered)
         pairs, motions = pairs[compared], motions[compared]
         others = prepared if mirrored is None else prepare(mirrored)
         similarity = similarities(prepared, pairs, motions, others, series[owner])
@@ -149,11 +160,21 @@ def _aligned(
         if mirrored is None:
             alike, still = similar_hashes(grey)
             pairs, motions = np.concatenate([pairs, alike]), np.concatenate([motions, still])
-        shows = originals.detailed[pairs].all(axis=1) & ~framed[pairs].all(axis=1) & fresh[pairs].any(axis=1)
-        pairs, motions = pairs[shows], motions[shows]
+        seen = originals.detailed[pairs].all(axis=1) & fresh[pairs].any(axis=1)
+        seen &= comparable(pairs, owner, bordered)
+        pairs, motions = pairs[seen], motions[seen]
         again = second_look(prepared, others, pairs, motions, originals, mirrored is not None)
         tables.append(_table(pairs, again, kind))
     return pd.concat(tables, ignore_index=True)
+
+
+def comparable(
+    pairs: NDArray[np.int64], owner: NDArray[np.int64], bordered: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which pairs are of two images; of two framed ones, what is inside. The insides come last in `owner`."""
+    a, b = pairs.T
+    framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(owner) - len(bordered))
+    return np.asarray((owner[a] != owner[b]) & ~(framed[a] & framed[b]))
 
 
 def _table(pairs: NDArray[np.int64], similarity: NDArray[np.float64], kind: str) -> pd.DataFrame:
