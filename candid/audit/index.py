@@ -33,7 +33,7 @@ MARK = "candid audit --index, 1"
 TYPES = {
     "files": np.dtype([
         ("stamp", "V16"),  # of name, size and time or checksum; 0 where only reading tells whether it changed
-        ("content", "V16"), ("full", "V16"),  # digests of its bytes, of all its pixels (0: not needed); Decoded
+        ("content", "V16"), ("full", "V16"),  # digests of its bytes and its pixels (0: not needed); Decoded
         ("grey", "u1", (SIZE, SIZE)), ("digest", "V16"), ("reduced", "?"), ("frames", "?"), ("width", "i8"),
         ("height", "i8"), ("dark", "i8"), ("bright", "i8"), ("sharpness", "f8"), ("contrast", "f8"),
     ]),
