@@ -74,8 +74,8 @@ def main() -> None:
         first = first or among
         found = copies.sum() / (count // EVERY)
         print(
-            f"{count:>9,} pictures: {spent:7.1f} s, {memory:6,.0f} MiB, {found:.3f} of the copies, {(~copies).sum()}"
-            f" other pairs; {len(among & first)} of {len(first)} pairs of the first {FIRST:,}",
+            f"{count:>9,} pictures: {spent:7.1f} s, {memory:6,.0f} MiB, {found:.3f} of the copies,"
+            f" {(~copies).sum()} other pairs; {len(among & first)} of {len(first)} among the first {FIRST:,}",
             flush=True,
         )
 
