@@ -8,6 +8,7 @@ import io
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,13 @@ def writing(path: str | Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def stamped_entry(name: str, size: int = 0) -> zipfile.ZipInfo:
+    """Make the entry of a file in a zip that is the same on every machine and day."""
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    entry.create_system, entry.external_attr, entry.file_size = 3, 0o644 << 16, size
+    return entry
 
 
 def md5(path: str | Path) -> str:

@@ -27,13 +27,12 @@ from candid.evaluation import predictions
 from candid.evaluation.model_file import check_classes, load_model_file, read_card
 from candid.evaluation.predict import check_input, predict
 from candid.evaluation.report import evaluate
-from candid.files import md5, write_json, write_text, writing
+from candid.files import md5, stamped_entry, write_json, write_text, writing
 from candid.gate.results import Revision, flat, look_up, resolve
 from candid.html import render
 from candid.report.card import described
 from candid.report.run import SECTIONS, Run, read_run, share
 from candid.text import markdown_table
-from candid.training.save import zip_entry
 
 MODEL = "models/model.keras"
 WEIGHTS = "model.weights.h5"
@@ -161,7 +160,7 @@ def pack(source: str | Path, target: str | Path, temperature: float = 1.0) -> in
             for name in sorted(plain.namelist()):
                 content = plain.read(name)
                 content = half(content, source, temperature) if name == WEIGHTS else content
-                packed.writestr(zip_entry(name), content)
+                packed.writestr(stamped_entry(name), content)
         if (size := aside.stat().st_size) > MAX_BYTES:
             expected = f"expected at most {MAX_BYTES:,}: ship a smaller net"
             raise CandidError(f"{target}: {size:,} bytes with float16 kernels; {expected}")

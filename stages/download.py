@@ -37,10 +37,9 @@ def main() -> None:
                 print(take_own(path, RAW / archive.name))
                 if not path.resolve().is_relative_to(WATCHED.resolve()):
                     print(f"(outside {WATCHED}: when the pictures change, dvc repro --force -s download)")
-            elif name == "sample":
-                print(obtain(archive, RAW, SAMPLE))
             else:
-                print(obtain(archive, RAW, read_mirror(os.environ.get(MIRROR))))
+                mirror = SAMPLE if name == "sample" else read_mirror(os.environ.get(MIRROR))
+                print(obtain(archive, RAW, mirror))
 
 
 def check_out(path: Path) -> None:

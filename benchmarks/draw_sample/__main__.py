@@ -30,9 +30,8 @@ from PIL import Image
 from benchmarks.draw_sample.copies import Copy, plant
 from benchmarks.draw_sample.face import FRAME, TEXTURE, draw, middle
 from benchmarks.draw_sample.laws import SCENE, SUBJECT, Stream, draw_actions
-from candid.data.archives import stamped_entry
 from candid.errors import run
-from candid.files import writing
+from candid.files import stamped_entry, writing
 from candid.splits.assign import largest_remainder
 
 FER2013 = {

@@ -48,13 +48,15 @@ class Share(NamedTuple):
         return cls(hits, cases, float(bounds.low), float(bounds.high))
 
 
-def _encoded(image: Image.Image, quality: int = 92) -> bytes:
+def encoded(image: Image.Image, quality: int = 92) -> bytes:
+    """Save as JPEG."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
-def _cropped(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
+def cropped(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
+    """Cut shares of the width and height off."""
     width, height = image.size
     return image.crop((round(left * width), round(top * height), width - round(right * width),
                        height - round(bottom * height)))  # fmt: skip
@@ -70,13 +72,13 @@ def _lettered(image: Image.Image) -> Image.Image:
 
 
 KINDS: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "re-encoded (JPEG 30)": lambda image: Image.open(io.BytesIO(_encoded(image, 30))),
+    "re-encoded (JPEG 30)": lambda image: Image.open(io.BytesIO(encoded(image, 30))),
     "half the size": lambda image: image.resize((max(image.width // 2, 1), max(image.height // 2, 1))),
     "toned (contrast 0.7, brightness 1.2)": lambda image: ImageEnhance.Brightness(
         ImageEnhance.Contrast(image).enhance(0.7)
     ).enhance(1.2),
-    "cropped (8 % of each side)": lambda image: _cropped(image, 0.08, 0.08, 0.08, 0.08),
-    "cut (15 % of the bottom)": lambda image: _cropped(image, 0, 0, 0, 0.15),
+    "cropped (8 % of each side)": lambda image: cropped(image, 0.08, 0.08, 0.08, 0.08),
+    "cut (15 % of the bottom)": lambda image: cropped(image, 0, 0, 0, 0.15),
     "turned (4 degrees, black corners)": lambda image: image.rotate(4, Image.Resampling.BICUBIC),
     "lettered": _lettered,
     "framed (white, 6 %)": lambda image: ImageOps.expand(image, round(0.06 * min(image.size)) or 1, "white"),
@@ -113,7 +115,7 @@ def planted_recall(
             continue
         image.thumbnail((LONGEST, LONGEST))
         for kind, change in kinds.items():
-            planted.append(_encoded(change(image)))
+            planted.append(encoded(change(image)))
             made.append((kind, int(rows[name])))
     if not planted:
         return {}

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from candid.data.packed import DAMAGED, check_method
 from candid.errors import CandidError, is_disk_fault
-from candid.files import writing
+from candid.files import stamped_entry, writing
 from candid.text import clean
 
 EXPECTED = "expected a folder, zip or tar of pictures"
@@ -77,11 +77,6 @@ def skip_reason(name: str) -> str:
     if RAW_PHOTOGRAPHS.search(name):
         return "raw_photograph"
     return "video" if VIDEOS.search(name) else ""
-
-
-def is_not_picture(name: str) -> bool:
-    """Does the name say that this is no picture, nor a raw photograph or a video?"""
-    return skip_reason(name) == "not_a_picture"
 
 
 class Files(ABC):
@@ -237,13 +232,6 @@ def pack(source: Path, target: Path) -> int:
             for folder in files.empty_folders:
                 archive.writestr(stamped_entry(f"{folder}/"), b"")
         return len(files.names)
-
-
-def stamped_entry(name: str, size: int = 0) -> zipfile.ZipInfo:
-    """Make the entry of a file in a zip whose bytes are the same each time."""
-    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    entry.create_system, entry.external_attr, entry.file_size = 3, 0o644 << 16, size
-    return entry
 
 
 class _Folder(Files):

@@ -17,13 +17,14 @@ by a face detector, need none. The measurements are in docs/near-duplicates.md.
 
 from __future__ import annotations
 
+from functools import partial
 from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.duplicates.kernels import exact_sums, in_parallel, kernel
+from candid.duplicates.kernels import in_parallel, kernel
 
 ONE = 65536  # fixed point of coordinates
 CELL = 8  # pixels, the side of a cell: 36 of an image, compared each by itself
@@ -420,9 +421,9 @@ def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> A
     return near and min(motion[0], motion[3]) > MIN_SCALE and max(motion[0], motion[3]) < 1 / MIN_SCALE
 
 
-@exact_sums
+@partial(kernel, fastmath={"reassoc"})
 def _dot(x: Any, y: Any, n: int) -> float:
-    """Sum of products of whole numbers: below 2^47, so that any order of adding gives the same."""
+    """Sum of products of whole numbers: below 2^47, so that any order of adding, faster ones too, is exact."""
     total = 0.0
     for k in range(n):
         total += x[k] * y[k]

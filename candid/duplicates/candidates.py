@@ -237,11 +237,7 @@ def _near(crops: Thumbnails, index: Index, probed: Any, start: int, stop: int) -
                 for j in range(size):
                     if apart[j] > most or index.order[block + j] == i:
                         continue
-                    first, second = crops.features[i], base.features[block + j]
-                    product = _product(first, second)
-                    if product < LEAST_PRODUCT:
-                        continue
-                    correlation = trimmed_correlation(first, second, product)
+                    correlation = _correlation(crops.features[i], base.features[block + j])
                     if correlation < MIN_CORRELATION:
                         continue
                     if n == len(out):
@@ -266,20 +262,18 @@ def correlations(first: Any, second: Any) -> Any:
     """Correlation of each of two thumbnails in millionths, as the search has it; -1 where it is too low."""
     out = np.full(len(first), -1, np.int64)
     for i in range(len(first)):
-        product = _product(first[i], second[i])
-        if product >= LEAST_PRODUCT:
-            correlation = trimmed_correlation(first[i], second[i], product)
-            if correlation >= MIN_CORRELATION:
-                out[i] = round(correlation * PARTS)
+        correlation = _correlation(first[i], second[i])
+        if correlation >= MIN_CORRELATION:
+            out[i] = round(correlation * PARTS)
     return out
 
 
 @kernel
-def _product(a: Any, b: Any) -> Any:
-    total = np.int32(0)
+def _correlation(a: Any, b: Any) -> Any:
+    product = np.int32(0)
     for k in range(len(a)):
-        total += np.int32(a[k]) * np.int32(b[k])
-    return total
+        product += np.int32(a[k]) * np.int32(b[k])
+    return 0.0 if product < LEAST_PRODUCT else trimmed_correlation(a, b, product)
 
 
 @kernel

@@ -36,11 +36,8 @@ def copy_pairs(copies: Copies) -> NDArray[np.int64]:
     pairs = [np.empty((0, 2), np.int64)]
     for which in np.flatnonzero(sizes > 1):
         ids = members[starts[which] : starts[which] + sizes[which]]
-        if len(ids) <= LISTED:
-            i, j = np.triu_indices(len(ids), 1)
-            pairs.append(np.stack([ids[i], ids[j]], axis=1))
-        else:
-            pairs.append(np.stack([np.repeat(ids[0], len(ids) - 1), ids[1:]], axis=1))
+        i, j = np.triu_indices(len(ids) if len(ids) <= LISTED else 1, 1, len(ids))
+        pairs.append(np.stack([ids[i], ids[j]], axis=1))
     return np.concatenate(pairs)
 
 

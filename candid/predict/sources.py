@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from candid.data.archives import MAX_FILE_BYTES, VIDEOS, UnreadableError, is_not_picture, one_line, open_files
+from candid.data.archives import MAX_FILE_BYTES, VIDEOS, UnreadableError, one_line, open_files, skip_reason
 from candid.data.images import MAX_COMPOSITE_PIXELS as MAX_PIXELS
 from candid.data.images import PixelBudget, open_picture
 from candid.errors import CandidError
@@ -87,7 +87,7 @@ def _inside(path: Path, leave_out: Path | None, every: float) -> Iterator[Pictur
         # a folder's files have bounds of their own
         budget = None if path.is_dir() else PixelBudget(path.stat().st_size)
         videos = [name for name in source.names if VIDEOS.search(name)]
-        others = (name for name in source.names if not (VIDEOS.search(name) or is_not_picture(name)))
+        others = (name for name in source.names if skip_reason(name) not in ("not_a_picture", "video"))
         for name, data in source.read_all(others):  # at once: else a compressed tar is unpacked anew for each
             shown = f"{where}/{name}"
             try:

@@ -79,7 +79,7 @@ def split_faces(faces: pd.DataFrame, kept: pd.DataFrame, settings: SplitSettings
     if not faces["id"].equals(kept["id"]):
         other = f"{len(kept)} ids that are not the {len(faces)} of data/faces.csv"
         raise CandidError(f"data/kept.csv: {other}; run dedup")
-    kinds = _kind_codes(faces, kept)
+    kinds = kind_codes(faces, kept)
     related = components(len(faces), kinds.values())
     together = components(len(faces), [kinds[kind] for kind in KINDS if kind in settings.groups])
     use = kept["kept"].to_numpy(bool)
@@ -171,7 +171,7 @@ def _whole_numbers(ratios: Iterable[float]) -> list[int]:
     return [int(fraction * scale) for fraction in fractions]
 
 
-def _kind_codes(faces: pd.DataFrame, kept: pd.DataFrame) -> dict[Kind, Integers]:
+def kind_codes(faces: pd.DataFrame, kept: pd.DataFrame) -> dict[Kind, Integers]:
     """Number the values of each kind: one code a face, UNKNOWN where the face has none."""
     subject, sequence = (
         pd.factorize(faces[kind].replace("", None))[0].astype(np.int64) for kind in ("subject", "sequence")
@@ -222,7 +222,7 @@ def summary(splits: pd.DataFrame, faces: pd.DataFrame, kept: pd.DataFrame) -> di
         "leaked_test_faces": int((related & test).sum()),
         "leaked_test_faces_by": {
             kind: int((test & np.isin(codes, codes[train & (codes != UNKNOWN)])).sum())
-            for kind, codes in _kind_codes(faces, kept).items()
+            for kind, codes in kind_codes(faces, kept).items()
         },
         "leaked_validation_faces": int((related & ~train & ~test).sum()),
         "validated_test_faces": int((validated & test).sum()),
