@@ -13,8 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from candid.errors import CandidError
 
 PARAMS = Path("params.yaml")
-MAX_KEYS = 10_000
-"""Of a mapping, with those that merge keys bring."""
+MAX_KEYS = 10_000  # of a mapping, with those that merge keys bring
 
 
 class Section(BaseModel):
@@ -43,8 +42,7 @@ def named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-ByName = BeforeValidator(named)
-"""In the annotation of a union of sections that differ in their `name`."""
+ByName = BeforeValidator(named)  # in the annotation of a union of sections that differ in their `name`
 
 
 class SettingError(CandidError):

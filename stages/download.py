@@ -18,10 +18,8 @@ from candid.errors import run
 from candid.settings import read_section
 
 RAW = Path("data/raw")
-WATCHED = Path("data/own")
-"""The folder whose changes DVC notices: a dependency of this stage in dvc.yaml."""
-SAMPLE = Path("data")
-"""Folder of sample.zip, which is in git."""
+WATCHED = Path("data/own")  # the folder whose changes DVC notices: a dependency of this stage in dvc.yaml
+SAMPLE = Path("data")  # folder of sample.zip, which is in git
 
 
 def main() -> None:

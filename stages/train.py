@@ -25,8 +25,7 @@ from candid.training.lineage import lineage
 from candid.training.settings import NETS, HogSettings, ModelSettings, TrainSettings
 
 INPUTS = ("data/faces.npy", "data/splits.csv", "data/class_weights.json", "data/votes.csv")
-SHOWN, CHANGES = 6, 6
-"""Faces in plots/augmented.png, and changes of each."""
+SHOWN, CHANGES = 6, 6  # faces in plots/augmented.png, and changes of each
 
 
 def main() -> None:

@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.draw_sample.laws import Floats, Raw, unit
 
-SIZE = 48
-"""Pixels, height and width of a face."""
-
+SIZE = 48  # pixels, height and width of a face
 MARGIN = 4
 FRAME = SIZE + 2 * MARGIN
 """What is drawn: a copy that is cropped otherwise shows what lies beside the original."""
@@ -91,8 +89,7 @@ def _fill(grid: Floats, axis: int) -> Floats:
     return below + (above - below) * weight
 
 
-Values = dict[str, Floats]
-"""Parameters by name (laws.SUBJECT and SCENE together), each n x 1 x 1."""
+Values = dict[str, Floats]  # parameters by name (laws.SUBJECT and SCENE together), each n x 1 x 1
 
 
 @dataclass(frozen=True)

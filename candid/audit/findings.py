@@ -67,8 +67,7 @@ class Findings(NamedTuple):
     skipped: pd.DataFrame  # file, reason
     other_files: int  # files in the set that are no images
     warnings: list[str]  # why groups are not plausible; that a known set is not as published
-    known: str
-    """Which known set this is, and whether it is as published; "" where it is none."""
+    known: str  # which known set this is, and whether it is as published; "" where it is none
 
 
 def audit_images(

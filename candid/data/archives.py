@@ -23,19 +23,13 @@ from candid.text import clean
 
 EXPECTED = "expected a folder, zip or tar of pictures"
 
-MAX_FILE_BYTES = 256 << 20
-"""No picture of images.MAX_PIXELS is larger as a file."""
-
+MAX_FILE_BYTES = 256 << 20  # no picture of images.MAX_PIXELS is larger as a file
 MAX_EXPANSION, FREE_BYTES = 100, 1 << 30
 """Pictures hardly compress; text does ten times. What unpacks to more times its size is a bomb, unless that
 is little anyway."""
 
-MAX_HEADER_BYTES = 1 << 20
-"""Of an extended header of a tar: a name and a few numbers."""
-
-MAX_LINKS = 32
-"""Hard links that are followed from one to the next."""
-
+MAX_HEADER_BYTES = 1 << 20  # of an extended header of a tar: a name and a few numbers
+MAX_LINKS = 32  # hard links that are followed from one to the next
 CLUTTER = frozenset(
     [
         *("__macosx", "icon\\r", "temporary items", "network trash folder"),  # macOS; text.clean writes \\r

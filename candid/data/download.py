@@ -28,9 +28,7 @@ from candid.text import clean
 MIRROR = "CANDID_MIRROR"
 SCHEME = "https://"
 TIMEOUT_SECONDS = 30
-MAX_DOWNLOAD_BYTES = 8 << 30
-"""Of any file: a server could send for ever."""
-
+MAX_DOWNLOAD_BYTES = 8 << 30  # of any file: a server could send for ever
 SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_KEY")
 KEY_FILES = ("kaggle.json", "access_token")
 KEY_LIKE = re.compile(r"(?=[\w+=%-]*\d)(?=[\w+=%-]*[A-Za-z])[\w+=%-]{20,}")
@@ -42,8 +40,7 @@ MEMBERS = Path(__file__).with_name("members")
 EXTRAS = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$|Icon\\r$)", re.IGNORECASE)
 """What macOS and Windows add when somebody packs an archive again."""
 
-MAX_REASON, MAX_NAMED = 240, 3
-"""Characters of another program's message, and files that a message names."""
+MAX_REASON, MAX_NAMED = 240, 3  # characters of another program's message, and files that a message names
 
 
 def read_mirror(value: str | None) -> Path | None:

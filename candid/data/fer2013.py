@@ -21,9 +21,7 @@ from candid.errors import CandidError
 TABLES = ("fer2013.csv", "icml_face_data.csv")
 """Names of the table in the contest's archives; the second has the same rows, in another order of columns."""
 
-MAX_LINE = 1 << 24
-"""Characters. A row of the table has about 8,000."""
-
+MAX_LINE = 1 << 24  # characters. A row of the table has about 8,000
 VOTES = (
     *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
     *("unknown", "NF"),

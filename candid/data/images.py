@@ -31,18 +31,12 @@ MAX_PIXELS_A_BYTE, FREE_PIXELS = 1000, 1 << 24
 """Photographs have one to ten pixels a byte of their file, line art some hundreds; more is a bomb, unless the
 picture is small anyway."""
 
-FREE_SET_PIXELS = 1 << 30
-"""The same for all pictures of a set together: some ten seconds."""
-
+FREE_SET_PIXELS = 1 << 30  # the same for all pictures of a set together: some ten seconds
 MAX_SCANS = 100
 """Of a JPEG: encoders write up to ten; each takes a pass over all pixels, however little is in it."""
 
-MAX_DIGEST_PIXELS = 4 * MAX_PIXELS
-"""Over all frames of a file; what comes behind counts by the file's bytes."""
-
-TABLE_SIDE = 48
-"""Pixels a side of the faces in fer2013.csv."""
-
+MAX_DIGEST_PIXELS = 4 * MAX_PIXELS  # over all frames of a file; what comes behind counts by the file's bytes
+TABLE_SIDE = 48  # pixels a side of the faces in fer2013.csv
 BACKGROUNDS, CONTRAST = (0, 255, 128), 48
 """Grey levels to lay transparent pictures over, in order of preference, and the least visible difference."""
 

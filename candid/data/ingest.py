@@ -42,18 +42,13 @@ READERS: dict[str, Callable[[str, Dataset, list[Path], Wanted], Items]] = {
 class Ingested:
     """What came of the files of a set."""
 
-    images: NDArray[np.uint8]
-    """N x size x size, or x 3."""
-    faces: pd.DataFrame
-    """The table of data/faces.csv."""
-    votes: pd.DataFrame
-    """That of data/votes.csv: id and the raters' votes; empty for sets without."""
+    images: NDArray[np.uint8]  # N x size x size, or x 3
+    faces: pd.DataFrame  # the table of data/faces.csv
+    votes: pd.DataFrame  # that of data/votes.csv: id and the raters' votes; empty for sets without
     rejected: pd.DataFrame
     """Dataset, file, reason and label (or "") of what was rejected, in the order of the files."""
-    skipped: pd.DataFrame
-    """The same of what was skipped."""
-    files: dict[int, bytes]
-    """By id the file of each face that was to be kept."""
+    skipped: pd.DataFrame  # the same of what was skipped
+    files: dict[int, bytes]  # by id the file of each face that was to be kept
 
 
 def read_all(datasets: dict[str, Dataset], raw: Path, wanted: Wanted) -> Iterator[tuple[str, Item]]:

@@ -39,8 +39,7 @@ BESIDE_PART_WORDS = frozenset(
 )
 """Words that may stand beside one of PART_WORDS: images_train, seg_test."""
 
-MAX_SHOWN = 4
-"""Folders that a message names."""
+MAX_SHOWN = 4  # folders that a message names
 
 
 def label_name(folder: str) -> str:
@@ -92,15 +91,12 @@ def _part_word(name: str) -> str:
 class Place(NamedTuple):
     """What the folders around a picture say."""
 
-    label: str = ""
-    """Name of the folder that is its class; "" where there is none."""
+    label: str = ""  # name of the folder that is its class; "" where there is none
     part: str = ""
-    in_part: bool = False
-    """Whether the class's folder lies in that of the part."""
+    in_part: bool = False  # whether the class's folder lies in that of the part
     above: str = ""
     """Folders between the set's and the class's, with a slash behind each; parts are not among them."""
-    below: str = ""
-    """Folders between the class's and the picture, the same."""
+    below: str = ""  # folders between the class's and the picture, the same
 
 
 NOWHERE = Place()

@@ -55,12 +55,9 @@ class Prepared(NamedTuple):
     """What the verifier reads of each image, N x size x size."""
 
     smooth: NDArray[np.uint8]
-    half: NDArray[np.uint8]
-    """Smoothed, at half size."""
-    fine: NDArray[np.int8]
-    """Fine structure: smoothed less its surroundings."""
-    corners: NDArray[np.bool_]
-    """N x cells: which of them show more than straight lines."""
+    half: NDArray[np.uint8]  # smoothed, at half size
+    fine: NDArray[np.int8]  # fine structure: smoothed less its surroundings
+    corners: NDArray[np.bool_]  # N x cells: which of them show more than straight lines
 
 
 def prepare(grey: NDArray[np.uint8]) -> Prepared:
@@ -423,7 +420,7 @@ def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> A
 
 @partial(kernel, fastmath={"reassoc"})
 def _dot(x: Any, y: Any, n: int) -> float:
-    """Sum of products of whole numbers: below 2^47, so that any order of adding, faster ones too, is exact."""
+    """Sum of products of whole numbers: below 2^47, so exact in any order of adding, faster ones too."""
     total = 0.0
     for k in range(n):
         total += x[k] * y[k]

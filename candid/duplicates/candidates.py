@@ -29,8 +29,7 @@ GATHERED = 5_000_000  # hits at a time, 160 MiB
 class Candidates(NamedTuple):
     """Pairs to verify."""
 
-    pairs: NDArray[np.int64]
-    """P x 2 rows, a < b, sorted, each pair once."""
+    pairs: NDArray[np.int64]  # P x 2 rows, a < b, sorted, each pair once
     motions: NDArray[np.float64]
     """P x 6: how b lies over a, roughly, as candid.duplicates.alignment describes it."""
 
@@ -119,12 +118,9 @@ class Index(NamedTuple):
     """Thumbnails sorted into cells: each is in that of the nearest pivot."""
 
     thumbs: Thumbnails
-    order: NDArray[np.int64]
-    """Row of each before sorting."""
-    offsets: NDArray[np.int64]
-    """First row of each cell."""
-    pivots: NDArray[np.uint64]
-    """Words x cells."""
+    order: NDArray[np.int64]  # row of each before sorting
+    offsets: NDArray[np.int64]  # first row of each cell
+    pivots: NDArray[np.uint64]  # words x cells
 
 
 def find_pivots(sketches: NDArray[np.uint64], images: int, many: int) -> NDArray[np.uint64]:

@@ -18,10 +18,8 @@ SMALLEST_SUSPECT = 100  # a group of up to so many different images is plausible
 class Copies(NamedTuple):
     """Sets of equal rows."""
 
-    first: NDArray[np.int64]
-    """Row of the first copy of each distinct row, ascending."""
-    which: NDArray[np.int64]
-    """Each row's distinct row, an index into `first`."""
+    first: NDArray[np.int64]  # row of the first copy of each distinct row, ascending
+    which: NDArray[np.int64]  # each row's distinct row, an index into `first`
 
 
 def collapse(rows: NDArray[Any]) -> Copies:

@@ -120,11 +120,9 @@ class Band(NamedTuple):
     """The rows sorted by some of their bits."""
 
     words: NDArray[np.uint64]
-    order: NDArray[np.int64]
-    """Number of each row before sorting."""
+    order: NDArray[np.int64]  # number of each row before sorting
     keys: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    """First row of each key."""
+    offsets: NDArray[np.int64]  # first row of each key
     masks: NDArray[np.int64]
 
 

@@ -12,12 +12,9 @@ from candid.settings import Section
 class EvaluateSettings(Section):
     """Section `evaluate`."""
 
-    tta: Literal["none", "flip", "ten_crop"]
-    """Views of a face whose probabilities are averaged."""
-    bootstrap: int = Field(ge=100, le=1_000_000)
-    """Resamples behind each 95 % interval."""
-    seed: int = Field(ge=0, lt=2**32)
-    """Of the resampling."""
+    tta: Literal["none", "flip", "ten_crop"]  # views of a face whose probabilities are averaged
+    bootstrap: int = Field(ge=100, le=1_000_000)  # resamples behind each 95 % interval
+    seed: int = Field(ge=0, lt=2**32)  # of the resampling
 
 
 class Seen(Section, extra="ignore"):

@@ -22,8 +22,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class GateSettings(Section):
     """What a change may cost before the gate fails; see docs/gate.md."""
 
-    margin: Share = 0.005
-    """Non-inferiority margin of accuracy and macro F1."""
+    margin: Share = 0.005  # non-inferiority margin of accuracy and macro F1
     class_margin: Share = 0.05
     """That of the F1 of each class; wider, since classes trade with each other from seed to seed."""
     floors: dict[str, Share] = {}

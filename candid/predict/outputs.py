@@ -96,8 +96,7 @@ class Folder:
         return self.path / name
 
 
-Row = tuple[str, float | None, Labelled]
-"""File, seconds (of a video's frame), a face in it."""
+Row = tuple[str, float | None, Labelled]  # file, seconds (of a video's frame), a face in it
 
 
 def as_csv(rows: Iterable[Row], classes: Sequence[str]) -> str:

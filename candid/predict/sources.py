@@ -25,14 +25,10 @@ PICTURE_NAMES = re.compile(
 class Picture(NamedTuple):
     """Something that may show faces."""
 
-    file: str
-    """As the user would name it."""
-    inside: str
-    """Its path below what the user named: the copy's name follows from it."""
-    seconds: float | None
-    """Of a frame, from the video's beginning."""
-    image: Image.Image
-    """Upright, mode L or RGB, full size."""
+    file: str  # as the user would name it
+    inside: str  # its path below what the user named: the copy's name follows from it
+    seconds: float | None  # of a frame, from the video's beginning
+    image: Image.Image  # upright, mode L or RGB, full size
 
 
 class Skipped(NamedTuple):

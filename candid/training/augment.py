@@ -25,8 +25,7 @@ NAMES = (
 )
 """What the columns of the random numbers are for. A new change adds names at the end."""
 ENLARGED = 2
-COLUMNS = 32
-"""Numbers drawn a face: their count decides their values, so this leaves room for more names."""
+COLUMNS = 32  # numbers drawn a face: their count decides their values, so this leaves room for more names
 
 
 class Draws:

@@ -18,8 +18,7 @@ from candid.training.learner import Learner
 Tensor = Any
 
 BATCH = 256
-MAX_FACES = 2048
-"""More change validation accuracy by less than the noise of a reseed."""
+MAX_FACES = 2048  # more change validation accuracy by less than the noise of a reseed
 
 
 class Recompute(keras.Model):

@@ -27,14 +27,10 @@ class TrainingSet:
 
     faces: NDArray[np.uint8]
     """N x H x W x C, C 1 (grey) or 3 (RGB): `train` training faces, then the validation faces."""
-    labels: NDArray[np.int32]
-    """N, each an index into `classes`."""
-    classes: list[str]
-    """In the order of the model's outputs."""
-    class_weights: NDArray[np.float32]
-    """One a class."""
-    train: int
-    """How many of the faces are training faces."""
+    labels: NDArray[np.int32]  # N, each an index into `classes`
+    classes: list[str]  # in the order of the model's outputs
+    class_weights: NDArray[np.float32]  # one a class
+    train: int  # how many of the faces are training faces
     targets: NDArray[np.float32] | None = None
     """N x classes, each row adding up to 1, where they are not simply the labels."""
 

@@ -56,12 +56,9 @@ def _renumbered(config: bytes) -> bytes:
 class InitialWeights(NamedTuple):
     """Where the weights come from that a training starts with."""
 
-    preset: str | None
-    """imagenet, or a folder with a keras-hub preset: weights of the body."""
-    model: Path | None
-    """An earlier model of train."""
-    files: list[Path]
-    """All files that are read for it."""
+    preset: str | None  # imagenet, or a folder with a keras-hub preset: weights of the body
+    model: Path | None  # an earlier model of train
+    files: list[Path]  # all files that are read for it
 
 
 def initial_weights(weights: str | None) -> InitialWeights:
