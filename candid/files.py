@@ -89,14 +89,10 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_csv(path: str | Path, columns: Sequence[str], types: dict[str, Any] | None = None) -> pd.DataFrame:
-    """Read a table written by a stage.
+    """Read a table written by a stage: the `columns` that must be there, and others behind them.
 
-    Args:
-        columns: names that must be there; others are kept behind them.
-        types: column -> numpy type or "bool"; all others stay text, and an empty cell is "".
-
-    Raises:
-        CandidError: the file is missing, is no CSV, lacks a column, or a cell has the wrong type.
+    `types`: column -> numpy type or "bool"; all others stay text, and an empty cell is "". CandidError: the
+    file is missing, is no CSV, lacks a column, or a cell has the wrong type.
     """
     try:
         table = parse_csv(Path(path).read_bytes(), str(path))

@@ -52,8 +52,7 @@ class Parts(NamedTuple):
 def read_parts(folder: Path) -> Parts:
     """Read the faces and the split of a run's folder `data`; where it has none, the sample.
 
-    Raises:
-        CandidError: a file of the folder is missing or wrong, or there is no face in the test part.
+    CandidError: a file of the folder is missing or wrong, or there is no face in the test part.
     """
     if not (folder / "faces.npy").is_file():
         if folder == SAMPLE and (SAMPLE / "sample.zip").is_file():

@@ -66,8 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
 def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
     """Pack the model of a finished run in `folder`; return the content of the JSON file beside `out`.
 
-    Raises:
-        CandidError: no model, metrics of another one, or a packed file that is too large.
+    CandidError: no model, metrics of another one, or a packed file that is too large.
     """
     read_card(model)
     finished = read_run(Revision(folder, str(folder)))
@@ -149,11 +148,8 @@ def pack(source: str | Path, target: str | Path, temperature: float = 1.0) -> in
 
     Keras reads stored numbers into variables of the layers' own type, so the net still computes in float32.
     Vectors (biases, batch norm) stay as they are: they are few, and variances would lose the most. Equal
-    weights give equal bytes.
-
-    Raises:
-        CandidError: a weight is beyond float16 (65,504), the weights are no HDF5 file, or the result is
-            larger than MAX_BYTES.
+    weights give equal bytes. CandidError: a weight is beyond float16 (65,504), the weights are no HDF5
+    file, or the result is larger than MAX_BYTES.
     """
     with zipfile.ZipFile(source) as plain, writing(target) as aside:
         with zipfile.ZipFile(aside, "w") as packed:

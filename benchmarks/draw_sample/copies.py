@@ -46,13 +46,9 @@ class Copy(NamedTuple):
 
 
 def plant(frames: Image, pairs: int, triples: int, stream: Stream) -> list[Copy]:
-    """Copy some of the pictures: `pairs` of them once, `triples` twice.
+    """Copy some of the pictures, `pairs` of them once, `triples` twice: the pairs + 2 * triples copies.
 
-    Args:
-        frames: uint8, n x FRAME x FRAME; the pictures are their middles.
-
-    Returns:
-        The pairs + 2 * triples copies.
+    `frames`: uint8, n x FRAME x FRAME; the pictures are their middles.
     """
     chosen = stream.order(len(frames))[: pairs + triples].tolist()
     copies = []

@@ -89,13 +89,11 @@ KINDS: dict[str, Callable[[Image.Image], Image.Image]] = {
 def planted_recall(
     files: Files, findings: Findings, read: ImageSet, settings: DedupSettings, count: int
 ) -> dict[str, Share]:
-    """Make copies of up to `count` pictures in memory and search for them among the set's own.
+    """Make copies of up to `count` pictures in memory: how many of them the search finds, for each of KINDS.
 
-    A copy counts where it is paired with the picture that it was made of, or with another of its group.
-    Copies pass through a file (JPEG) and the decoder, as the set's pictures did.
-
-    Returns:
-        for each of KINDS how many were found of how many; empty where no picture has contrast enough.
+    A copy counts where it is paired with the picture that it was made of, or with another of its group. It
+    passes through a file (JPEG) and the decoder, as the set's pictures did. {} where none has contrast
+    enough.
     """
     images, rng = findings.images, np.random.default_rng(0)
     usable = images.index[~images["flat"] & images["first"] & (images["side"] != OLD)].to_numpy()
@@ -162,12 +160,10 @@ def read_verdicts(path: Path | None) -> dict[frozenset[str], bool]:
 
 
 def drawn_pairs(findings: Findings, verdicts: Verdicts) -> pd.DataFrame:
-    """Draw DRAWN of the pairs that the search accepted, exact copies left out, and join the verdicts.
+    """Draw DRAWN of the accepted pairs, no exact copies: a, b, similarity, kind, file_a, file_b, duplicate.
 
-    The draw depends on the names alone, so that a second audit of the set asks for the same pairs again.
-
-    Returns:
-        a, b, similarity, kind, file_a, file_b, duplicate (yes, no or "").
+    The draw depends on the names alone, so that a second audit of the set asks for the same pairs again;
+    `duplicate` is what a person said: yes, no or "".
     """
     images, pairs = findings.images, findings.searched
     first = images["first"].to_numpy()

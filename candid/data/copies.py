@@ -90,12 +90,8 @@ def compare(
     """Compare a copy of a known set with the set's fingerprint.
 
     Only the files of the probes are read. Probes that are missing under their names, or whose names other
-    faces bear, are searched among all faces by their pictures.
-
-    Args:
-        classes: labels in use (data.classes, or all but those that the catalogue drops): probes of others are
-            not missing. None: all.
-        parts: the same for official parts.
+    faces bear, are searched among all faces by their pictures. Those of labels that are not in `classes`, or
+    of official parts not in `parts`, are not missing; None: all are in use.
     """
     expected = np.full(len(fingerprint.names), True)
     for used, values in ((classes, fingerprint.labels), (parts, fingerprint.parts)):
@@ -107,11 +103,9 @@ def compare(
 def recognise(fingerprints: Mapping[str, Fingerprint], images: ImageSet) -> Finding | None:
     """Recognise which known set a folder is (a copy of), by names or, without them, by pictures.
 
-    Of a folder that holds some of the classes or parts only these are compared.
-
-    Returns:
-        The finding on the set of which the largest share of the probes is there, at least MIN_KNOWN_SHARE.
-        None where there is no such set, or where other pictures bear its names.
+    Of a folder that holds some of the classes or parts only these are compared. The finding is on the set of
+    which the largest share of the probes is there, at least MIN_KNOWN_SHARE; None where there is no such set,
+    or where other pictures bear its names.
     """
     stems = [stem(name) for name in images.names]
     there = {dataset: np.isin(each.names, stems) for dataset, each in fingerprints.items()}

@@ -91,10 +91,9 @@ def take_own(path: Path, target: Path) -> str:
 
 
 def check(path: Path, archive: Archive, origin: str) -> str:
-    """Compare a file with the catalogue; gives what was checked, in a few words.
+    """Compare a file that came from `origin` with the catalogue; gives what was checked, in a few words.
 
-    Raises:
-        CandidError: what came from `origin` is empty, or neither its hash nor that of its contents is known.
+    CandidError: it is empty, or neither its hash nor that of its contents is known.
     """
     size = path.stat().st_size
     if size == 0:

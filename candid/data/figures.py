@@ -33,10 +33,7 @@ Window = tuple[float, float]  # start and end, as fractions of a side
 
 
 def measure(faces: Faces) -> Figures:
-    """Measure faces.
-
-    Args:
-        faces: uint8, N x SIDE x SIDE.
+    """Measure faces: uint8, N x SIDE x SIDE.
 
     Example:
         >>> measure(np.zeros((1, 48, 48), np.uint8))["high"]
@@ -64,10 +61,7 @@ def measure(faces: Faces) -> Figures:
 
 
 def hash_faces(faces: Faces) -> Hashes:
-    """Perceptual hash: 64 bits a face, few of which change with tone, blur or re-encoding.
-
-    Args:
-        faces: uint8, N x SIDE x SIDE.
+    """Hash faces (uint8, N x SIDE x SIDE) by 64 bits, few of which change with tone, blur or re-encoding.
 
     Each bit is the sign of a coefficient of the two-dimensional discrete cosine transform of at most ten half
     waves in all; without the magnitudes it doesn't depend on brightness and contrast. After the phash of
@@ -81,12 +75,10 @@ def hash_faces(faces: Faces) -> Hashes:
 def hash_within(
     faces: Faces, rows: Sequence[Window], columns: Sequence[Window]
 ) -> Iterator[tuple[Window, Window, Hashes]]:
-    """Hash faces as though each were a part that was cut out of a picture and stretched.
+    """Hash faces (uint8, N x SIDE x SIDE, N up to some 1,000) as parts cut out of a picture and stretched.
 
-    Args:
-        faces: uint8, N x SIDE x SIDE; N at most some 1,000.
-        rows, columns: where the part may have been in the picture: each of the one is tried with each of the
-            other. What is missing is filled with the part's edge.
+    `rows` and `columns`: where the part may have been in the picture: each of the one is tried with each of
+    the other. What is missing is filled with the part's edge.
     """
     pixels = faces.astype(np.float64)
     downs = [_DCT @ _into(window) for window in rows]
@@ -97,11 +89,7 @@ def hash_within(
 
 
 def hash_turned(faces: Faces) -> dict[str, list[Hashes]]:
-    """Hash faces as though each had been mirrored or turned: the hashes of the pictures before that.
-
-    Returns:
-        kind -> hashes of each way in which it can have been done.
-    """
+    """Hash the pictures before they were mirrored or turned: kind -> hashes of each way that this is done."""
     flips = [faces, faces[:, :, ::-1], faces[:, ::-1], faces[:, ::-1, ::-1]]
     ways = [hash_faces(way) for way in (*flips[1:], *(flip.swapaxes(1, 2) for flip in flips))]
     return {"mirrored": ways[:1], "turned": ways[1:]}

@@ -85,14 +85,11 @@ def stem(name: str) -> str:
 def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = None) -> Fingerprint:
     """Make the fingerprint of a genuine set.
 
-    The probes are chosen by a hash of their names, as many of each class in each part as its share of the set
-    (at least MIN_PROBES). Left out are names that occur twice, flat faces, and, in a set of over MAX_PROBES
-    faces, those of which another face is a near-duplicate or its mirror image: that would pass for a renamed
-    file.
-
-    Args:
-        reduced_to: where the archive holds a reduced copy, its longest side in pixels: the published size of
-            files of that side is not known.
+    The probes are chosen by a hash of their names, as many of each class in each part as its share of the
+    set (at least MIN_PROBES). Left out are names that occur twice, flat faces, and, in a set of over
+    MAX_PROBES faces, those of which another face is a near-duplicate or its mirror image: that would pass
+    for a renamed file. Where the archive holds a copy whose longest side was `reduced_to` so many pixels,
+    the published size of files of that side is not known.
     """
     chosen = _choose(images)
     faces, sizes = load_faces(images, chosen)

@@ -84,32 +84,21 @@ class PixelBudget:
 
 
 def decode(data: bytes, size: int, color: Color, budget: PixelBudget | None = None) -> NDArray[np.uint8]:
-    """Decode a picture.
+    """Decode a picture: uint8, size x size, or size x size x 3.
 
     First frame; turned upright by its EXIF orientation; transparent pixels over black, white or grey, where
     most of the picture is visible; 16 bits scaled to 8 by the range in use (_scaled); grey is ITU-R 601 luma;
     then resized to a square by Pillow's bicubic filter, which averages when it shrinks. A picture of that
     size keeps its pixels exactly; one that isn't square is stretched, so that all of the face stays.
 
-    Args:
-        data: the file's bytes; they decide the format, not a name.
-        budget: of the set that the picture belongs to.
-
-    Returns:
-        uint8, size x size, or size x size x 3.
-
-    Raises:
-        UnreadableError: no picture, a damaged one, a preview, or one beyond the bounds of this module.
+    The file's bytes decide the format, not a name. `budget` is that of the set that the picture belongs to.
+    UnreadableError: no picture, a damaged one, a preview, or one beyond the bounds of this module.
     """
     return resized(open_picture(data, budget), size, color)
 
 
 def open_picture(data: bytes, budget: PixelBudget | None = None) -> Image.Image:
-    """Decode a picture at its own size, by decode's rules up to the resizing; mode L or RGB.
-
-    Raises:
-        UnreadableError: as decode.
-    """
+    """Decode a picture at its own size, by decode's rules up to the resizing, errors too; mode L or RGB."""
     with opened(data) as image:
         if budget is not None:
             budget.take(image)
@@ -141,8 +130,7 @@ def opened(data: bytes) -> Iterator[Image.Image]:
 def decode_row(text: str, size: int, color: Color) -> NDArray[np.uint8]:
     """Decode one row of fer2013.csv: 48 x 48 values 0 to 255 between spaces, row by row.
 
-    Raises:
-        UnreadableError: another number of values, or a value that is no integer from 0 to 255.
+    UnreadableError: another number of values, or a value that is no integer from 0 to 255.
     """
     words = text.split()
     if len(words) != TABLE_SIDE**2:
@@ -159,10 +147,7 @@ def content_digest(data: bytes) -> bytes:
 
     Upright, at full size, with every channel, bit and frame; a JPEG and the PNG saved from it are equal.
     Where Pillow doesn't give all (colours of 16 bits, a damaged frame, frames without end) the file's bytes
-    count.
-
-    Raises:
-        UnreadableError: as decode.
+    count. UnreadableError as decode.
     """
     digest = hashlib.blake2b(digest_size=16)
     with opened(data) as image:

@@ -68,8 +68,7 @@ class Wanted:
     def of(cls, settings: DataSettings, entry: Dataset) -> Wanted:
         """Take it from the settings; `entry` is what data.dataset names (a union's own, not its members').
 
-        Raises:
-            CandidError: a class twice, or one that the set can't have.
+        CandidError: a class twice, or one that the set can't have.
         """
         classes: dict[str, str] = {}
         for name in settings.classes or []:

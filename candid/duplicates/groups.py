@@ -42,13 +42,9 @@ def copy_pairs(copies: Copies) -> NDArray[np.int64]:
 def open_out(
     a: NDArray[np.int64], b: NDArray[np.int64], copies: Copies
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give every copy the pairs of its distinct row.
+    """Give every copy the pairs (a, b: indices into copies.first) of its distinct row.
 
-    Args:
-        a, b: pairs of distinct rows, indices into copies.first.
-
-    Returns:
-        pairs of rows, Q x 2 with the smaller first, and which of the given pairs each of them comes from.
+    Returns pairs of rows, Q x 2 with the smaller first, and which of the given pairs each of them comes from.
     """
     members, starts, sizes = _members(copies)
     listed = np.where(sizes > LISTED, 1, sizes)
@@ -75,11 +71,9 @@ def group_ids(a: NDArray[np.int64], b: NDArray[np.int64], count: int) -> NDArray
 
 
 def collapsed(groups: NDArray[np.int64], first_copies: NDArray[np.int64]) -> str:
-    """Say which group holds implausibly many different images; "" where none does.
+    """Say which group (of `group_ids`) holds implausibly many different images; "" where none does.
 
-    Args:
-        groups: as `group_ids` gives them.
-        first_copies: ids of one image per set of exact copies; any number of copies is plausible.
+    `first_copies`: ids of one image per set of exact copies; any number of copies is plausible.
     """
     distinct = groups[first_copies]
     largest = int(np.bincount(distinct[distinct >= 0], minlength=1).max())

@@ -74,13 +74,10 @@ class Card(Section, extra="ignore"):
 def load_model_file(path: str | Path) -> tuple[Any, Card]:
     """Check a .keras file, load it in Keras's safe mode without its optimiser, and return it with its card.
 
-    Choose the backend first (candid.backend.use_backend). The model takes uint8 faces, N x size x size,
-    x 1 or x 3, and gives N x K probabilities of `card.classes`.
-
-    Raises:
-        CandidError: not a model of train's (see read_card), Keras can't rebuild it, or it does not take
-            faces or give one score a class.
-        OSError, MemoryError: there is no room for the weights.
+    Choose the backend first (candid.backend.use_backend). The model takes uint8 faces, N x size x size, x 1
+    or x 3, and gives N x K probabilities of `card.classes`. CandidError: not a model of train's (see
+    read_card), Keras can't rebuild it, or it does not take faces or give one score a class. OSError,
+    MemoryError: there is no room for the weights.
     """
     card = read_card(path)
     _check_weights(path)
@@ -111,9 +108,8 @@ def load_model_file(path: str | Path) -> tuple[Any, Card]:
 def read_card(path: str | Path) -> Card:
     """Check all of a model file but its weights, and return its card; Keras is not needed.
 
-    Raises:
-        CandidError: no file, no .keras file (HDF5, a pickle), damaged, with other entries than train writes,
-            without card, or with layers that are not in LAYERS.
+    CandidError: no file, no .keras file (HDF5, a pickle), damaged, with other entries than train writes,
+    without card, or with layers that are not in LAYERS.
     """
     try:
         with _open(Path(path)) as archive:

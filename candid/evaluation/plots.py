@@ -38,16 +38,11 @@ def write_plots(
     splits: pd.DataFrame,
     folder: str | Path = "plots",
 ) -> None:
-    """Draw the pictures and write roc.csv and calibration.csv.
+    """Draw the pictures and write roc.csv and calibration.csv into `folder`.
 
-    Args:
-        table: plots/predictions.csv.
-        report: of `evaluate`, of the same table.
-        images: all faces; the table's `id` are rows of it.
-        history: plots/history.csv.
-        best_epoch: whose weights the model has, as `history` counts; None: unknown.
-        splits: data/splits.csv.
-        folder: where to write.
+    `table` is plots/predictions.csv, `report` what `evaluate` gives for it, `images` all faces, of which
+    the table's `id` are rows. `best_epoch` of `history` (plots/history.csv) is that whose weights the model
+    has; None: unknown. `splits` is data/splits.csv.
     """
     predictions, folder = as_predictions(table), Path(folder)
     write_test_plots(table, report, images, folder)

@@ -49,12 +49,7 @@ def drops(predict: Predict, face: NDArray[np.uint8]) -> Floats:
 
 
 def heat(lost: Floats, side: int) -> Floats:
-    """A map of what was lost: side x side, each pixel the mean over the patches that blur it.
-
-    Args:
-        lost: of one class, P.
-        side: of the face in pixels.
-    """
+    """A map of what one class lost (P): side x side, each pixel the mean over the patches that blur it."""
     masks = patches(side)
     return np.asarray(np.tensordot(lost, masks, axes=1) / masks.sum(axis=0))
 

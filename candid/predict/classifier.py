@@ -42,11 +42,7 @@ class Classifier(NamedTuple):
 
 
 def load_classifier(path: Path) -> Classifier:
-    """Load a model by evaluate's rules: plain layers only, with a card; no code of the file's is run.
-
-    Raises:
-        CandidError: no model, or not one of ours.
-    """
+    """Load a model of train's by evaluate's rules: no code of the file's is run. CandidError: it is none."""
     read_card(path)  # before the backend takes its seconds
     use_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
     model, card = load_model_file(path)

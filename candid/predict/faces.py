@@ -30,11 +30,9 @@ def reduced(image: Image.Image, longest: int, shortest: int = 0) -> Image.Image:
 
 
 def square(box: Box, margin: float) -> Box:
-    """The square in whole pixels that is cut around a box, about the same centre.
+    """The square in whole pixels that is cut around a detector's box, about the same centre.
 
-    Args:
-        box: as the detector gave it.
-        margin: added on each side, as a share of the box's longer side; below 0 cuts into the box.
+    `margin` is added on each side, as a share of the box's longer side; below 0 it cuts into the box.
     """
     longer = max(box.width, box.height)
     side = max(1, round(longer * (1 + 2 * margin)))

@@ -46,11 +46,7 @@ def drawn(image: Image.Image, faces: Sequence[Labelled]) -> Image.Image:
 
 
 class Folder:
-    """Replaces what an earlier run wrote; refuses a folder that holds anything else.
-
-    Raises:
-        CandidError: `path` is a file, or holds files that no earlier run listed.
-    """
+    """Replaces what an earlier run wrote; CandidError for a file, or a folder that holds anything else."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

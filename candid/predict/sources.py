@@ -39,17 +39,11 @@ class Skipped(NamedTuple):
 
 
 def pictures(paths: Sequence[Path], leave_out: Path | None, every: float) -> Iterator[Picture | Skipped]:
-    """Open what lies under `paths`, in order.
+    """Open what lies under `paths` (pictures, videos, folders, zip and tar archives), in order.
 
-    Of a folder come the pictures and then the videos, each sorted by name; of a tar, as they lie in it.
-
-    Args:
-        paths: pictures, videos, folders, zip and tar archives.
-        leave_out: a folder that is passed over where it lies inside one: the results'.
-        every: seconds between the frames of a video.
-
-    Raises:
-        CandidError: a path that does not exist or is no file, or an archive that is none.
+    Of a folder come the pictures and then the videos, each sorted by name; of a tar, as they lie in it. The
+    folder `leave_out`, the results', is passed over where it lies inside one. `every`: seconds between the
+    frames of a video. CandidError: a path that does not exist or is no file, or an archive that is none.
     """
     for path in paths:
         if not (path.is_file() or path.is_dir()):  # a named pipe would be waited on for ever
@@ -113,14 +107,10 @@ BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MP4, QuickTime
 
 
 def frames(path: Path, every: float) -> Iterator[tuple[float, Image.Image]]:
-    """Give the first frame and then one each `every` seconds: seconds from the beginning, and an RGB picture.
+    """Give the first frame and then one each `every` seconds (0: all): seconds from the beginning, RGB.
 
-    Args:
-        path: its first bytes are read before FFmpeg is called, which also reads lists that name other files.
-        every: seconds between frames, 0 for all of them.
-
-    Raises:
-        UnreadableError: no video in a known container, or nothing in it that can be decoded.
+    The file's first bytes are read before FFmpeg is called, which also reads lists that name other files.
+    UnreadableError: no video in a known container, or nothing in it that can be decoded.
     """
     with path.open("rb") as file:
         head = file.read(16)

@@ -200,9 +200,8 @@ class Run:
     def members(self, leak_free: bool, imagenet: bool = True) -> dict[str, Overrides]:
         """All overrides of each experiment by its suffix: "" for a single one, r0-f3 for one of several.
 
-        Args:
-            leak_free: of the leak-free counterpart.
-            imagenet: whether ImageNet weights can be had; otherwise without_imagenet is put on top.
+        `leak_free`: of the leak-free counterpart. Not `imagenet`: its weights can't be had, and
+        without_imagenet is put on top.
         """
         _, settings, over = self.protocol(leak_free)
         settings = OPEN | settings | ({} if imagenet else self.without_imagenet or {})

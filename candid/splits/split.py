@@ -180,11 +180,7 @@ def kind_codes(faces: pd.DataFrame, kept: pd.DataFrame) -> dict[Kind, Integers]:
 
 
 def components(faces: int, kinds: Iterable[Integers]) -> Integers:
-    """Join faces that share a code of any kind, directly or over others.
-
-    Returns:
-        one number a face: the smallest index in its component.
-    """
+    """Join faces that share a code of any kind, directly or over others: each's smallest index of those."""
     edges = [np.empty((2, 0), np.int64)]
     for codes in kinds:
         known = np.flatnonzero(codes != UNKNOWN)

@@ -43,17 +43,12 @@ class TrainingSet:
 def training_set(
     images: NDArray[np.uint8], splits: pd.DataFrame, weights: Any, votes: pd.DataFrame | None = None
 ) -> TrainingSet:
-    """Pick the training and validation faces.
+    """Pick the training and validation faces of `images`, N x H x W or N x H x W x 3.
 
-    Args:
-        images: N x H x W or N x H x W x 3.
-        splits: id, label, part (data/splits.csv).
-        weights: class -> weight (data/class_weights.json).
-        votes: id and the raters' votes for each class (data/votes.csv): training faces get them as targets.
-
-    Raises:
-        CandidError: there are no training or no validation faces, an id is not in the array, or the weights
-        don't fit the classes.
+    `splits`: id, label, part (data/splits.csv); `weights`: class -> weight (data/class_weights.json);
+    `votes`: id and the raters' votes for each class (data/votes.csv), which training faces get as targets.
+    CandidError: there are no training or no validation faces, an id is not in the array, or the weights
+    don't fit the classes.
     """
     classes = class_order(splits["label"])
     if len(classes) < 2:

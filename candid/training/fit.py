@@ -100,12 +100,9 @@ def train_svm(
 ) -> tuple[Any, History]:
     """Fit the last layer of `hog_svm` by scikit-learn's LinearSVC; return the net and one row of COLUMNS.
 
-    Each class is told from the others with the squared hinge loss; class weights weigh the faces. The scores
-    are divided by their best temperature on the validation set. Nothing is drawn at random.
-
-    Args:
-        build, data, progress: as of `train`.
-        C: of LinearSVC.
+    Each class is told from the others with the squared hinge loss; class weights weigh the faces. The
+    scores are divided by their best temperature on the validation set. Nothing is drawn at random. `C` is
+    LinearSVC's, the rest as of `train`.
     """
     progress, net = progress or Progress(), build()
     head = net.get_layer(f"{HEAD}logits")

@@ -76,8 +76,7 @@ def initial_weights(weights: str | None) -> InitialWeights:
 def start_from(net: Any, path: str | Path, classes: list[str]) -> None:
     """Copy the weights of a .keras file into a fresh net; with other classes, all but the last layer's.
 
-    Raises:
-        CandidError: the file is no model of train's, of another net, or a weight has another shape.
+    CandidError: the file is no model of train's, of another net, or a weight has another shape.
     """
     earlier, card = load_model_file(path)
     last = next(layer for layer in reversed(net.layers) if layer.weights)
