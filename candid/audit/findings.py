@@ -31,8 +31,7 @@ NO_GROUP = -1
 KEEP = ("largest", "sharpest", "oldest", "majority")
 """Which picture of a group stays: most pixels; finest structure; oldest file; one with the usual label."""
 
-Verdicts = Mapping[frozenset[str], bool]
-"""Two files, as csv_cell writes them -> whether they show the same photograph."""
+Verdicts = Mapping[frozenset[str], bool]  # two files, as csv_cell writes them -> same photograph
 
 
 class Issue(NamedTuple):

@@ -34,8 +34,7 @@ class DataSettings(Section):
 
     dataset: str
     path: str | None  # of the dataset `folder`: a folder, zip or tar of one folder a class
-    subject_pattern: Pattern | None
-    """Of the dataset `folder`: Dataset.subject_pattern; None: persons are unknown."""
+    subject_pattern: Pattern | None  # of `folder`, as in Dataset; None: persons are unknown
     parts: list[Literal["train", "validation", "test"]] | None = Field(min_length=1)
     classes: list[str] | None = Field(min_length=1)
     image_size: int = Field(ge=8, le=1024)
@@ -71,8 +70,7 @@ class Archive(Section):
     contents: list[str] = []
     """Digests of the published files, whatever they are wrapped in (download.contents_digest); more than one
     where a reduced copy is known, too."""
-    get: str | None = None
-    """What a person has to do to get it, when neither of the above serves (a form to sign, say)."""
+    get: str | None = None  # what a person has to do where neither of these serves (a form to sign, say)
 
 
 class Dataset(Section):
@@ -85,23 +83,16 @@ class Dataset(Section):
     archives: list[Archive] = []
     union: list[str] = []  # datasets that this one is made of, in order; it then has no archives of its own
     reader: Literal["folders", "fer2013_csv", "ferplus", "muxspace", "rafdb"] = "folders"
-    labels: dict[str, str] = {}
-    """Published label, lower case -> one of LABELS; these and labels.SYNONYMS need no entry."""
-    other_labels: bool = False
-    """Labels not known here become classes of their own (a user's folder); otherwise they stop the run."""
-    part_pattern: Pattern | None = None
-    """Regular expression; group 1 is the published part (labels.part_of), at the start of a file's name."""
+    labels: dict[str, str] = {}  # published label, lower case -> one of LABELS; labels.SYNONYMS need none
+    other_labels: bool = False  # labels not known here are classes (a user's folder), else stop the run
+    part_pattern: Pattern | None = None  # group 1: the part (labels.part_of), where a name starts
     subject_pattern: Pattern | None = None
     """The same for the person shown; also matched at the start of the folders below and above the class's."""
     sequence_pattern: Pattern | None = None  # the same for the film that the picture is a frame of
-    fingerprint: str | None = None
-    """The known set (fingerprints/<name>.csv) that this one should be, pixel for pixel."""
-    planted: str | None = None
-    """File in the archive that lists near-duplicates planted on purpose (columns a, b, kind)."""
-    drop: list[str] = []
-    """Labels left out unless data.classes names them; dataset:label where one set of a union lacks it."""
-    every_row: bool = False
-    """A picture with two rows alike in its legend counts twice, as where papers count rows."""
+    fingerprint: str | None = None  # the known set (fingerprints/<name>.csv) that this one should be
+    planted: str | None = None  # file in the archive: near-duplicates planted on purpose (a, b, kind)
+    drop: list[str] = []  # labels left out unless data.classes has them; dataset:label for one set of a union
+    every_row: bool = False  # a picture with two rows alike counts twice, as where papers count rows
     dedup: Literal["remove", "group", "off"] = "remove"  # what dedup.policy: auto means here
     series: bool = False  # known persons a moment apart, cut alike: dedup.method doubts such pairs more
     faces: int | None = None  # faces with one label that the archives are known to hold

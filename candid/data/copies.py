@@ -29,20 +29,16 @@ SIZE = ("enlarged", "reduced")
 KINDS = (*TONE, *SHARPNESS, *GEOMETRY[:3], *SIZE, *GEOMETRY[3:])
 """All kinds of alteration of pictures, in the order in which they are reported."""
 
-MIN_SHARE = 0.02
-"""Of the compared faces: a kind is reported from here on. Not so SIZE, which nothing harmless changes."""
-MIN_FAMILY_SHARE = 0.2
-"""Of the faces of the commonest kind of TONE (of GEOMETRY): fewer show that kind in another way."""
+MIN_SHARE = 0.02  # of the compared faces, to report a kind; not SIZE, which nothing harmless changes
+MIN_FAMILY_SHARE = 0.2  # of the commonest kind of TONE (of GEOMETRY); fewer are that kind, too
 HARMLESS_BITS = 4  # of the hash, that re-encoding changes at most
 TONED_BITS = 16  # of the hash, that a change of tone (equalisation, say) changes at most on 99 % of the faces
-MIN_SHIFT = 3.0
-"""Grey levels of the mean; re-encoding at JPEG quality 75 shifts it by up to 0.7, twice by up to 1.2."""
+MIN_SHIFT = 3.0  # grey levels of the mean; re-encoding as JPEG 75 shifts it by up to 0.7, twice by 1.2
 MAX_LOWERED, MIN_RAISED = 0.85, 1.18  # ratio of the spread of grey levels
 MIN_EVEN_SHARE = 0.8
 """Of the faces with another tone, those with all levels about equally often: 0.9 and more after equalisation,
 up to 0.6 after a stretch."""
-MIN_PILE, MIN_EQUALISED_PILE = 0.08, 0.1
-"""Rise of the share of pixels at both ends; at the bright end after equalisation, which makes small piles."""
+MIN_PILE, MIN_EQUALISED_PILE = 0.08, 0.1  # rise of the pixels' share at both ends; bright end if equalised
 MAX_SEARCHED = 250  # faces on which the window of a cut is searched
 _SHARES = [(share, position / 4) for share in (0.9, 0.8, 0.7, 0.6, 0.5) for position in range(5)]
 STRIPS: list[Window] = [
@@ -64,8 +60,7 @@ class Finding:
     dataset: str
     probes: int  # probes that the settings ask for: those of the classes and parts in use
     compared: int  # of them, those whose face is there
-    changes: dict[str, int]
-    """Kind of alteration (KINDS, in their order) -> probes that show it; none: as published."""
+    changes: dict[str, int]  # kind of alteration, as in KINDS -> probes; none: as published
 
     @property
     def as_published(self) -> bool:

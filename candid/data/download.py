@@ -34,9 +34,7 @@ KEY_FILES = ("kaggle.json", "access_token")
 KEY_LIKE = re.compile(r"(?=[\w+=%-]*\d)(?=[\w+=%-]*[A-Za-z])[\w+=%-]{20,}")
 """What could be a key, or a key in another writing."""
 
-MEMBERS = Path(__file__).with_name("members")
-"""Holds <archive>.txt.gz where the contents of an archive are known: the checksum and name of each file."""
-
+MEMBERS = Path(__file__).with_name("members")  # <archive>.txt.gz: checksum and name of each file
 EXTRAS = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$|Icon\\r$)", re.IGNORECASE)
 """What macOS and Windows add when somebody packs an archive again."""
 

@@ -39,8 +39,7 @@ MIN_PROBES = 8  # of each class in each part, where there are as many
 SAME_BITS = 10
 """Two hashes of a face, altered in tone or not, differ by at most this many bits as a rule (re-encoded: by up
 to 4), and no other face of the set comes as near to a probe."""
-MIN_SPREAD = 8
-"""Grey levels between the 5 % and the 95 % quantile of a probe: the hash of a flatter face is noise."""
+MIN_SPREAD = 8  # grey levels, 5 % to 95 % quantile of a probe: the hash of a flatter face is noise
 COLUMNS = ("name", "label", "part", "size", *(FIGURES.names or ()))
 PRECISION: dict[str, Callable[[Any], str]] = {
     **{"hash": "{:016x}".format, "mean": "{:.1f}".format, **dict.fromkeys(QUANTILES, "{:.0f}".format)},
@@ -54,8 +53,7 @@ PRECISION: dict[str, Callable[[Any], str]] = {
 class ImageSet:
     """N labelled faces as they were read."""
 
-    names: Sequence[str]
-    """Files; folders and suffix don't count. Empty where a face has no file of its own (a row of a table)."""
+    names: Sequence[str]  # files, whose folders and suffix don't count; "" for a row of a table
     labels: Sequence[str]
     parts: Sequence[str] | None  # official parts, "" for none; None: not known, and not compared
     images: NDArray[np.uint8]  # N x H x W, or N x H x W x 3, as ingest decoded them

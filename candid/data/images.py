@@ -18,31 +18,19 @@ from candid.data.archives import UnreadableError
 
 Color = Literal["grey", "rgb"]
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM")
-"""Pillow knows more, some of which start other programs (EPS) or refer to other files."""
-
-MAX_PIXELS = 89_478_485
-"""Pictures with more are bombs: this many take 256 MiB as RGB. Pillow warns from here on."""
-
-MAX_COMPOSITE_PIXELS = MAX_PIXELS // 3
-"""The same for pictures that take three times the memory: with transparency, or colours of 16 bits."""
-
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM")  # other ones may start programs
+MAX_PIXELS = 89_478_485  # more are bombs: this many take 256 MiB as RGB, and Pillow warns from here on
+MAX_COMPOSITE_PIXELS = MAX_PIXELS // 3  # what takes three times the memory: transparency, 16 bits
 MAX_PIXELS_A_BYTE, FREE_PIXELS = 1000, 1 << 24
 """Photographs have one to ten pixels a byte of their file, line art some hundreds; more is a bomb, unless the
 picture is small anyway."""
 
 FREE_SET_PIXELS = 1 << 30  # the same for all pictures of a set together: some ten seconds
-MAX_SCANS = 100
-"""Of a JPEG: encoders write up to ten; each takes a pass over all pixels, however little is in it."""
-
+MAX_SCANS = 100  # of a JPEG: encoders write up to ten; each takes a pass over all pixels
 MAX_DIGEST_PIXELS = 4 * MAX_PIXELS  # over all frames of a file; what comes behind counts by the file's bytes
 TABLE_SIDE = 48  # pixels a side of the faces in fer2013.csv
-BACKGROUNDS, CONTRAST = (0, 255, 128), 48
-"""Grey levels to lay transparent pictures over, in order of preference, and the least visible difference."""
-
-MIN_DEEP_RANGE = 32
-"""Values between the darkest and the brightest pixel of 16 bits that are worth stretching; below is noise."""
-
+BACKGROUNDS, CONTRAST = (0, 255, 128), 48  # grey levels, the best first; least visible difference
+MIN_DEEP_RANGE = 32  # values from darkest to brightest pixel of 16 bits; below is noise, not stretched
 STARTS: dict[str, tuple[tuple[int, bytes], ...]] = {
     "HEIC": tuple((4, b"ftyp" + brand) for brand in (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1")),
     "raw photograph": (

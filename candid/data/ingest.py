@@ -25,9 +25,7 @@ from candid.errors import CandidError
 
 PLANTED_COLUMNS = ("a", "b", "kind")
 LOST_COLUMNS = ("dataset", "file", "reason", "label")
-UNREAD = ("raw_photograph", "video", EMPTY)
-"""Reasons for which a file or folder of a class was passed over although it may have been meant."""
-
+UNREAD = ("raw_photograph", "video", EMPTY)  # reasons to pass over what may have been meant
 READERS: dict[str, Callable[[str, Dataset, list[Path], Wanted], Items]] = {
     "folders": readers.read_folders,
     "fer2013_csv": read_fer2013_csv,
@@ -45,8 +43,7 @@ class Ingested:
     images: NDArray[np.uint8]  # N x size x size, or x 3
     faces: pd.DataFrame  # the table of data/faces.csv
     votes: pd.DataFrame  # that of data/votes.csv: id and the raters' votes; empty for sets without
-    rejected: pd.DataFrame
-    """Dataset, file, reason and label (or "") of what was rejected, in the order of the files."""
+    rejected: pd.DataFrame  # dataset, file, reason and label (or ""), in the order of the files
     skipped: pd.DataFrame  # the same of what was skipped
     files: dict[int, bytes]  # by id the file of each face that was to be kept
 

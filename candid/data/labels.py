@@ -31,9 +31,7 @@ PART_WORDS = {
 }
 """Words that name a part of a split, in folders and in file names."""
 
-EVALUATION = ("eval", "evaluation")
-"""The test set in train/dev/eval; the validation set where there is a test set beside it."""
-
+EVALUATION = ("eval", "evaluation")  # test in train/dev/eval; validation beside a test set
 BESIDE_PART_WORDS = frozenset(
     ("set", "data", "dataset", "split", "part", "images", "image", "imgs", "img", "pictures", "faces", "seg")
 )
@@ -94,8 +92,7 @@ class Place(NamedTuple):
     label: str = ""  # name of the folder that is its class; "" where there is none
     part: str = ""
     in_part: bool = False  # whether the class's folder lies in that of the part
-    above: str = ""
-    """Folders between the set's and the class's, with a slash behind each; parts are not among them."""
+    above: str = ""  # folders between the set's and the class's, each with a slash; no parts
     below: str = ""  # folders between the class's and the picture, the same
 
 

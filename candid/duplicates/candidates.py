@@ -30,8 +30,7 @@ class Candidates(NamedTuple):
     """Pairs to verify."""
 
     pairs: NDArray[np.int64]  # P x 2 rows, a < b, sorted, each pair once
-    motions: NDArray[np.float64]
-    """P x 6: how b lies over a, roughly, as candid.duplicates.alignment describes it."""
+    motions: NDArray[np.float64]  # P x 6: how b lies over a, roughly; see candid.duplicates.alignment
 
 
 def candidate_pairs(

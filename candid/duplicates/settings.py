@@ -16,8 +16,7 @@ class Aligned(Section):
     """Crops are compared as thumbnails, and each candidate pair is aligned and verified."""
 
     name: Literal["aligned"] = "aligned"
-    min_similarity: float = Field(default=0.86, ge=0.5, le=1)
-    """Least correlation of fine structure once one image lies over the other."""
+    min_similarity: float = Field(default=0.86, ge=0.5, le=1)  # correlation of fine structure
 
 
 class Hash(Section):

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 CELLS_AT_ONCE = 4_000_000  # 32 MB of draws
 MIN_MISTAKEN_GROUPS = 5  # groups with a mistake, of which that many at least tell how mistakes cluster
-MIN_GROUPS = 5
-"""Of fewer no resample leaves what was seen: "95 %" would hold 49 % of the time for two, 83 % for four."""
+MIN_GROUPS = 5  # with two "95 %" would hold 49 % of the time, with four 83 %
 
 
 def counts_by_group(groups: Integers, outcomes: Integers, kinds: int) -> Integers:

@@ -49,8 +49,7 @@ MAX_CONFIG_BYTES = 2 << 20  # the largest net of the registry needs 0.3 MiB
 MAX_LAYERS = 2_000
 MAX_SIDE = 1024  # pixels, of an image
 MAX_VALUES = 1 << 27  # of the output of a layer for one face
-Name = Annotated[str, Field(max_length=200, pattern=r"^\P{Cc}+$")]
-"""No control characters; pydantic takes no unpaired surrogates."""
+Name = Annotated[str, Field(max_length=200, pattern=r"^\P{Cc}+$")]  # no control characters
 
 
 class Start(Section):

@@ -21,5 +21,4 @@ class Seen(Section, extra="ignore"):
     """What evaluate reads of the sections `split` and `train`, which other stages own."""
 
     seed: int
-    backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
-    """Of `train`: the model is run by the backend that trained it."""
+    backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"  # of `train`: what trained it runs it

@@ -19,8 +19,7 @@ from candid.text import csv_cell
 from candid.training.lineage import ancestor_digests, digests, seen_digests
 
 Images = NDArray[np.uint8]
-DIGITS = 6
-"""Significant, of a probability in tables: the log loss and the ranks of rare classes live in small ones."""
+DIGITS = 6  # of a probability in tables: log loss and ranks of rare classes live in small ones
 PREFIX = "p_"  # of the columns that hold the probability of a class
 Mask = NDArray[np.bool_]
 

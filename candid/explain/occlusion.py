@@ -74,8 +74,7 @@ class Row:
     title: str
     right: list[Explanation] = field(default_factory=list)
     wrong: list[Explanation] = field(default_factory=list)
-    mean: tuple[NDArray[np.uint8], Floats, int] | None = None
-    """Of faces predicted right: their mean, the mean of their maps, and how many they are."""
+    mean: tuple[NDArray[np.uint8], Floats, int] | None = None  # of what is right: mean face, map, count
 
 
 def explain(

@@ -24,8 +24,7 @@ HEAD = (
     *("model", "kB", "size ratio", "accuracy", "change in points (95 %)", "largest difference"),
     *("ms a face", "time ratio"),
 )
-Runner = Callable[[Images], Floats]
-"""Takes faces as the model does (N x S x S, x 1 or x 3, uint8), gives probabilities N x K."""
+Runner = Callable[[Images], Floats]  # faces N x S x S (x 1, x 3), uint8, to probabilities N x K
 
 
 @dataclass(frozen=True)

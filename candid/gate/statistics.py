@@ -32,8 +32,7 @@ from candid.evaluation.scores import Floats, Integers, named
 ALPHA, HEADLINE_ALPHA = 0.05, 0.04
 CLASS_ALPHA = ALPHA - HEADLINE_ALPHA
 POWER = 0.8
-MIN_GROUPS = 5
-"""Exchanging G groups gives 2^G outcomes, so the least p-value is 2^-G: above HEADLINE_ALPHA for four."""
+MIN_GROUPS = 5  # exchanging G groups gives a p-value of 2^-G at least: too much for four
 MIN_EFFECTIVE_GROUPS = 3
 RESAMPLES, SEED = 10_000, 0
 BLOCK_NUMBERS = 4_000_000  # 32 MB

@@ -162,10 +162,8 @@ class RecipeFile(Section):
     claim: Text
     protocol: Text
     settings: dict[str, Any]
-    given: dict[Text, Quotation]
-    """Dotted key -> section and words of the paper that state it; a key stands for those below it."""
-    interpreted: dict[Text, Quotation] = {}
-    """The same for what can be read in several ways: the words, and how they are read here."""
+    given: dict[Text, Quotation]  # dotted key (and those below) -> section and words of the paper
+    interpreted: dict[Text, Quotation] = {}  # the same where these can be read in several ways
     chosen: dict[Text, Text]  # dotted key -> why, for what the paper leaves open
     leak_free: LeakFreeEntry
     runs: list[Any] = Field(min_length=1)  # RunEntry, each checked by itself, so that a message can name it

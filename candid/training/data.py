@@ -25,14 +25,12 @@ if TYPE_CHECKING:
 class TrainingSet:
     """Training and validation faces; no test face is in here."""
 
-    faces: NDArray[np.uint8]
-    """N x H x W x C, C 1 (grey) or 3 (RGB): `train` training faces, then the validation faces."""
+    faces: NDArray[np.uint8]  # N x H x W x C, C 1 (grey) or 3 (RGB): `train` training faces, then validation
     labels: NDArray[np.int32]  # N, each an index into `classes`
     classes: list[str]  # in the order of the model's outputs
     class_weights: NDArray[np.float32]  # one a class
     train: int  # how many of the faces are training faces
-    targets: NDArray[np.float32] | None = None
-    """N x classes, each row adding up to 1, where they are not simply the labels."""
+    targets: NDArray[np.float32] | None = None  # N x classes, rows add up to 1; None: the labels
 
     @property
     def validation_labels(self) -> NDArray[np.int32]:

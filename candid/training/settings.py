@@ -57,10 +57,8 @@ class BasicSettings(NormedSettings):
 class ResidualSettings(BasicSettings):
     """`archs.residual_cnn`."""
 
-    residual_after: list[Annotated[int, Field(ge=1, le=5)]] = [1, 3, 5]
-    """Pairs of convolutions with a pooling, counted from 1, that a residual block stands behind."""
-    skip: Literal["identity", "conv"] = "identity"
-    """conv: a 1x1 convolution with batch norm, which the paper tried and dropped."""
+    residual_after: list[Annotated[int, Field(ge=1, le=5)]] = [1, 3, 5]  # a residual block behind these
+    skip: Literal["identity", "conv"] = "identity"  # conv: 1x1 with batch norm, which the paper dropped
 
 
 class BaselineSettings(NormedSettings):
@@ -72,8 +70,7 @@ class BaselineSettings(NormedSettings):
 class PlainSettings(NormedSettings):
     """`archs.plain_cnn`."""
 
-    widths: list[Width] = Field(default=[32, 64, 128, 256], min_length=1, max_length=5)
-    """Channels of each stage; between stages max pooling halves the side."""
+    widths: list[Width] = Field(default=[32, 64, 128, 256], min_length=1, max_length=5)  # channels by stage
     depths: list[Annotated[int, Field(ge=1, le=8)]] = Field(default=[2, 2, 2, 2], min_length=1, max_length=5)
     """Convolutions of each stage."""
     dropout: Dropout = 0.0  # in the head
@@ -90,8 +87,7 @@ class SelfBuiltSettings(NormedSettings):
     """`archs.self_built`."""
 
     scaling: Scaling = StandardScaling(name="standard")
-    widths: list[Width] = Field(default=[32, 64], min_length=2, max_length=2)
-    """Channels of the two convolutions."""
+    widths: list[Width] = Field(default=[32, 64], min_length=2, max_length=2)  # channels of both layers
     dropout: Dropout = 0.0  # behind each of the two fully connected layers
 
 
@@ -114,8 +110,7 @@ class EfficientNetSettings(NormedSettings):
 
     scaling: Scaling = IMAGENET
     dropout: Dropout = 0.2  # in the head
-    drop_connect: Dropout = 0.2
-    """Share of faces for which the last block is skipped in training; less for those before it."""
+    drop_connect: Dropout = 0.2  # share of faces that skip the last block in training; less before it
 
 
 class HogSettings(Section):
@@ -157,8 +152,7 @@ class ModelSettings(Section):
     """Section `model`."""
 
     arch: str  # a key of `archs`
-    weights: str | None
-    """None: from scratch; imagenet: the keras-hub preset; else the path of a .keras file of the same net."""
+    weights: str | None  # None: from scratch; imagenet: keras-hub's preset; else a .keras file of the net
 
     @field_validator("arch")
     @classmethod
@@ -199,16 +193,14 @@ class Range(Section):
 class ResizedCrop(Range):
     """A window at a random position, brought to full size; low and high are shares of the face's area."""
 
-    aspect: float = Field(ge=1, le=10)
-    """Width / height of the window is drawn log-uniformly from 1/aspect to aspect."""
+    aspect: float = Field(ge=1, le=10)  # of width / height, log-uniform from 1/aspect
 
 
 class Erasing(Range):
     """A rectangle at a random position set to the face's mean; low and high are shares of the face's area."""
 
     high: float = Field(gt=0, le=1)
-    aspect: float = Field(ge=1, le=10)
-    """Height / width of the rectangle is drawn log-uniformly from 1/aspect to aspect."""
+    aspect: float = Field(ge=1, le=10)  # of height / width, log-uniform from 1/aspect
 
 
 class Jitter(Section):
@@ -293,8 +285,7 @@ class Freeze(Section):
     """Transfer: `epochs` at the start in which only the head is trained, at train.learning_rate."""
 
     epochs: int = Field(ge=1)
-    thaw_learning_rate: float = Field(gt=0, le=100)
-    """Of the epochs after these, in which everything is trained."""
+    thaw_learning_rate: float = Field(gt=0, le=100)  # of the epochs after these, with everything trained
 
 
 class TrainSettings(Section):
@@ -308,21 +299,16 @@ class TrainSettings(Section):
     steps_per_execution: int = Field(ge=1, le=10_000)
     optimizer: Annotated[Sgd | Adaptive, Field(discriminator="name"), ByName]
     learning_rate: float = Field(gt=0, le=100)
-    weight_decay: float = Field(ge=0, lt=1)
-    """Decoupled, as in AdamW, with every optimizer; biases and batch norm are left out."""
+    weight_decay: float = Field(ge=0, lt=1)  # decoupled, as in AdamW; not of biases and batch norm
     clip_norm: float | None = Field(gt=0)  # largest norm of all gradients together
     schedule: Annotated[Constant | Plateau | Cosine, Field(discriminator="name"), ByName]
     early_stopping: EarlyStopping | None
     monitor: Metric  # by which the saved epoch is chosen
-    targets: Literal["labels", "votes"] = "labels"
-    """votes: the shares of the raters' votes for each training face, where the dataset has them."""
+    targets: Literal["labels", "votes"] = "labels"  # votes: shares of the raters' votes, if there are any
     label_smoothing: float = Field(ge=0, lt=1)
     mixup: float = Field(ge=0, le=10)  # alpha of Beta(alpha, alpha), from which the share is drawn; 0: off
-    averaging: float = Field(ge=0, lt=1)
-    """Momentum of the exponential average of the weights that is validated and saved; 0: off."""
-    batch_norm: Literal["running", "recomputed"]
-    """Statistics for validation and the saved model: the layers' own running averages, or measured over
-    training faces after each epoch."""
+    averaging: float = Field(ge=0, lt=1)  # momentum of the weights' average that is validated; 0: off
+    batch_norm: Literal["running", "recomputed"]  # statistics: the layers' own, or measured each epoch
     freeze: Freeze | None
     augment: Augment
     seed: int = Field(ge=0, lt=2**31)
