@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,17 @@ def writing(path: str | Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def files_there(folder: Path, ours: Collection[str], maker: str) -> set[str]:
+    """Files in a folder for results; CandidError for a file, or where it holds what no `maker` wrote."""
+    if folder.exists() and not folder.is_dir():
+        raise CandidError(f"{folder}: is a file; expected a folder for the results, new or empty")
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    if foreign := sorted(there.difference(ours)):
+        others = f"files that no {maker} wrote ({foreign[0]!r}, {len(foreign)} in all)"
+        raise CandidError(f"{folder}: holds {others}; expected a new or empty folder: name one by --out")
+    return there
 
 
 def stamped_entry(name: str, size: int = 0) -> zipfile.ZipInfo:

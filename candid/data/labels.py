@@ -107,12 +107,10 @@ def read_layout(
 ) -> dict[str, Place]:
     """Find the class and the part in `[enclosing/][part/]<class>/[part/][further/]`.
 
-    Args:
-        folders: those that pictures lie in, with forward slashes; "" is the set's own.
-        is_known: whether a folder's name is a label of the set.
-        classes: keys (label_key) of the classes, where they are set: then the outermost folder of such a name
-            is the class, however deep; else the first that is no part, below what encloses all.
-        empty: folders without a picture, to find the place of, too.
+    `folders`, those that pictures lie in, have forward slashes; "" is the set's own. `is_known` says
+    whether a folder's name is a label of the set. With `classes`, keys (label_key) of those that are set,
+    the outermost folder of such a name is the class, however deep; else the first that is no part, below
+    what encloses all. `empty`: folders without a picture, to find the place of, too.
     """
     paths = {folder: folder.split("/") if folder else [] for folder in (*folders, *empty)}
     parts = parts_of({name for path in paths.values() for name in path})

@@ -80,15 +80,11 @@ def similarities(
 ) -> NDArray[np.float64]:
     """Similarity of each pair of rows, 0 to 1, rounded to DECIMALS.
 
-    Args:
-        images: from `prepare`.
-        pairs: P x 2 rows (a, b).
-        motions: P x 6, where to start: how b lies over a, within some 3 pixels.
-        others: where each b is taken from: `images`, or these mirrored.
-        series: N flags; two such images that need no new crop are doubted.
-
-    A pair the other way round starts elsewhere and may differ in the last decimals: callers that want one
-    answer order their pairs by content, as `find_duplicates` does.
+    `pairs`: P x 2 rows (a, b) of `images`, from `prepare`; b is taken from `others`, the same or these
+    mirrored. `motions`: P x 6, where to start: how b lies over a, within some 3 pixels. Two images of a
+    `series` (N flags) that need no new crop are doubted. A pair the other way round starts elsewhere and
+    may differ in the last decimals: callers that want one answer order their pairs by content, as
+    `find_duplicates` does.
     """
 
     def block(start: int, stop: int) -> NDArray[np.float64]:

@@ -39,13 +39,11 @@ def candidate_pairs(
     many: int = MANY,
     fresh: NDArray[np.bool_] | None = None,
 ) -> Candidates:
-    """All pairs of images of which some crop resembles the other's centre.
+    """All pairs of images (uint8, N x SIZE x SIZE) of which some crop resembles the other's centre.
 
-    Args:
-        grey: uint8, N x SIZE x SIZE.
-        mirrored: the same images mirrored, to find mirrored copies; b's motion is then of its mirror image.
-        many: number of images from which on an index is used: faster, and a little less complete.
-        fresh: N flags; only pairs with one of these F images are searched, in time that grows with F N.
+    `mirrored`: the same images mirrored, to find mirrored copies; b's motion is then of its mirror image.
+    From `many` images on an index is used: faster, and a little less complete. `fresh`: N flags; only pairs
+    with one of these F images are searched, in time that grows with F N.
 
     Of an image's pairs those with the CLOSEST best correlated images are kept, and those that are among the
     closest of the other. Up to `many` images time grows with the square of N (about 0.4 nanoseconds a pair
