@@ -20,10 +20,9 @@ from candid.errors import CandidError
 def use_backend(name: str, start: Callable[[], None] = lambda: None) -> Any:
     """Make Keras run on `name` (tensorflow, jax or torch), import both and return Keras.
 
-    Call it before Keras is imported. TensorFlow's kernels on a GPU are the deterministic ones only where
-    the environment asks for them (TF_DETERMINISTIC_OPS=1). `start` is called before the devices are looked
-    at. CandidError: KERAS_BACKEND names another, the package is not installed, or Keras already runs on
-    another.
+    Call it before Keras is imported. TensorFlow's kernels on a GPU are the deterministic ones only where the
+    environment asks for them (TF_DETERMINISTIC_OPS=1). `start` is called before the devices are looked at.
+    CandidError: KERAS_BACKEND names another, the package is not installed, or Keras already runs on another.
     """
     other, setting = os.environ.get("KERAS_BACKEND"), f"params.yaml: train.backend = {name!r}"
     if other and other != name:

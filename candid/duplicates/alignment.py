@@ -3,16 +3,11 @@
 Alignment takes Gauss-Newton steps from a rough start: image A is regressed on 1, the warped image B and the
 change of B by each motion; the coefficients are light, contrast and the step. The sums are of integers, so
 equal in any order; the few divisions are plain IEEE 754. A motion is (m00, m01, m10, m11, dx, dy) in pixels
-of a 48 x 48 image: A's point p lies at B's point M (p - c) + c + (dx, dy), c the centre. M is any matrix near
-1, as a picture that was cut on one axis and made square again is stretched.
+of a 48 x 48 image: A's point p lies at B's point M (p - c) + c + (dx, dy), c the centre. M is any matrix
+near 1, as a picture that was cut on one axis and made square again is stretched.
 
-The fine structure is compared in 36 cells. The worst quarter is left out, of the score and of the next step,
-where a copy may carry a logo, a line of text or the edge of a frame; but four in five cells must agree: two
-pictures in one frame share only that. Cells of A that hold nothing but straight lines agree with any such
-line, and count only where they do not. What the best cells lack counts for more where the motion is none that
-copies have: they are cut anew, squeezed and sometimes turned, but hardly ever skewed. Of a `series` it also
-counts for more without a new crop: two photographs of one person a moment apart, brought to the same position
-by a face detector, need none. The measurements are in docs/near-duplicates.md.
+How the 36 cells of fine structure and the motion count stands in docs/near-duplicates.md. Cells of A that
+hold nothing but straight lines agree with any such line, and count only where they do not.
 """
 
 from __future__ import annotations

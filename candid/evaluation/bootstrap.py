@@ -77,13 +77,12 @@ def percentiles(values: Floats, groups: int) -> Interval:
 def interval(values: Floats, right: Integers, wrong: Integers, proportion: bool = False) -> Interval:
     """Percentiles of a score's resamples (`values`), and no narrower than is known.
 
-    Near 0 and 1 resampling sees too little: 99 right faces of 99 never vary, and 98 of 99 would get a
-    higher lower bound than those. So a proportion keeps at least the bounds of Clopper and Pearson (1934)
-    for as many draws as Korn and Graubard (1998) count: p (1 - p) / variance, times the square of the
-    normal quantile over Student's for the groups. Where fewer than MIN_MISTAKEN_GROUPS groups have a
-    mistake, nothing is known of how mistakes cluster, and groups count as the draws; other scores than
-    proportions then keep the bound of no mistake at all. The same holds for the upper bound and what is
-    right.
+    Near 0 and 1 resampling sees too little: 99 right faces of 99 never vary, and 98 of 99 would get a higher
+    lower bound than those. So a proportion keeps at least the bounds of Clopper and Pearson (1934) for as
+    many draws as Korn and Graubard (1998) count: p (1 - p) / variance, times the square of the normal
+    quantile over Student's for the groups. Where fewer than MIN_MISTAKEN_GROUPS groups have a mistake,
+    nothing is known of how mistakes cluster, and groups count as the draws; other scores than proportions
+    then keep the bound of no mistake at all. The same holds for the upper bound and what is right.
 
     `right` and `wrong`, G each, are faces of each group that the score counts so; groups without either say
     nothing of the score. `proportion`: whether the score is the share of the right ones.

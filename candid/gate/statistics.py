@@ -1,17 +1,9 @@
 """The gate's statistics: has a score of a classifier fallen by more than a margin, beyond chance?
 
-Two models predict the same N test faces, and faces of one group (a subject, a film, copies of one picture)
-are not independent. For each score, a drop is a regression where both hold:
-
-- the whole interval of the change lies below -margin (the non-inferiority margin). The upper bounds are
-  simultaneous confidence bounds over a family of scores (max-t of a group bootstrap);
-- a paired permutation test rejects that the two models are exchangeable.
-
-The headline scores (accuracy, macro F1) spend 4 % of the 5 % error, the F1 of the classes 1 %.
-
-Groups with the same outcome (the same faces of each class, each predicted the same by both models) are
-interchangeable, so both resamplings draw how often each *kind* of group occurs: the same as drawing groups
-themselves, at a cost that does not grow with the faces.
+docs/gate.md says what makes a drop a regression: the upper bound of a group bootstrap (max-t over a family
+of scores) and a paired permutation test. Both draw how often each *kind* of group occurs, which is the same
+as drawing groups, since those with the same outcome (the same faces of each class, each predicted the same
+by both models) are interchangeable; the cost does not grow with the faces.
 """
 
 from __future__ import annotations

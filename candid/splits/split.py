@@ -61,19 +61,12 @@ def split(
 
 
 def split_faces(faces: pd.DataFrame, kept: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
-    """Split the kept faces by the protocol of the settings.
+    """Split the kept faces by the protocol of the settings: id, label, part, group, in order of id.
 
-    Args:
-        faces: data/faces.csv, in any order of its rows.
-        kept: data/kept.csv of the same ids. A face that is not kept gets no part, but two faces that are
-            related over it still are.
-
-    Returns:
-        id, label, part, group, in order of id; `group` is the smallest id of the faces that are related by
-        subject, sequence or duplicate group, whatever split.groups says.
-
-    Raises:
-        CandidError: ids differ, the set lacks what the protocol needs, or a class has too few faces.
+    `faces` is data/faces.csv, in any order of its rows, `kept` data/kept.csv of the same ids. A face that
+    is not kept gets no part, but two faces that are related over it still are. `group` is the smallest id
+    of the faces that are related by subject, sequence or duplicate group, whatever split.groups says.
+    CandidError: ids differ, the set lacks what the protocol needs, or a class has too few faces.
     """
     faces, kept = (table.sort_values("id", ignore_index=True) for table in (faces, kept))
     if not faces["id"].equals(kept["id"]):

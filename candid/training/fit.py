@@ -62,17 +62,10 @@ def train(
 ) -> tuple[Any, History]:
     """Train a net and return it at its best epoch, in float32, with a row of COLUMNS for each epoch.
 
-    Args:
-        build: makes the net; called again where the saved net differs in precision.
-        data: the faces.
-        settings: section `train`.
-        checkpoints: what a killed run leaves behind.
-        weights: a .keras file to start from, or None.
-        progress: how the run is shown; None: by a line an epoch.
-        strategy: how batches are divided among devices; None: there is one.
-
-    Raises:
-        CandidError: the loss is not a number, memory ran out, or the weights don't fit.
+    `build` makes the net, again where the saved one differs in precision; `weights` is a .keras file to
+    start from, `checkpoints` what a killed run leaves behind. Without `progress` a line is printed an
+    epoch; without `strategy` there is one device. CandidError: the loss is not a number, memory ran out, or
+    the weights don't fit.
     """
     strategy, progress = strategy or OneDevice(), progress or Progress()
     keras.utils.set_random_seed(settings.seed)
