@@ -31,14 +31,6 @@ class Labelled:
     labels: list[str]
     groups: Integers  # faces of one group are not independent: N
 
-    def some(self, most: int, seed: int) -> Labelled:
-        """At most `most` of the faces, drawn without replacement, in their order."""
-        if most >= len(self.ids):
-            return self
-        drawn = np.sort(np.random.default_rng(seed).choice(len(self.ids), most, replace=False))
-        labels = [self.labels[row] for row in drawn]
-        return Labelled(self.images, self.ids[drawn], labels, self.groups[drawn])
-
 
 class Parts(NamedTuple):
     """What a model learns from and what it is judged on."""

@@ -179,8 +179,7 @@ def roc_picture(path: Path, predictions: Predictions, report: dict[str, Any]) ->
 
 def calibration_table(predictions: Predictions) -> pd.DataFrame:
     """Return mean confidence, accuracy and faces of each bin of confidence that has faces."""
-    right = predictions.predicted == predictions.actual
-    bins = scores.calibration(right, predictions.confidence)
+    bins = scores.calibration(predictions.predicted == predictions.actual, predictions.confidence)
     columns = {"confidence": bins.confidence, "accuracy": bins.accuracy, "faces": bins.faces}
     return pd.DataFrame(columns).round(6)[bins.faces > 0]
 
@@ -191,8 +190,7 @@ def reliability_picture(path: Path, predictions: Predictions, report: dict[str, 
     Bars, not the line of scikit-learn's CalibrationDisplay, which a bin of a single face bends as far as one
     of thousands.
     """
-    right = predictions.predicted == predictions.actual
-    bins = scores.calibration(right, predictions.confidence)
+    bins = scores.calibration(predictions.predicted == predictions.actual, predictions.confidence)
     confidence, accuracy = float(predictions.confidence.mean()), report["accuracy"]
     # said only where the interval of the accuracy excludes the mean confidence
     leaning = ": overconfident" * (confidence > report.get("accuracy_high", 1))
