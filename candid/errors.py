@@ -28,13 +28,12 @@ def run(name: str, main: Callable[[], int | None], hint: str = RECOVER, failure:
     """Call `main` and exit; a fault of the input ends in one line `candid NAME: ...; HINT` on stderr.
 
     `name` is what its user calls the stage or command; what `main` returns is the exit status (None is 0).
-    `hint` says how results of earlier runs come back; empty where nothing is touched: only then may two
-    runs be at work in one folder, else the second ends at once. `failure` is the exit status of every
-    fault; an interrupt is 130.
+    `hint` says how results of earlier runs come back; empty where nothing is touched: only then may two runs
+    be at work in one folder, else the second ends at once. `failure`: status of a fault; an interrupt is 130.
 
-    Whatever is printed is guarded here. Text that the terminal can't encode is replaced, a reader that
-    leaves early (`| head`) changes nothing, and output that can't be written (a full disk) is a fault like
-    others. Faults of the program itself keep their traceback, for a bug report.
+    Whatever is printed is guarded here. Text that the terminal can't encode is replaced, a reader that leaves
+    early (`| head`) changes nothing, and output that can't be written (a full disk) is a fault like others.
+    Faults of the program itself keep their traceback, for a bug report.
     """
     _guard_output()
     try:

@@ -124,9 +124,8 @@ def read_yaml(path: str | Path) -> Any:
 def read_section(name: str, kind: type[SectionT], path: str | Path = PARAMS) -> SectionT:
     """Read section `name` (dotted for a part of one: `archs.resnet50`) of params.yaml as `kind`.
 
-    All other sections of the file are checked too, so that a wrong value in a late one stops the first
-    stage that runs, not the one after hours of training. CandidError: one line with the key, the value
-    found and what is allowed.
+    All other sections of the file are checked too, so that a wrong value in a late one stops the first stage
+    that runs, not the one after hours of training. CandidError: the key, the value and what is allowed.
     """
     from candid.sections import check_params  # knows the classes of all areas
 

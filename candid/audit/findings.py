@@ -224,10 +224,9 @@ def surplus(
 ) -> NDArray[np.bool_]:
     """Which pictures would go if one of each group stayed: True where a picture is one too many.
 
-    Args:
-        rule: one of KEEP; the largest of equals stays, then that of the test set, then the first by name.
-        protect: parts of which no picture goes, nor of an old set; what has a copy there goes elsewhere.
-        modified: file -> when it was last changed, for the rule `oldest`.
+    `rule` is one of KEEP; the largest of equals stays, then that of the test set, then the first by name. Of
+    the parts `protect` and of an old set no picture goes; what has a copy there goes elsewhere. `modified`:
+    file -> when it was last changed, for the rule `oldest`.
     """
     support = images.groupby(["group", "label"])["file"].transform("size").where(images["label"] != "", 0)
     table = pd.DataFrame({

@@ -92,8 +92,7 @@ def planted_recall(
     """Make copies of up to `count` pictures in memory: how many of them the search finds, for each of KINDS.
 
     A copy counts where it is paired with the picture that it was made of, or with another of its group. It
-    passes through a file (JPEG) and the decoder, as the set's pictures did. {} where none has contrast
-    enough.
+    passes through a file (JPEG) and the decoder, as the set's own did. {} where none has contrast enough.
     """
     images, rng = findings.images, np.random.default_rng(0)
     usable = images.index[~images["flat"] & images["first"] & (images["side"] != OLD)].to_numpy()

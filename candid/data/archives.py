@@ -175,12 +175,11 @@ class Files(ABC):
 
 @contextmanager
 def open_files(path: Path, leave_out: Path | None = None) -> Iterator[Files]:
-    """Open an image set: a folder, a zip, or a tar (plain or compressed).
+    """Open an image set: a folder, a zip, or a tar (plain or compressed); `leave_out`: a folder to pass over.
 
-    `leave_out` is a folder that is passed over where it lies inside: that of the results, say. CandidError:
-    no such path; none of the three; or an archive that is damaged or holds what no set needs: paths that
-    are absolute or lead outside, encrypted files, a name twice, names that are not UTF-8, more data
-    declared than an archive of its size can hold.
+    CandidError: no such path; none of the three; or an archive that is damaged or holds what no set needs:
+    paths that are absolute or lead outside, encrypted files, a name twice, names that are not UTF-8, more
+    data declared than an archive of its size can hold.
     """
     if path.is_dir():
         yield _Folder(path, leave_out)

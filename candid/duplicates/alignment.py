@@ -77,9 +77,8 @@ def similarities(
 
     `pairs`: P x 2 rows (a, b) of `images`, from `prepare`; b is taken from `others`, the same or these
     mirrored. `motions`: P x 6, where to start: how b lies over a, within some 3 pixels. Two images of a
-    `series` (N flags) that need no new crop are doubted. A pair the other way round starts elsewhere and
-    may differ in the last decimals: callers that want one answer order their pairs by content, as
-    `find_duplicates` does.
+    `series` (N flags) that need no new crop are doubted. A pair the other way round starts elsewhere and may
+    differ in the last decimals: order pairs by content, as `find_duplicates` does.
     """
 
     def block(start: int, stop: int) -> NDArray[np.float64]:

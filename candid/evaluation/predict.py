@@ -83,8 +83,7 @@ def views(faces: Images, tta: str, size: int) -> Iterator[Images]:
     """Give the views of N faces (uint8, N x H x H, or x 3) one after the other, each N x size x size (x 3).
 
     `tta`: none (the face), flip (and its mirror image) or ten_crop (four corners, centre, and the mirror
-    images of these). A view smaller than `size`, which the model takes, is enlarged, a larger one cut at
-    its centre.
+    images of these). A view smaller than the model's `size` is enlarged, a larger one cut at its centre.
     """
     side, corners = faces.shape[1], [(0, 0)]
     if tta == "ten_crop":

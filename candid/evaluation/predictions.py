@@ -152,9 +152,8 @@ def seen_before(model: str | Path, images: Images, own: bool = False) -> NDArray
 def find_leaks(splits: pd.DataFrame, kept: pd.DataFrame, earlier: NDArray[np.int64] | None = None) -> Leaks:
     """Find the test images that are related to training images, or to `earlier` ones, which count as such.
 
-    `splits`: id, part, group (related images) of the faces that the pipeline uses; `kept`: id, group
-    (duplicate group, -1 for none) of all faces. CandidError: `kept` lacks a face of the splits, or has one
-    twice.
+    `splits`: id, part, group (related images) of the faces in use; `kept`: id, group (duplicate group, -1 for
+    none) of all faces. CandidError: `kept` lacks a face of the splits, or has one twice.
     """
     wrong = [*kept["id"][kept["id"].duplicated()], *splits["id"][~splits["id"].isin(kept["id"])]]
     if wrong:

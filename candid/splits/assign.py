@@ -124,11 +124,10 @@ def apportion(counts: Sequence[int], weights: Sequence[int], totals: Sequence[in
     too many to parts with too few (successive shortest paths of a convex-cost flow).
 
     Of the `counts` of class c part p has a share of weights[p] / sum(weights). `totals` sum to sum(counts).
-    Of class c `lower` faces are in part p already; no part has more than its total. Of all tables whose
-    rows sum to `counts` and columns to `totals` the result is the one that, in this order, keeps within one
-    face of the shares, leaves no cell empty, and has the least sum of squared deviations. Up to three
-    parts, or any number of equal ones, every cell is within one face of its share unless `lower` forbids
-    it.
+    Of class c `lower` faces are in part p already; no part has more than its total. Of all tables whose rows
+    sum to `counts` and columns to `totals` the result is that which, in this order, keeps within one face of
+    the shares, leaves no cell empty, and has the least sum of squared deviations. Up to three parts, or any
+    number of equal ones, each cell is within one face of its share unless `lower` forbids it.
     """
     whole, parts = sum(weights), range(len(weights))
     cells = len(counts) * len(weights) + 1

@@ -52,8 +52,7 @@ def augment(
 ) -> Tensor:
     """Change each face at random: uint8, B x H x W x C, S x S where S is the size of `settings.crop`.
 
-    `seed` is an int or a keras.random.SeedGenerator; equal seeds give equal pixels. `uniform` draws numbers
-    from 0 to 1 of a shape, by `seed=`.
+    Equal seeds (int or keras.random.SeedGenerator) give equal pixels; `uniform` draws from 0 to 1 by them.
     """
     draws = Draws(uniform((ops.shape(faces)[0], COLUMNS), seed=seed))
     moves = (settings.rotation, settings.shift, settings.zoom, settings.resized_crop)

@@ -93,9 +93,8 @@ def train_svm(
 ) -> tuple[Any, History]:
     """Fit the last layer of `hog_svm` by scikit-learn's LinearSVC; return the net and one row of COLUMNS.
 
-    Each class is told from the others with the squared hinge loss; class weights weigh the faces. The
-    scores are divided by their best temperature on the validation set. Nothing is drawn at random. `C` is
-    LinearSVC's, the rest as of `train`.
+    Each class is told from the others with the squared hinge loss; class weights weigh the faces. The scores
+    are divided by their best temperature on the validation set. Nothing is random. `C` is LinearSVC's.
     """
     progress, net = progress or Progress(), build()
     head = net.get_layer(f"{HEAD}logits")
