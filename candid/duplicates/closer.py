@@ -64,7 +64,7 @@ class Originals(NamedTuple):
 
 def similar_hashes(grey: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Pairs of images within HASH_BITS, P x 2, and the motion to start from: none."""
-    near = pairs_within(hash_images(grey, Hash()), Hash().hash_size ** 2, HASH_BITS)
+    near = pairs_within(hash_images(grey, Hash()), HASH_BITS)
     return np.stack([near.a, near.b], axis=1), np.tile([1.0, 0.0, 0.0, 1.0, 0.0, 0.0], (len(near.a), 1))
 
 
