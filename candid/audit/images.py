@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -79,7 +79,7 @@ def read_images(source: Source, index: Index | None = None) -> ImageSet:
     budget = PixelBudget(sum(_bytes(files, name) for name in tried))
     kept: dict[str, Decoded] = {}
     with tqdm(total=len(tried), desc="reading", unit=" images", disable=None, leave=False) as bar:
-        for name, result in made(files, tried, partial(_decode, budget=budget), "decoded"):
+        for name, result in made(files, tried, partial(decode, budget=budget), "decoded"):
             bar.update()
             if isinstance(result, Decoded):
                 kept[name] = result
@@ -87,7 +87,7 @@ def read_images(source: Source, index: Index | None = None) -> ImageSet:
                 skipped[name] = str(result)
     names = sorted(kept)
     digests = {name: kept[name].digest for name in names}
-    again = made(files, _alike(kept), _full_digest, "full")
+    again = made(files, _alike(kept), full_digest, "full")
     digests |= {name: digest for name, digest in again if isinstance(digest, bytes)}
     measured = {key: [getattr(kept[name], key) for name in names] for key in MEASURED}
     measured["bytes"] = [_bytes(files, name) for name in names]
@@ -171,7 +171,8 @@ def in_threads(
             yield name, future.result()
 
 
-def _decode(data: bytes, budget: PixelBudget) -> Decoded:
+def decode(data: bytes, budget: PixelBudget) -> Decoded:
+    """Decode one picture to what is kept of it."""
     small, size, frames = _reduced(data, budget)
     upright = small or open_picture(data, budget)
     if small is None:
@@ -204,23 +205,24 @@ def decode_close(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(grey.resize((CLOSE, CLOSE), Image.Resampling.BICUBIC))
 
 
+def read_close(source: Files, names: Sequence[str]) -> NDArray[np.uint8]:
+    """Read pictures again for a second look, n x CLOSE x CLOSE; one that is gone since shows nothing."""
+    close = np.zeros((len(names), CLOSE, CLOSE), np.uint8)
+    place = {name: number for number, name in enumerate(names)}
+    for name, grey in in_threads(source, list(place), decode_close):
+        if not isinstance(grey, UnreadableError):
+            close[place[name]] = grey
+    return close
+
+
 def _originals(source: Files, images: pd.DataFrame) -> Originals:
-    """Read images again for a second look; one that is gone since shows nothing."""
-
-    def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        close = np.zeros((len(rows), CLOSE, CLOSE), np.uint8)
-        place = {name: number for number, name in enumerate(images["file"].to_numpy()[rows])}
-        for name, grey in in_threads(source, list(place), decode_close):
-            if not isinstance(grey, UnreadableError):
-                close[place[name]] = grey
-        return close
-
-    return Originals((images[["width", "height"]].min(axis=1) >= DETAILED).to_numpy(), read)
+    detailed, names = images[["width", "height"]].min(axis=1) >= DETAILED, images["file"].to_numpy()
+    return Originals(detailed.to_numpy(), lambda rows: read_close(source, names[rows].tolist()))
 
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:
     """Decode one picture as read_images does: SIZE x SIZE."""
-    return _decode(data, PixelBudget(len(data))).grey
+    return decode(data, PixelBudget(len(data))).grey
 
 
 def _decode_reduced(image: Image.Image, budget: PixelBudget) -> Image.Image | None:
@@ -250,7 +252,8 @@ def _tone(image: Image.Image) -> tuple[int, int, float]:
     return dark, bright, round(sharpness, 4)
 
 
-def _full_digest(data: bytes) -> bytes:
+def full_digest(data: bytes) -> bytes:
+    """Digest all that a picture shows, at full size; of one that can't be decoded, the file."""
     try:
         return content_digest(data)
     except UnreadableError:

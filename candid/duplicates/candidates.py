@@ -143,7 +143,7 @@ def find_pivots(sketches: NDArray[np.uint64], images: int, many: int) -> NDArray
 
 def _nearest_pivots(sketches: NDArray[np.uint64], pivots: NDArray[np.uint64]) -> NDArray[np.int32]:
     def rows(start: int, stop: int) -> NDArray[np.int32]:
-        return np.asarray(_nearest(sketches, pivots, start, stop, 1)[:, 0])
+        return np.asarray(nearest(sketches, pivots, start, stop, 1)[:, 0])
 
     return np.concatenate([np.empty(0, np.int32), *in_parallel(rows, sketches.shape[1], ROWS)])
 
@@ -160,7 +160,7 @@ def _index(base: Thumbnails, many: int) -> Index:
 def _scan(crops: Thumbnails, index: Index, begin: int, end: int) -> NDArray[np.int64]:
     def rows(start: int, stop: int) -> NDArray[np.int64]:
         start, stop = begin + start, begin + stop
-        cells = _nearest(crops.sketches, index.pivots, start, stop, min(PROBES, index.pivots.shape[1]))
+        cells = nearest(crops.sketches, index.pivots, start, stop, min(PROBES, index.pivots.shape[1]))
         return np.asarray(_near(crops, index, cells, start, stop), np.int64)
 
     return np.concatenate([np.empty((0, 3), np.int64), *in_parallel(rows, end - begin, ROWS)])
@@ -185,7 +185,7 @@ def _majorities(sketches: Any, nearest: Any, pivots: Any) -> Any:
 
 
 @kernel
-def _nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> Any:
+def nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> Any:
     """Cells of the nearest pivots of each row, the nearest first, of equals the first."""
     words, cells = pivots.shape
     out = np.zeros((stop - start, probes), np.int32)

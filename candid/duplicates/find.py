@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from candid.duplicates.alignment import prepare, similarities
-from candid.duplicates.candidates import candidate_pairs
-from candid.duplicates.closer import Originals, second_look, similar_hashes
+from candid.duplicates.alignment import Prepared, prepare, similarities
+from candid.duplicates.candidates import Candidates, candidate_pairs
+from candid.duplicates.closer import AT_ONCE, Originals, approach, compare, likeliest, similar_hashes
 from candid.duplicates.groups import Copies, collapse, collapsed, copy_pairs, group_ids, open_out
-from candid.duplicates.hashing import hash_pairs
+from candid.duplicates.hashing import hash_images, hash_pairs
 from candid.duplicates.settings import Aligned, Hash
 from candid.duplicates.views import low_contrast, without_borders, working_images
 from candid.errors import CandidError
@@ -23,6 +25,9 @@ CAUSES = {
     "aligned": "min_similarity is too low for these images, or they are frames of one video",
     "hash": "max_distance_bits is too high for these images; expected less, or the method aligned",
 }
+
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 class Duplicates(NamedTuple):
@@ -94,8 +99,12 @@ def find_duplicates(
         doubted = np.zeros(len(images), np.bool_) if series is None else series
         new = np.ones(len(images), np.bool_) if fresh is None else fresh
         chosen = chosen if new[chosen].any() else chosen[:0]
-        again = originals and originals.of(chosen)
-        compared = _aligned(grey[chosen], mirror, doubted[chosen], new[chosen], method.min_similarity, again)
+        bordered, insides = without_borders(grey[chosen])
+        owner = chosen[np.concatenate([np.arange(len(chosen)), bordered])]
+        shown, again = np.concatenate([grey[chosen], insides]), originals and originals.of(chosen)
+        detailed = again.detailed if again else np.zeros(len(chosen), np.bool_)
+        steps = Steps(shown, new[owner], doubted[owner], again)
+        compared = aligned(steps, bordered, detailed, new[chosen], method, mirror)
     else:
         compared, known = hash_pairs(images[chosen], method, mirror), None
     return judge(compared, chosen, method, exact, flat, known)
@@ -132,39 +141,92 @@ def pixel_digests(images: NDArray[np.uint8]) -> NDArray[np.void]:
     return out.view(np.dtype((np.void, 16)))[:, 0]
 
 
-def _aligned(
-    grey: NDArray[np.uint8],
-    mirror: bool,
-    series: NDArray[np.bool_],
+class Steps:
+    """The costly steps of `aligned`, on this machine; rows are of the images, then of their insides."""
+
+    def __init__(
+        self,
+        shown: NDArray[np.uint8],
+        fresh: NDArray[np.bool_],
+        series: NDArray[np.bool_],
+        originals: Originals | None,
+    ) -> None:
+        self._shown, self._fresh, self._series, self._originals = shown, fresh, series, originals
+        self._prepared = prepare(shown)
+
+    @cached_property
+    def _mirrored(self) -> tuple[NDArray[np.uint8], Prepared]:
+        images = np.ascontiguousarray(self._shown[:, :, ::-1])
+        return images, prepare(images)
+
+    def candidates(self, mirrored: bool) -> Candidates:
+        """Pairs worth verifying."""
+        return candidate_pairs(self._shown, self._mirrored[0] if mirrored else None, fresh=self._fresh)
+
+    def similarities(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
+        """Similarity of pairs, as alignment.similarities has it."""
+        others = self._mirrored[1] if mirrored else self._prepared
+        return similarities(self._prepared, pairs, motions, others, self._series)
+
+    def hashes(self, rows: Rows) -> NDArray[np.uint64]:
+        """Hashes of images by phash."""
+        return hash_images(self._shown[rows], Hash())
+
+    def approach(self, pairs: Rows, motions: Floats, mirrored: bool) -> tuple[Floats, Floats]:
+        """Hints and motions, as closer.approach has them."""
+        return approach(self._prepared, self._mirrored[1] if mirrored else self._prepared, pairs, motions)
+
+    def compare(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
+        """Similarity of pairs in the originals, as closer.compare has it."""
+        assert self._originals
+        blocks = [slice(start, start + AT_ONCE) for start in range(0, len(pairs), AT_ONCE)]
+        scores = [
+            compare(self._originals.read, pairs[block], motions[block], mirrored)
+            for block in tqdm(blocks, desc="looking closer", unit=" blocks", disable=None, leave=False)
+        ]
+        return np.concatenate([np.empty(0), *scores])
+
+
+def aligned(
+    steps: Steps,
+    bordered: NDArray[np.int64],
+    detailed: NDArray[np.bool_],
     fresh: NDArray[np.bool_],
-    least: float,
-    originals: Originals | None,
+    method: Aligned,
+    mirror: bool,
 ) -> pd.DataFrame:
-    """Compare all images, and what the borders of some enclose; and what is in doubt in the originals."""
-    bordered, insides = without_borders(grey)
-    shown, owner = np.concatenate([grey, insides]), np.concatenate([np.arange(len(grey)), bordered])
-    tables = []
-    prepared = prepare(shown)
-    for mirrored in (None, np.ascontiguousarray(shown[:, :, ::-1]))[: 1 + mirror]:
-        candidates = candidate_pairs(shown, mirrored, fresh=fresh[owner])
-        pairs, motions, kind = *candidates, "near" if mirrored is None else "mirror"
-        compared = comparable(pairs, owner, bordered)
+    """Compare N images, and what the borders of some enclose; and what is in doubt in the originals.
+
+    Args:
+        steps: of the images, then of the insides.
+        bordered: rows of the images that have an inside.
+        detailed: N flags, images whose originals show more.
+        fresh: N flags; only pairs with such an image.
+
+    Returns:
+        a, b, similarity, kind; a pair may be there several times.
+    """
+    count, tables = len(fresh), []
+    owner = np.concatenate([np.arange(count), bordered])
+    for mirrored in (False, True)[: 1 + mirror]:
+        pairs, motions = steps.candidates(mirrored)
+        compared, kind = comparable(pairs, owner, bordered), "mirror" if mirrored else "near"
         pairs, motions = pairs[compared], motions[compared]
-        others = prepared if mirrored is None else prepare(mirrored)
-        similarity = similarities(prepared, pairs, motions, others, series[owner])
+        similarity = steps.similarities(pairs, motions, mirrored)
         tables.append(_table(owner[pairs], similarity, kind))
-        if originals is None or not originals.detailed.any():
+        if not detailed.any():
             continue
-        doubtful = (similarity < least) & (pairs < len(grey)).all(axis=1)
+        doubtful = (similarity < method.min_similarity) & (pairs < count).all(axis=1)
         pairs, motions = pairs[doubtful], motions[doubtful]
-        if mirrored is None:
-            alike, still = similar_hashes(grey)
-            pairs, motions = np.concatenate([pairs, alike]), np.concatenate([motions, still])
-        seen = originals.detailed[pairs].all(axis=1) & fresh[pairs].any(axis=1)
-        seen &= comparable(pairs, owner, bordered)
-        pairs, motions = pairs[seen], motions[seen]
-        again = second_look(prepared, others, pairs, motions, originals, mirrored is not None)
-        tables.append(_table(pairs, again, kind))
+        if not mirrored:
+            rows = np.flatnonzero(detailed)
+            alike, still = similar_hashes(steps.hashes(rows))
+            pairs, motions = np.concatenate([pairs, rows[alike]]), np.concatenate([motions, still])
+        seen = detailed[pairs].all(axis=1) & fresh[pairs].any(axis=1) & comparable(pairs, owner, bordered)
+        hints, motions = steps.approach(pairs[seen], motions[seen], mirrored)
+        likely = likeliest(hints)
+        pairs = pairs[seen][likely]
+        tables.append(_table(pairs, steps.compare(pairs, motions[likely], mirrored), kind))
     return pd.concat(tables, ignore_index=True)
 
 
