@@ -99,12 +99,9 @@ def find_duplicates(
         doubted = np.zeros(len(images), np.bool_) if series is None else series
         new = np.ones(len(images), np.bool_) if fresh is None else fresh
         chosen = chosen if new[chosen].any() else chosen[:0]
-        bordered, insides = without_borders(grey[chosen])
-        owner = chosen[np.concatenate([np.arange(len(chosen)), bordered])]
-        shown, again = np.concatenate([grey[chosen], insides]), originals and originals.of(chosen)
-        detailed = again.detailed if again else np.zeros(len(chosen), np.bool_)
-        steps = Steps(shown, new[owner], doubted[owner], again)
-        compared = aligned(steps, bordered, detailed, new[chosen], method, mirror)
+        again = originals and originals.of(chosen)
+        search = Search(grey[chosen], new[chosen], doubted[chosen], again)
+        compared = search.run(method.min_similarity, mirror)
     else:
         compared, known = hash_pairs(images[chosen], method, mirror), None
     return judge(compared, chosen, method, exact, flat, known)
@@ -141,18 +138,53 @@ def pixel_digests(images: NDArray[np.uint8]) -> NDArray[np.void]:
     return out.view(np.dtype((np.void, 16)))[:, 0]
 
 
-class Steps:
-    """The costly steps of `aligned`, on this machine; rows are of the images, then of their insides."""
+class Search:
+    """Compare N images, and what the borders of some enclose; and what is in doubt in the originals.
+
+    Rows are of the images, then of the insides. A subclass may take the costly steps on other machines.
+    """
 
     def __init__(
         self,
-        shown: NDArray[np.uint8],
+        grey: NDArray[np.uint8],
         fresh: NDArray[np.bool_],
         series: NDArray[np.bool_],
         originals: Originals | None,
     ) -> None:
-        self._shown, self._fresh, self._series, self._originals = shown, fresh, series, originals
-        self._prepared = prepare(shown)
+        self.bordered, insides = without_borders(grey)
+        self.detailed = originals.detailed if originals else np.zeros(len(grey), np.bool_)
+        self.fresh, self._originals, owner = fresh, originals, self.owner()
+        self._shown, self._fresh, self._series = np.concatenate([grey, insides]), fresh[owner], series[owner]
+        self._prepared = prepare(self._shown)
+
+    def owner(self) -> Rows:
+        """The image of each row."""
+        return np.concatenate([np.arange(len(self.detailed)), self.bordered])
+
+    def run(self, least: float, mirror: bool) -> pd.DataFrame:
+        """a, b, similarity, kind, some pairs several times; those below `least` get a second look."""
+        owner, count, tables = self.owner(), len(self.detailed), []
+        for mirrored in (False, True)[: 1 + mirror]:
+            pairs, motions = self.candidates(mirrored)
+            compared, kind = _comparable(pairs, owner, self.bordered), "mirror" if mirrored else "near"
+            pairs, motions = pairs[compared], motions[compared]
+            similarity = self.verified(pairs, motions, mirrored, closer=False)[:, 0]
+            tables.append(_table(owner[pairs], similarity, kind))
+            if not self.detailed.any():
+                continue
+            doubtful = (similarity < least) & (pairs < count).all(axis=1)
+            pairs, motions = pairs[doubtful], motions[doubtful]
+            if not mirrored:
+                rows = np.flatnonzero(self.detailed)
+                alike, still = similar_hashes(self.hashes(rows))
+                pairs, motions = np.concatenate([pairs, rows[alike]]), np.concatenate([motions, still])
+            seen = self.detailed[pairs].all(axis=1) & self.fresh[pairs].any(axis=1)
+            seen &= _comparable(pairs, owner, self.bordered)
+            said = self.verified(pairs[seen], motions[seen], mirrored, closer=True)
+            likely = likeliest(said[:, 0])
+            pairs, motions = pairs[seen][likely], said[likely, 1:]
+            tables.append(_table(pairs, self.compare(pairs, motions, mirrored), kind))
+        return pd.concat(tables, ignore_index=True)
 
     @cached_property
     def _mirrored(self) -> tuple[NDArray[np.uint8], Prepared]:
@@ -163,18 +195,14 @@ class Steps:
         """Pairs worth verifying."""
         return candidate_pairs(self._shown, self._mirrored[0] if mirrored else None, fresh=self._fresh)
 
-    def similarities(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
-        """Similarity of pairs, as alignment.similarities has it."""
+    def verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
+        """What `verify` says of pairs."""
         others = self._mirrored[1] if mirrored else self._prepared
-        return similarities(self._prepared, pairs, motions, others, self._series)
+        return verify(self._prepared, others, pairs, motions, self._series, closer)
 
     def hashes(self, rows: Rows) -> NDArray[np.uint64]:
         """Hashes of images by phash."""
         return hash_images(self._shown[rows], Hash())
-
-    def approach(self, pairs: Rows, motions: Floats, mirrored: bool) -> tuple[Floats, Floats]:
-        """Hints and motions, as closer.approach has them."""
-        return approach(self._prepared, self._mirrored[1] if mirrored else self._prepared, pairs, motions)
 
     def compare(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
         """Similarity of pairs in the originals, as closer.compare has it."""
@@ -187,50 +215,21 @@ class Steps:
         return np.concatenate([np.empty(0), *scores])
 
 
-def aligned(
-    steps: Steps,
-    bordered: NDArray[np.int64],
-    detailed: NDArray[np.bool_],
-    fresh: NDArray[np.bool_],
-    method: Aligned,
-    mirror: bool,
-) -> pd.DataFrame:
-    """Compare N images, and what the borders of some enclose; and what is in doubt in the originals.
-
-    Args:
-        steps: of the images, then of the insides.
-        bordered: rows of the images that have an inside.
-        detailed: N flags, images whose originals show more.
-        fresh: N flags; only pairs with such an image.
-
-    Returns:
-        a, b, similarity, kind; a pair may be there several times.
-    """
-    count, tables = len(fresh), []
-    owner = np.concatenate([np.arange(count), bordered])
-    for mirrored in (False, True)[: 1 + mirror]:
-        pairs, motions = steps.candidates(mirrored)
-        compared, kind = comparable(pairs, owner, bordered), "mirror" if mirrored else "near"
-        pairs, motions = pairs[compared], motions[compared]
-        similarity = steps.similarities(pairs, motions, mirrored)
-        tables.append(_table(owner[pairs], similarity, kind))
-        if not detailed.any():
-            continue
-        doubtful = (similarity < method.min_similarity) & (pairs < count).all(axis=1)
-        pairs, motions = pairs[doubtful], motions[doubtful]
-        if not mirrored:
-            rows = np.flatnonzero(detailed)
-            alike, still = similar_hashes(steps.hashes(rows))
-            pairs, motions = np.concatenate([pairs, rows[alike]]), np.concatenate([motions, still])
-        seen = detailed[pairs].all(axis=1) & fresh[pairs].any(axis=1) & comparable(pairs, owner, bordered)
-        hints, motions = steps.approach(pairs[seen], motions[seen], mirrored)
-        likely = likeliest(hints)
-        pairs = pairs[seen][likely]
-        tables.append(_table(pairs, steps.compare(pairs, motions[likely], mirrored), kind))
-    return pd.concat(tables, ignore_index=True)
+def verify(
+    images: Prepared,
+    others: Prepared,
+    pairs: Rows,
+    motions: Floats,
+    series: NDArray[np.bool_],
+    closer: bool,
+) -> Floats:
+    """Similarity of P pairs, P x 1; or, to look `closer`, hints and motions, P x 7, see closer.approach."""
+    if closer:
+        return np.column_stack(approach(images, others, pairs, motions))
+    return similarities(images, pairs, motions, others, series)[:, None]
 
 
-def comparable(
+def _comparable(
     pairs: NDArray[np.int64], owner: NDArray[np.int64], bordered: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Which pairs are of two images; of two framed ones, what is inside. The insides come last in `owner`."""

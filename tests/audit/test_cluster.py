@@ -24,6 +24,7 @@ from candid.duplicates.settings import Aligned
 from candid.duplicates.views import search_views
 from tests.audit.sets import encoded, known_set, packed, photo
 
+STEPS = ("read_batch", "scan_cells", "verify_batch", "compare_batch")
 MANY = 50  # images; the index has some 28 cells
 
 pytestmark = [  # Ray leaves files of its own open
@@ -55,6 +56,10 @@ def folder(tmp_path_factory):
         copies |= {"mirror": encoded(ImageOps.mirror(image))} if i % 13 == 0 else {}
         for kind, data in copies.items():
             (folder / f"{i:03}{kind}.png").write_bytes(data)
+    for i in range(5):
+        image = photo(300 + i, 144, 144)
+        (folder / f"detailed{i}.png").write_bytes(encoded(image))
+        (folder / f"turned{i}.png").write_bytes(encoded(image.rotate(5, Image.Resampling.BICUBIC)))
     (folder / "large.jpg").write_bytes(encoded(photo(200, 900, 800), "JPEG"))
     with Image.open(folder / "large.jpg") as image:
         (folder / "large.png").write_bytes(encoded(image.convert("RGB")))
@@ -82,20 +87,25 @@ def dying(name: str, flag: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [(), ("read_batch", "scan_cells", "verify")], ids=["calm", "killed"])
+@pytest.mark.parametrize("killed", [(), STEPS], ids=["calm", "killed"])
 def test_a_cluster_finds_what_one_machine_finds(folder, workers, killed, monkeypatch, tmp_path):
     monkeypatch.setattr(find, "candidate_pairs", partial(candidates.candidate_pairs, many=MANY))
+    monkeypatch.setattr(candidates, "MANY", MANY)
     mirror = not killed
     with open_source(folder) as source:
         here = read_images(source)
-        expected = find.find_duplicates(here.pixels, "aligned", mirror, here.digests)
+        expected, plain = (
+            find.find_duplicates(here.pixels, "aligned", mirror, here.digests, originals=originals)
+            for originals in (here.originals, None)
+        )
         for name in killed:
             monkeypatch.setattr(cluster, name, dying(name, tmp_path / name))
         with cluster.connected():
-            there, found = cluster.read_and_search(source, Aligned(), mirror, MANY)
+            there, found = cluster.read_and_search(source, Aligned(), mirror)
             np.testing.assert_array_equal(there.pixels[np.arange(len(here.pixels))], here.pixels)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(killed)
-    assert expected.pairs["kind"].value_counts().loc["near"] > 30
+    assert plain.pairs["kind"].value_counts().loc["near"] > 30
+    assert len(expected.pairs) >= len(plain.pairs) + 4  # the turned ones
     for one, two in ((expected.pairs, found.pairs), (expected.rejected, found.rejected)):
         pd.testing.assert_frame_equal(one, two)
     for one, two in ((here.images, there.images), (here.skipped, there.skipped)):
@@ -113,7 +123,7 @@ def test_a_full_cell_is_reported_and_archives_are_refused(tmp_path, workers, mon
     said = json.loads((out / "audit.json").read_text())
     assert (said["images"], said["exact_copies"], said["classes"]) == (20, 1, 2)
     left = (1 + len(search_views())) * 18 - 300  # neither the flat one nor the second of the equal ones
-    assert f"search with more than 300 entries: {left} of these were left out" in capsys.readouterr().err
+    assert f"the search left out {left} entries of cells with more than 300" in capsys.readouterr().err
     assert status(packed(tmp_path / "set", "zip", tmp_path / "set.zip"), "--out", out) == 2
     assert "set.zip: --engine ray reads files only; expected a folder" in capsys.readouterr().err
 
