@@ -1,9 +1,8 @@
 """The audit beyond one machine, on Ray Data: the same functions on batches, and the same pairs.
 
 Workers decode batches of files; the small images stay in Ray's memory. The sketches of all crops go to the
-cells of their nearest pivots, as narrow rows; what is alike in a cell goes to one image's block and then to
-the other's, where thumbnails are compared, and after them images; files of pairs in doubt are read again.
-Tables, pairs and groups are the driver's.
+cells of their nearest pivots, as narrow rows; what is alike there goes to the blocks of its images, to be
+compared; files of pairs in doubt are read again. Tables, pairs and groups are the driver's.
 
 Rows meet by sorting, not by Ray's groupby and join: the actors of its hash shuffle keep rows in memory, and
 the job fails with the first of them; a sort is made of tasks, and Ray repeats those of a worker that dies.
@@ -14,7 +13,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,8 +22,7 @@ from numpy.typing import NDArray
 
 from candid.audit import images as read
 from candid.audit.images import MEASURED, Decoded, ImageSet
-from candid.audit.sources import ADDRESSED, Source, Stored
-from candid.data.archives import UnreadableError
+from candid.audit.sources import ADDRESSED, Source, Stored, addressed
 from candid.data.images import PixelBudget
 from candid.duplicates import candidates as search
 from candid.duplicates.alignment import prepare
@@ -34,16 +31,7 @@ from candid.duplicates.find import Duplicates, Floats, Rows, Search, judge, pixe
 from candid.duplicates.groups import collapse
 from candid.duplicates.hashing import hash_images
 from candid.duplicates.settings import Aligned, Hash
-from candid.duplicates.views import (
-    CENTRE_VIEW,
-    SIZE,
-    THUMB,
-    View,
-    low_contrast,
-    search_views,
-    thumbnails,
-    without_borders,
-)
+from candid.duplicates.views import CENTRE_VIEW, SIZE, low_contrast, search_views, thumbnails, without_borders
 from candid.errors import CandidError
 
 BATCH = 1024  # files to read, or pairs to compare, at most: what is lost with a worker
@@ -54,8 +42,7 @@ Batch = dict[str, NDArray[Any]]
 WHOLE: dict[str, Any] = {"batch_size": None, "batch_format": "numpy"}  # blocks; after a sort, all of a key
 
 
-@contextmanager
-def connected() -> Iterator[None]:
+def connect() -> None:
     """Use the cluster that RAY_ADDRESS names, else one on this machine; CandidError without Ray."""
     # Nothing of the set goes to Ray's makers, and it prints no warnings.
     for name in ("USAGE_STATS_ENABLED", "ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "enable_metrics_collection"):
@@ -64,23 +51,17 @@ def connected() -> Iterator[None]:
         import ray.data
     except ImportError:
         raise CandidError("--engine ray needs Ray: pip install 'candid-fer[ray]'") from None
-    ours = not ray.is_initialized()
-    if ours:
+    if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.shuffle_strategy, context.enable_progress_bars = "sort_shuffle_pull_based", False
-    try:
-        yield
-    finally:
-        if ours:
-            ray.shutdown()
 
 
 class Greys(NamedTuple):
-    """Small images in the cluster's memory; rows that are asked for come to who asks.
+    """Small images in the cluster's memory.
 
-    Images are known by keys: the number of the file, or N more for what the borders of one of N enclose.
+    Keys are numbers of the N files; of what the borders of one enclose, N more.
     """
 
     blocks: list[Any]  # references to tables with the columns key, which rises, and grey
@@ -118,15 +99,14 @@ class Greys(NamedTuple):
 
 
 def read_and_search(source: Source, method: Aligned | Hash, mirror: bool) -> tuple[ImageSet, Duplicates]:
-    """Read a set and find its copies on the connected cluster, as read_images and find_duplicates do here.
-
-    CandidError where there is no image, or where pictures are no files which workers could open.
-    """
+    """Read a set and find its copies as read_images and find_duplicates do; CandidError without images."""
     import ray
 
     assert isinstance(method, Aligned)
     names, skipped = read.names_to_try(source)
-    files = _files(source, names, skipped)
+    files = addressed(source, names, skipped)
+    if not len(files):
+        read.image_set(source, [], {}, None, [], skipped)  # says what is wrong
     rows = _dataset(files).map_batches(read_batch, **WHOLE).materialize()
     blocks, place = rows.to_arrow_refs(), np.zeros(len(files), np.int32)
     keys = ray.remote(lambda block: block["key"].to_numpy())
@@ -150,23 +130,6 @@ def read_and_search(source: Source, method: Aligned | Hash, mirror: bool) -> tup
     return found, duplicates
 
 
-def _files(source: Source, names: list[str], skipped: dict[str, str]) -> pd.DataFrame:
-    """Where workers find the files: key and ADDRESSED; what can't be found goes to `skipped`."""
-    found: list[tuple[str, str, int]] = []
-    for name in names:
-        if (address := source.files.address(name)) is None:
-            expected = "expected a folder, a table of paths, or an address as s3://bucket/folder"
-            raise CandidError(f"{source.files.path}: --engine ray reads files only; {expected}")
-        try:
-            address.encode()
-            found.append((name, address, source.files.size(name)))
-        except (UnreadableError, UnicodeEncodeError) as error:  # tables of Arrow hold UTF-8
-            skipped[name] = str(error)
-    if not found:
-        read.image_set(source, [], {}, None, [], skipped)  # says what is wrong
-    return pd.DataFrame(found, columns=ADDRESSED).rename_axis("key").reset_index()
-
-
 def _dataset(rows: pd.DataFrame) -> Any:
     """Rows in blocks, some for each core, of BATCH at most."""
     import pyarrow as arrow
@@ -182,12 +145,8 @@ def _table(rows: Any) -> pd.DataFrame:
     import pyarrow as arrow
     import ray
 
-    blocks = ray.get(rows.to_arrow_refs())
-    return arrow.concat_tables(blocks, promote_options="default").to_pandas()  # empty ones have no columns
-
-
-def _made(files: Batch, make: Callable[[bytes], Any]) -> list[Any]:
-    return [result for _, result in read.in_threads(Stored(files), list(files["file"]), make)]
+    blocks: Any = ray.get(rows.to_arrow_refs())  # empty ones may have no columns
+    return pd.DataFrame(arrow.concat_tables(blocks, promote_options="default").to_pandas())
 
 
 def _bytes(rows: NDArray[Any]) -> NDArray[np.object_]:
@@ -196,7 +155,8 @@ def _bytes(rows: NDArray[Any]) -> NDArray[np.object_]:
 
 def read_batch(files: Batch) -> Batch:
     """Decode files: Decoded and what the search needs of each; of one that can't be, the reason."""
-    results = _made(files, partial(read.decode, budget=PixelBudget(int(files["bytes"].sum()))))
+    decode = partial(read.decode, budget=PixelBudget(int(files["bytes"].sum())))
+    results = [result for _, result in read.in_threads(Stored(files), [*files["file"]], decode)]
     table = pd.DataFrame([result if isinstance(result, Decoded) else FAILED for result in results])
     grey = np.stack(table.pop("grey").to_list())
     bordered, insides = without_borders(grey)
@@ -231,9 +191,10 @@ def _digests(images: pd.DataFrame) -> list[bytes]:
 
 def digest_batch(files: Batch) -> Batch:
     """Digests of all that files show; those that were there of what can no longer be read."""
-    results = zip(_made(files, read.full_digest), files["digest"], strict=True)
-    digests = [result if isinstance(result, bytes) else before for result, before in results]
-    return {"key": files["key"], "digest": np.array(digests, object)}
+    digests = dict(zip(files["file"], files["digest"], strict=True))
+    results = read.in_threads(Stored(files), [*digests], read.full_digest)
+    digests |= {name: digest for name, digest in results if isinstance(digest, bytes)}
+    return {"key": files["key"], "digest": np.array([*digests.values()], object)}
 
 
 class _Cluster(Search):
@@ -253,12 +214,11 @@ class _Cluster(Search):
         ids[self._keys] = np.arange(count)
         shown = b"".join([*self._images["sketch"], *self._images["inside"].iloc[self.bordered]])
         sketches = np.ascontiguousarray(np.frombuffer(shown, np.uint64).reshape(count, -1).T)
-        work = partial(crop_rows, wanted=ids >= 0, pivots=search.find_pivots(sketches, search.MANY))
-        crops = self._rows.map_batches(partial(work, mirrored=mirrored), **WHOLE)
-        hits = crops.sort("cell").map_batches(partial(scan_cells, most=MOST_ROWS), **WHOLE)
-        table = _table(
-            self._greys.beside(hits, "a", partial(correlate, views=search_views(mirrored)), mirrored)
-        )
+        pivots, views = search.find_pivots(sketches, search.MANY), search_views(mirrored)
+        work = partial(crop_rows, wanted=ids >= 0, pivots=pivots, mirrored=mirrored)
+        crops = self._rows.map_batches(work, **WHOLE).sort("cell")
+        hits = crops.map_batches(partial(scan_cells, most=MOST_ROWS), **WHOLE)
+        table = _table(self._greys.beside(hits, "a", partial(correlate, views=views), mirrored))
         self.left += int(table["left"].sum())
         table = table[table["a"] != table["b"]]
         best = table.groupby(["a", "view"])["score"].rank("min", ascending=False)
@@ -282,21 +242,17 @@ class _Cluster(Search):
     def compare(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
         import ray
 
-        work, tasks = ray.remote(compare_batch), []
+        work, tasks = ray.remote(compare), []
         for start in range(0, len(pairs), BATCH):
             rows, ends = np.unique(pairs[start : start + BATCH], return_inverse=True)
-            files, some = self._images[ADDRESSED].iloc[rows], motions[start : start + BATCH]
-            tasks.append(work.remote(files, ends.reshape(-1, 2), some, mirrored))
+            images, some = self._images.iloc[rows], motions[start : start + BATCH]
+            originals = read.originals(Stored(images), images[["file", "width", "height"]])
+            tasks.append(work.remote(originals.read, ends.reshape(-1, 2), some, mirrored))
         return np.concatenate([np.empty(0), *ray.get(tasks)])
 
 
-def crop_rows(
-    batch: Batch, wanted: NDArray[np.bool_], pivots: NDArray[np.uint64], mirrored: bool
-) -> Iterator[Batch]:
-    """Cell, key, view and sketch of all crops of the wanted images, and of their centres (view -1).
-
-    Centres have their thumbnail, too.
-    """
+def crop_rows(batch: Batch, wanted: NDArray[np.bool_], pivots: Any, mirrored: bool) -> Iterator[Batch]:
+    """Cells of all crops of the wanted images, and of their centres (view -1) with thumbnails."""
     bordered, insides = without_borders(batch["grey"])
     keys = np.concatenate([batch["key"], batch["key"][bordered] + len(wanted) // 2])
     keys, grey = (each[wanted[keys]] for each in (keys, np.concatenate([batch["grey"], insides])))
@@ -304,15 +260,11 @@ def crop_rows(
     for number, view in enumerate([CENTRE_VIEW, *search_views(mirrored)], start=-1):
         made = thumbnails(crops if number >= 0 else grey, view)
         probes = min(search.PROBES, pivots.shape[1]) if number >= 0 else 1
-        cells, each = search.nearest(made.sketches, pivots, 0, len(keys), probes), np.arange(len(keys))
-        each = each.repeat(probes)
-        yield {
-            "cell": cells.ravel(),
-            "key": keys[each],
-            "view": np.full(len(each), number, np.int8),
-            "sketch": made.sketches.T[each],
-            "thumbnail": np.full(len(each), b"", object) if number >= 0 else _bytes(made.features),
-        }
+        cells = search.nearest(made.sketches, pivots, 0, len(keys), probes)
+        each = np.arange(len(keys)).repeat(probes)
+        sent = np.full(len(each), b"", object) if number >= 0 else _bytes(made.features)
+        where = {"cell": cells.ravel(), "key": keys[each], "view": np.full(len(each), number, np.int8)}
+        yield {**where, "sketch": made.sketches.T[each], "thumbnail": sent}
 
 
 def scan_cells(batch: Batch, most: int) -> Iterator[Batch]:
@@ -325,25 +277,19 @@ def scan_cells(batch: Batch, most: int) -> Iterator[Batch]:
         i, j = np.append(crops[i], 0), np.append(centres[j], 0)
         left = np.zeros(len(i), np.int64)
         left[-1] = max(len(rows) - most, 0)
-        yield {
-            "a": key[i],
-            "b": key[j],
-            "view": view[i],
-            "left": left,
-            "thumbnail": batch["thumbnail"][rows[j]],
-        }
+        sent = batch["thumbnail"][rows[j]]
+        yield {"a": key[i], "b": key[j], "view": view[i], "left": left, "thumbnail": sent}
 
 
-def correlate(batch: Batch, greys: NDArray[np.uint8], views: list[View]) -> Batch:
+def correlate(batch: Batch, greys: NDArray[np.uint8], views: list[Any]) -> Batch:
     """Compare the thumbnails of a's crops with b's; keep what is correlated well enough."""
-    score = np.zeros(len(greys), np.int64)
+    batch["score"] = np.zeros(len(greys), np.int64)
     for number in np.unique(batch["view"]):
         rows = np.flatnonzero((batch["view"] == number) & (batch["a"] != batch["b"]))
-        centres = np.frombuffer(b"".join(batch["thumbnail"][rows]), np.int16).reshape(len(rows), THUMB**2)
-        score[rows] = search.correlations(thumbnails(greys[rows], views[number]).features, centres)
-    return {name: batch[name][score >= 0] for name in ("a", "b", "view", "left")} | {
-        "score": score[score >= 0]
-    }
+        crops = thumbnails(greys[rows], views[number]).features
+        centres = np.frombuffer(b"".join(batch["thumbnail"][rows]), np.int16).reshape(crops.shape)
+        batch["score"][rows] = search.correlations(crops, centres)
+    return {name: batch[name][batch["score"] >= 0] for name in ("a", "b", "view", "left", "score")}
 
 
 def verify_batch(batch: Batch, greys: NDArray[np.uint8], closer: bool) -> Batch:
@@ -352,9 +298,3 @@ def verify_batch(batch: Batch, greys: NDArray[np.uint8], closer: bool) -> Batch:
     motions, series = np.column_stack([batch[name] for name in MOTION]), np.zeros(len(greys), np.bool_)
     said = verify(prepare(batch["grey"]), prepare(greys), pairs, motions, series, closer)
     return {"row": batch["row"], **{str(number): column for number, column in enumerate(said.T)}}
-
-
-def compare_batch(files: pd.DataFrame, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
-    """Similarity of pairs of rows of `files` in the originals."""
-    stored, names = Stored(files), files["file"].to_numpy()
-    return compare(lambda rows: read.read_close(stored, names[rows].tolist()), pairs, motions, mirrored)

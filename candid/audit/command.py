@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from candid.audit.cluster import connected, read_and_search
+from candid.audit.cluster import connect, read_and_search
 from candid.audit.findings import KEEP, Findings, ages, audit_images, counts, leaks, samples, surplus, tables
 from candid.audit.images import read_images, thumbnails
 from candid.audit.index import Index
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise CandidError(f"{options.path}: --columns has no effect; expected a CSV, parquet or npz file")
         duplicates = None
         if options.engine == "ray":
-            stack.enter_context(connected())
+            connect()
             read, duplicates = read_and_search(source, settings.method, settings.mirror)
         else:
             read = read_images(source, index)

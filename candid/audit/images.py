@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -126,7 +126,7 @@ def image_set(
         images,
         pixels,
         np.array(digests, np.dtype((np.void, 16))),
-        _originals(source.files, images),
+        originals(source.files, images),
         pd.DataFrame(sorted(skipped.items()), columns=["file", "reason"], dtype=str),
         len(source.files.names) - len(names) - len(skipped),
     )
@@ -205,19 +205,19 @@ def decode_close(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(grey.resize((CLOSE, CLOSE), Image.Resampling.BICUBIC))
 
 
-def read_close(source: Files, names: Sequence[str]) -> NDArray[np.uint8]:
-    """Read pictures again for a second look, n x CLOSE x CLOSE; one that is gone since shows nothing."""
-    close = np.zeros((len(names), CLOSE, CLOSE), np.uint8)
-    place = {name: number for number, name in enumerate(names)}
-    for name, grey in in_threads(source, list(place), decode_close):
-        if not isinstance(grey, UnreadableError):
-            close[place[name]] = grey
-    return close
+def originals(source: Files, images: pd.DataFrame) -> Originals:
+    """Read images (file, width, height) again for a second look; one that is gone since shows nothing."""
+    names = images["file"].to_numpy()
 
+    def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        close = np.zeros((len(rows), CLOSE, CLOSE), np.uint8)
+        place = {name: number for number, name in enumerate(names[rows])}
+        for name, grey in in_threads(source, list(place), decode_close):
+            if not isinstance(grey, UnreadableError):
+                close[place[name]] = grey
+        return close
 
-def _originals(source: Files, images: pd.DataFrame) -> Originals:
-    detailed, names = images[["width", "height"]].min(axis=1) >= DETAILED, images["file"].to_numpy()
-    return Originals(detailed.to_numpy(), lambda rows: read_close(source, names[rows].tolist()))
+    return Originals((images[["width", "height"]].min(axis=1) >= DETAILED).to_numpy(), read)
 
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:

@@ -118,6 +118,21 @@ def open_address(url: str, use_labels: bool) -> Iterator[Source]:
     yield Source(stored, lambda names: labels_and_parts(names, use_labels), False)
 
 
+def addressed(source: Source, names: list[str], skipped: dict[str, str]) -> pd.DataFrame:
+    """Where other machines find the files: key and ADDRESSED; what can't be found goes to `skipped`."""
+    found: list[tuple[str, str, int]] = []
+    for name in names:
+        if (address := source.files.address(name)) is None:
+            expected = "expected a folder, a table of paths, or an address as s3://bucket/folder"
+            raise CandidError(f"{source.files.path}: --engine ray reads files only; {expected}")
+        try:
+            address.encode()
+            found.append((name, address, source.files.size(name)))
+        except (UnreadableError, UnicodeEncodeError) as error:  # tables of Arrow hold UTF-8
+            skipped[name] = str(error)
+    return pd.DataFrame(found, columns=ADDRESSED).rename_axis("key").reset_index()
+
+
 @contextmanager
 def open_two(new: Source, old: Source) -> Iterator[Source]:
     """Join two sets; their names begin with new/ and old/."""

@@ -28,6 +28,7 @@ CAUSES = {
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 class Duplicates(NamedTuple):
@@ -145,46 +146,48 @@ class Search:
     """
 
     def __init__(
-        self,
-        grey: NDArray[np.uint8],
-        fresh: NDArray[np.bool_],
-        series: NDArray[np.bool_],
-        originals: Originals | None,
+        self, grey: NDArray[np.uint8], fresh: Flags, series: Flags, originals: Originals | None
     ) -> None:
         self.bordered, insides = without_borders(grey)
         self.detailed = originals.detailed if originals else np.zeros(len(grey), np.bool_)
-        self.fresh, self._originals, owner = fresh, originals, self.owner()
-        self._shown, self._fresh, self._series = np.concatenate([grey, insides]), fresh[owner], series[owner]
+        self.fresh, self._series, self._originals = fresh, series[self.owner], originals
+        self._shown = np.concatenate([grey, insides])
         self._prepared = prepare(self._shown)
 
+    @cached_property
     def owner(self) -> Rows:
         """The image of each row."""
         return np.concatenate([np.arange(len(self.detailed)), self.bordered])
 
     def run(self, least: float, mirror: bool) -> pd.DataFrame:
         """a, b, similarity, kind, some pairs several times; those below `least` get a second look."""
-        owner, count, tables = self.owner(), len(self.detailed), []
+        tables = []
         for mirrored in (False, True)[: 1 + mirror]:
             pairs, motions = self.candidates(mirrored)
-            compared, kind = _comparable(pairs, owner, self.bordered), "mirror" if mirrored else "near"
+            compared, kind = self._comparable(pairs), "mirror" if mirrored else "near"
             pairs, motions = pairs[compared], motions[compared]
             similarity = self.verified(pairs, motions, mirrored, closer=False)[:, 0]
-            tables.append(_table(owner[pairs], similarity, kind))
+            tables.append(_table(self.owner[pairs], similarity, kind))
             if not self.detailed.any():
                 continue
-            doubtful = (similarity < least) & (pairs < count).all(axis=1)
+            doubtful = (similarity < least) & (pairs < len(self.detailed)).all(axis=1)
             pairs, motions = pairs[doubtful], motions[doubtful]
             if not mirrored:
                 rows = np.flatnonzero(self.detailed)
                 alike, still = similar_hashes(self.hashes(rows))
                 pairs, motions = np.concatenate([pairs, rows[alike]]), np.concatenate([motions, still])
-            seen = self.detailed[pairs].all(axis=1) & self.fresh[pairs].any(axis=1)
-            seen &= _comparable(pairs, owner, self.bordered)
+            seen = self.detailed[pairs].all(axis=1) & self.fresh[pairs].any(axis=1) & self._comparable(pairs)
             said = self.verified(pairs[seen], motions[seen], mirrored, closer=True)
             likely = likeliest(said[:, 0])
             pairs, motions = pairs[seen][likely], said[likely, 1:]
             tables.append(_table(pairs, self.compare(pairs, motions, mirrored), kind))
         return pd.concat(tables, ignore_index=True)
+
+    def _comparable(self, pairs: Rows) -> Flags:
+        """Which pairs are of two images; of two framed ones, what is inside."""
+        a, b = self.owner[pairs].T
+        framed = np.isin(self.owner[pairs], self.bordered) & (pairs < len(self.detailed))
+        return np.asarray((a != b) & ~framed.all(axis=1))
 
     @cached_property
     def _mirrored(self) -> tuple[NDArray[np.uint8], Prepared]:
@@ -193,7 +196,8 @@ class Search:
 
     def candidates(self, mirrored: bool) -> Candidates:
         """Pairs worth verifying."""
-        return candidate_pairs(self._shown, self._mirrored[0] if mirrored else None, fresh=self._fresh)
+        images, fresh = self._mirrored[0] if mirrored else None, self.fresh[self.owner]
+        return candidate_pairs(self._shown, images, fresh=fresh)
 
     def verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
         """What `verify` says of pairs."""
@@ -216,26 +220,12 @@ class Search:
 
 
 def verify(
-    images: Prepared,
-    others: Prepared,
-    pairs: Rows,
-    motions: Floats,
-    series: NDArray[np.bool_],
-    closer: bool,
+    images: Prepared, others: Prepared, pairs: Rows, motions: Floats, series: Flags, closer: bool
 ) -> Floats:
     """Similarity of P pairs, P x 1; or, to look `closer`, hints and motions, P x 7, see closer.approach."""
     if closer:
         return np.column_stack(approach(images, others, pairs, motions))
     return similarities(images, pairs, motions, others, series)[:, None]
-
-
-def _comparable(
-    pairs: NDArray[np.int64], owner: NDArray[np.int64], bordered: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Which pairs are of two images; of two framed ones, what is inside. The insides come last in `owner`."""
-    a, b = pairs.T
-    framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(owner) - len(bordered))
-    return np.asarray((owner[a] != owner[b]) & ~(framed[a] & framed[b]))
 
 
 def _table(pairs: NDArray[np.int64], similarity: NDArray[np.float64], kind: str) -> pd.DataFrame:

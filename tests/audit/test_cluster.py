@@ -24,7 +24,7 @@ from candid.duplicates.settings import Aligned
 from candid.duplicates.views import search_views
 from tests.audit.sets import encoded, known_set, packed, photo
 
-STEPS = ("read_batch", "scan_cells", "verify_batch", "compare_batch")
+STEPS = ("read_batch", "scan_cells", "verify_batch", "compare")
 MANY = 50  # images; the index has some 28 cells
 
 pytestmark = [  # Ray leaves files of its own open
@@ -100,9 +100,9 @@ def test_a_cluster_finds_what_one_machine_finds(folder, workers, killed, monkeyp
         )
         for name in killed:
             monkeypatch.setattr(cluster, name, dying(name, tmp_path / name))
-        with cluster.connected():
-            there, found = cluster.read_and_search(source, Aligned(), mirror)
-            np.testing.assert_array_equal(there.pixels[np.arange(len(here.pixels))], here.pixels)
+        cluster.connect()
+        there, found = cluster.read_and_search(source, Aligned(), mirror)
+        np.testing.assert_array_equal(there.pixels[np.arange(len(here.pixels))], here.pixels)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(killed)
     assert plain.pairs["kind"].value_counts().loc["near"] > 30
     assert len(expected.pairs) >= len(plain.pairs) + 4  # the turned ones
