@@ -135,7 +135,7 @@ def _dataset(rows: pd.DataFrame) -> Any:
     import pyarrow as arrow
     import ray
 
-    size = min(BATCH, len(rows) // int(4 * ray.cluster_resources()["CPU"]) + 1)
+    size = min(BATCH, len(rows) // int(4 * ray.cluster_resources().get("CPU", 1)) + 1)
     table = arrow.Table.from_pandas(rows, preserve_index=False)
     return ray.data.from_arrow([table.slice(start, size) for start in range(0, len(rows), size)])
 
