@@ -29,6 +29,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 from candid.audit.images import decode_close
+from candid.audit.measure import cropped as crop
+from candid.audit.measure import encoded
 from candid.data.images import decode
 from candid.duplicates.closer import SIDE, Originals
 from candid.duplicates.find import find_duplicates
@@ -74,12 +76,6 @@ def drawn_faces(archive: Path) -> list[Picture]:
             if match and int(match[1]) % 3 == 0:
                 subjects.setdefault(match[1], name)
         return [Image.open(io.BytesIO(file.read(name))).convert("RGB") for name in subjects.values()]
-
-
-def crop(picture: Picture, left: float, top: float, right: float, bottom: float) -> Picture:
-    """Cut shares of the width and height off."""
-    w, h = picture.size
-    return picture.crop((round(left * w), round(top * h), round(w - right * w), round(h - bottom * h)))
 
 
 def framed(picture: Picture, left: float, top: float, right: float, bottom: float, fill: str) -> Picture:
@@ -131,9 +127,7 @@ def captioned(picture: Picture) -> Picture:
 
 def reencoded(picture: Picture, quality: int) -> Picture:
     """Save as JPEG and read."""
-    data = io.BytesIO()
-    picture.save(data, "jpeg", quality=quality)
-    return Image.open(data).convert("RGB")
+    return Image.open(io.BytesIO(encoded(picture, quality))).convert("RGB")
 
 
 def toned(picture: Picture, gamma: float, contrast: float, brightness: int) -> Picture:

@@ -1,12 +1,10 @@
 """Both methods on real sets, and pairs judged by eye: python -m benchmarks.dedup_stage
 
-Reads the archives in CANDID_MIRROR (or --mirror). Prints wall and processor seconds, peak memory and what was
-found for FER2013, CK+ and muxspace, by method. For FER2013 and muxspace also, sample by sample of
-dedup_verified_pairs.csv, how many of its pairs are the same photograph (with the exact 95 % interval) and how
-many of these and of the others end up in one group. The table has file names, the verdict after both pictures
-were compared, laid over each other in doubt, and the similarity at that time (empty: never compared). The
-"earlier" samples were drawn with an earlier verifier on an altered copy of FER2013; they are no random sample
-of today's pairs. A first run on a tiny set compiles, and is told apart. Figures: docs/near-duplicates.md.
+Reads the archives in CANDID_MIRROR (or --mirror). Prints wall and processor seconds, peak memory and what
+was found for FER2013, CK+ and muxspace, by method. For FER2013 and muxspace also, sample by sample of
+dedup_verified_pairs.csv, how many of its pairs are the same photograph (with the exact 95 % interval) and
+how many of these and of the others end up in one group. The "earlier" samples, of an earlier verifier, are
+no random sample of today's pairs. A first run on a tiny set compiles. Figures: docs/near-duplicates.md.
 """
 
 from __future__ import annotations

@@ -22,10 +22,7 @@ def use_backend(name: str, start: Callable[[], None] = lambda: None) -> Any:
 
     Call it before Keras is imported. TensorFlow's kernels on a GPU are the deterministic ones only where the
     environment asks for them (TF_DETERMINISTIC_OPS=1). `start` is called before the devices are looked at.
-
-    Raises:
-        CandidError: KERAS_BACKEND names another, the package is not installed, or Keras already
-            runs on another.
+    CandidError: KERAS_BACKEND names another, the package is not installed, or Keras already runs on another.
     """
     other, setting = os.environ.get("KERAS_BACKEND"), f"params.yaml: train.backend = {name!r}"
     if other and other != name:

@@ -27,12 +27,9 @@ class CandidError(Exception):
 def run(name: str, main: Callable[[], int | None], hint: str = RECOVER, failure: int = 1) -> None:
     """Call `main` and exit; a fault of the input ends in one line `candid NAME: ...; HINT` on stderr.
 
-    Args:
-        name: the stage or command, as its user calls it.
-        main: does the work; what it returns is the exit status (None is 0).
-        hint: how results of earlier runs come back; empty where nothing is touched: only then may two runs be
-            at work in one folder, else the second ends at once.
-        failure: exit status of every fault; an interrupt is 130.
+    `name` is what its user calls the stage or command; what `main` returns is the exit status (None is 0).
+    `hint` says how results of earlier runs come back; empty where nothing is touched: only then may two runs
+    be at work in one folder, else the second ends at once. `failure`: status of a fault; an interrupt is 130.
 
     Whatever is printed is guarded here. Text that the terminal can't encode is replaced, a reader that leaves
     early (`| head`) changes nothing, and output that can't be written (a full disk) is a fault like others.

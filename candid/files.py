@@ -8,7 +8,8 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+import zipfile
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,24 @@ def writing(path: str | Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def files_there(folder: Path, ours: Collection[str], maker: str) -> set[str]:
+    """Files in a folder for results; CandidError for a file, or where it holds what no `maker` wrote."""
+    if folder.exists() and not folder.is_dir():
+        raise CandidError(f"{folder}: is a file; expected a folder for the results, new or empty")
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    if foreign := sorted(there.difference(ours)):
+        others = f"files that no {maker} wrote ({foreign[0]!r}, {len(foreign)} in all)"
+        raise CandidError(f"{folder}: holds {others}; expected a new or empty folder: name one by --out")
+    return there
+
+
+def stamped_entry(name: str, size: int = 0) -> zipfile.ZipInfo:
+    """Make the entry of a file in a zip that is the same on every machine and day."""
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    entry.create_system, entry.external_attr, entry.file_size = 3, 0o644 << 16, size
+    return entry
 
 
 def md5(path: str | Path) -> str:
@@ -81,14 +100,10 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_csv(path: str | Path, columns: Sequence[str], types: dict[str, Any] | None = None) -> pd.DataFrame:
-    """Read a table written by a stage.
+    """Read a table written by a stage: the `columns` that must be there, and others behind them.
 
-    Args:
-        columns: names that must be there; others are kept behind them.
-        types: column -> numpy type or "bool"; all others stay text, and an empty cell is "".
-
-    Raises:
-        CandidError: the file is missing, is no CSV, lacks a column, or a cell has the wrong type.
+    `types`: column -> numpy type or "bool"; all others stay text, and an empty cell is "". CandidError: the
+    file is missing, is no CSV, lacks a column, or a cell has the wrong type.
     """
     try:
         table = parse_csv(Path(path).read_bytes(), str(path))

@@ -18,31 +18,18 @@ from candid.evaluation.predict import Images, views
 from candid.evaluation.scores import Integers
 from candid.files import read_json
 
-SAMPLE = Path("data")
-"""Folder of sample.zip."""
-TEST_SHARE = 0.2
-"""Of the subjects of the sample."""
+SAMPLE = Path("data")  # folder of sample.zip
+TEST_SHARE = 0.2  # of the subjects of the sample
 
 
 @dataclass(frozen=True)
 class Labelled:
     """The faces of one part: N of them."""
 
-    images: Images
-    """All faces, of this part and others."""
-    ids: Integers
-    """Rows of `images`: N, rising."""
+    images: Images  # all faces, of this part and others
+    ids: Integers  # rows of `images`: N, rising
     labels: list[str]
-    groups: Integers
-    """Faces of one group are not independent: N."""
-
-    def some(self, most: int, seed: int) -> Labelled:
-        """At most `most` of the faces, drawn without replacement, in their order."""
-        if most >= len(self.ids):
-            return self
-        drawn = np.sort(np.random.default_rng(seed).choice(len(self.ids), most, replace=False))
-        labels = [self.labels[row] for row in drawn]
-        return Labelled(self.images, self.ids[drawn], labels, self.groups[drawn])
+    groups: Integers  # faces of one group are not independent: N
 
 
 class Parts(NamedTuple):
@@ -50,17 +37,14 @@ class Parts(NamedTuple):
 
     train: Labelled
     test: Labelled
-    datasets: tuple[str, ...]
-    """Names of the sets that the faces are of."""
-    source: str
-    """In words, for messages and tables."""
+    datasets: tuple[str, ...]  # names of the sets that the faces are of
+    source: str  # in words, for messages and tables
 
 
 def read_parts(folder: Path) -> Parts:
     """Read the faces and the split of a run's folder `data`; where it has none, the sample.
 
-    Raises:
-        CandidError: a file of the folder is missing or wrong, or there is no face in the test part.
+    CandidError: a file of the folder is missing or wrong, or there is no face in the test part.
     """
     if not (folder / "faces.npy").is_file():
         if folder == SAMPLE and (SAMPLE / "sample.zip").is_file():

@@ -27,13 +27,12 @@ from candid.evaluation import predictions
 from candid.evaluation.model_file import check_classes, load_model_file, read_card
 from candid.evaluation.predict import check_input, predict
 from candid.evaluation.report import evaluate
-from candid.files import md5, write_json, write_text, writing
+from candid.files import md5, stamped_entry, write_json, write_text, writing
 from candid.gate.results import Revision, flat, look_up, resolve
 from candid.html import render
 from candid.report.card import described
 from candid.report.run import SECTIONS, Run, read_run, share
 from candid.text import markdown_table
-from candid.training.save import zip_entry
 
 MODEL = "models/model.keras"
 WEIGHTS = "model.weights.h5"
@@ -67,8 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
 def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
     """Pack the model of a finished run in `folder`; return the content of the JSON file beside `out`.
 
-    Raises:
-        CandidError: no model, metrics of another one, or a packed file that is too large.
+    CandidError: no model, metrics of another one, or a packed file that is too large.
     """
     read_card(model)
     finished = read_run(Revision(folder, str(folder)))
@@ -150,18 +148,15 @@ def pack(source: str | Path, target: str | Path, temperature: float = 1.0) -> in
 
     Keras reads stored numbers into variables of the layers' own type, so the net still computes in float32.
     Vectors (biases, batch norm) stay as they are: they are few, and variances would lose the most. Equal
-    weights give equal bytes.
-
-    Raises:
-        CandidError: a weight is beyond float16 (65,504), the weights are no HDF5 file, or the result is
-            larger than MAX_BYTES.
+    weights give equal bytes. CandidError: a weight is beyond float16 (65,504), the weights are no HDF5
+    file, or the result is larger than MAX_BYTES.
     """
     with zipfile.ZipFile(source) as plain, writing(target) as aside:
         with zipfile.ZipFile(aside, "w") as packed:
             for name in sorted(plain.namelist()):
                 content = plain.read(name)
                 content = half(content, source, temperature) if name == WEIGHTS else content
-                packed.writestr(zip_entry(name), content)
+                packed.writestr(stamped_entry(name), content)
         if (size := aside.stat().st_size) > MAX_BYTES:
             expected = f"expected at most {MAX_BYTES:,}: ship a smaller net"
             raise CandidError(f"{target}: {size:,} bytes with float16 kernels; {expected}")

@@ -36,8 +36,7 @@ _catalogue = cache(read_catalogue)  # a twentieth of a second, and recipes are c
 def check_params(params: Mapping[str, Any], path: str | Path = PARAMS) -> None:
     """Refuse what any stage would refuse; a section that is not there is left to the stage that reads it.
 
-    Raises:
-        SettingError: one line with the key, the value and what is allowed.
+    SettingError: one line with the key, the value and what is allowed.
     """
     typed: dict[str, Any] = {
         name: check(name, kind, params[name], path) for name, kind in SECTIONS.items() if name in params

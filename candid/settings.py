@@ -13,8 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from candid.errors import CandidError
 
 PARAMS = Path("params.yaml")
-MAX_KEYS = 10_000
-"""Of a mapping, with those that merge keys bring."""
+MAX_KEYS = 10_000  # of a mapping, with those that merge keys bring
 
 
 class Section(BaseModel):
@@ -43,8 +42,7 @@ def named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-ByName = BeforeValidator(named)
-"""In the annotation of a union of sections that differ in their `name`."""
+ByName = BeforeValidator(named)  # in the annotation of a union of sections that differ in their `name`
 
 
 class SettingError(CandidError):
@@ -103,11 +101,7 @@ _Loader.add_constructor(  # 012 is twelve in YAML 1.2
 
 
 def parse_yaml(text: str, where: str | Path) -> Any:
-    """Turn YAML 1.2 into plain values; tags that name Python objects are refused.
-
-    Raises:
-        CandidError: no YAML; `where` and the fault.
-    """
+    """Turn YAML 1.2 into plain values; CandidError for no YAML, and for tags that name Python objects."""
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -131,10 +125,7 @@ def read_section(name: str, kind: type[SectionT], path: str | Path = PARAMS) -> 
     """Read section `name` (dotted for a part of one: `archs.resnet50`) of params.yaml as `kind`.
 
     All other sections of the file are checked too, so that a wrong value in a late one stops the first stage
-    that runs, not the one after hours of training.
-
-    Raises:
-        CandidError: one line with the key, the value found and what is allowed.
+    that runs, not the one after hours of training. CandidError: the key, the value and what is allowed.
     """
     from candid.sections import check_params  # knows the classes of all areas
 

@@ -18,10 +18,8 @@ from candid.errors import run
 from candid.settings import read_section
 
 RAW = Path("data/raw")
-WATCHED = Path("data/own")
-"""The folder whose changes DVC notices: a dependency of this stage in dvc.yaml."""
-SAMPLE = Path("data")
-"""Folder of sample.zip, which is in git."""
+WATCHED = Path("data/own")  # the folder whose changes DVC notices: a dependency of this stage in dvc.yaml
+SAMPLE = Path("data")  # folder of sample.zip, which is in git
 
 
 def main() -> None:
@@ -37,10 +35,9 @@ def main() -> None:
                 print(take_own(path, RAW / archive.name))
                 if not path.resolve().is_relative_to(WATCHED.resolve()):
                     print(f"(outside {WATCHED}: when the pictures change, dvc repro --force -s download)")
-            elif name == "sample":
-                print(obtain(archive, RAW, SAMPLE))
             else:
-                print(obtain(archive, RAW, read_mirror(os.environ.get(MIRROR))))
+                mirror = SAMPLE if name == "sample" else read_mirror(os.environ.get(MIRROR))
+                print(obtain(archive, RAW, mirror))
 
 
 def check_out(path: Path) -> None:

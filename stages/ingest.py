@@ -14,15 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from candid.data.catalogue import DataSettings, find_dataset, read_catalogue, selected_datasets
-from candid.data.ingest import (
-    assemble,
-    counts,
-    find,
-    planted_table,
-    read_all,
-    refuse,
-    summary,
-)
+from candid.data.ingest import assemble, counts, find, planted_table, read_all, refuse, summary
 from candid.data.published import as_json, compare_published, is_probe
 from candid.data.readers import Wanted
 from candid.errors import CandidError, run

@@ -25,8 +25,7 @@ from candid.training.lineage import lineage
 from candid.training.settings import NETS, HogSettings, ModelSettings, TrainSettings
 
 INPUTS = ("data/faces.npy", "data/splits.csv", "data/class_weights.json", "data/votes.csv")
-SHOWN, CHANGES = 6, 6
-"""Faces in plots/augmented.png, and changes of each."""
+SHOWN, CHANGES = 6, 6  # faces in plots/augmented.png, and changes of each
 
 
 def main() -> None:
@@ -63,14 +62,12 @@ def main() -> None:
                      {"train": settings, "model": model, "arch": own}.items()}  # fmt: skip
     name = fingerprint(settings_read, [*map(Path, INPUTS), *start.files, *source_files()], versions())
     with run_folder(name) as folder:
-        checkpoints, progress = (
-            Checkpoints(folder),
-            Progress(partial(print, flush=True), record, sys.stdout.isatty()),
-        )
+        progress = Progress(partial(print, flush=True), record, sys.stdout.isatty())
         if isinstance(own, HogSettings):
             net, history = train_svm(build, data, own.C, progress)
         else:
-            net, history = train(build, data, settings, checkpoints, start.model, progress, strategy)
+            state = Checkpoints(folder)
+            net, history = train(build, data, settings, state, start.model, progress, strategy)
         about = {
             "classes": data.classes,
             "image_size": side,

@@ -30,9 +30,8 @@ from PIL import Image
 from benchmarks.draw_sample.copies import Copy, plant
 from benchmarks.draw_sample.face import FRAME, TEXTURE, draw, middle
 from benchmarks.draw_sample.laws import SCENE, SUBJECT, Stream, draw_actions
-from candid.data.archives import stamped_entry
 from candid.errors import run
-from candid.files import writing
+from candid.files import stamped_entry, writing
 from candid.splits.assign import largest_remainder
 
 FER2013 = {
@@ -43,19 +42,15 @@ FER2013 = {
 
 ORIGINALS, SUBJECTS = 2000, 450
 PAIRS, TRIPLES = 150, 12
-DRAWS = Path(__file__).with_name("draws.txt")
-"""A hexadecimal digit an original."""
-BATCH = 32
-"""Pictures drawn at once: what fits into a core's cache. The result doesn't depend on it."""
+DRAWS = Path(__file__).with_name("draws.txt")  # a hexadecimal digit an original
+BATCH = 32  # pictures drawn at once: what fits into a core's cache. The result doesn't depend on it
 
 
 class Sample(NamedTuple):
     """What the archive holds."""
 
-    files: dict[str, NDArray[np.uint8]]
-    """Name -> 48 x 48 pixels, sorted."""
-    planted: list[tuple[str, str, str]]
-    """Original, copy, kind; sorted."""
+    files: dict[str, NDArray[np.uint8]]  # name -> 48 x 48 pixels, sorted
+    planted: list[tuple[str, str, str]]  # original, copy, kind; sorted
 
 
 def draw_sample() -> Sample:

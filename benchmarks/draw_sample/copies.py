@@ -18,9 +18,7 @@ CHANGES = (
 )
 """What is done to a copy, in this order; copies take the rows in turn."""
 
-MISLABELLED_EVERY = 6
-"""One copy in so many stands under a wrong label."""
-
+MISLABELLED_EVERY = 6  # one copy in so many stands under a wrong label
 _BASIS = np.rint(4096 * np.cos((2 * np.arange(8) + 1) * np.arange(8)[:, None] * np.pi / 16)).astype(np.int64)
 _BASIS[0] = 2896
 """The 8 x 8 matrix of the DCT in fixed point: 8192 times its orthonormal form. No cosine lies near a half."""
@@ -48,13 +46,9 @@ class Copy(NamedTuple):
 
 
 def plant(frames: Image, pairs: int, triples: int, stream: Stream) -> list[Copy]:
-    """Copy some of the pictures: `pairs` of them once, `triples` twice.
+    """Copy some of the pictures, `pairs` of them once, `triples` twice: the pairs + 2 * triples copies.
 
-    Args:
-        frames: uint8, n x FRAME x FRAME; the pictures are their middles.
-
-    Returns:
-        The pairs + 2 * triples copies.
+    `frames`: uint8, n x FRAME x FRAME; the pictures are their middles.
     """
     chosen = stream.order(len(frames))[: pairs + triples].tolist()
     copies = []

@@ -15,13 +15,9 @@ from numpy.typing import NDArray
 
 from benchmarks.draw_sample.laws import Floats, Raw, unit
 
-SIZE = 48
-"""Pixels, height and width of a face."""
-
+SIZE = 48  # pixels, height and width of a face
 MARGIN = 4
-FRAME = SIZE + 2 * MARGIN
-"""What is drawn: a copy that is cropped otherwise shows what lies beside the original."""
-
+FRAME = SIZE + 2 * MARGIN  # what is drawn: a copy cropped otherwise shows what lies beside it
 Number = float | Floats
 
 
@@ -91,8 +87,7 @@ def _fill(grid: Floats, axis: int) -> Floats:
     return below + (above - below) * weight
 
 
-Values = dict[str, Floats]
-"""Parameters by name (laws.SUBJECT and SCENE together), each n x 1 x 1."""
+Values = dict[str, Floats]  # parameters by name (laws.SUBJECT and SCENE together), each n x 1 x 1
 
 
 @dataclass(frozen=True)
@@ -412,8 +407,7 @@ def glasses(p: Values, pose: Pose, canvas: Floats) -> None:
 
 _GRIDS = {"clutter": (7, 7), "litter": (13, 13), "streak": (5, 20), "mottle": (9, 9), "grain": (FRAME, FRAME)}
 
-TEXTURE = sum(rows * columns for rows, columns in _GRIDS.values())
-"""Random numbers that the noise of one picture takes."""
+TEXTURE = sum(rows * columns for rows, columns in _GRIDS.values())  # random numbers a picture
 
 
 def draw(p: Values, act: Actions, texture: Raw) -> NDArray[np.uint8]:

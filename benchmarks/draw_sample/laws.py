@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from candid.settings import read_yaml
 
-Floats = NDArray[np.floating[Any]]
-"""float32 throughout; the type checker takes a product with a Python number for float64."""
+Floats = NDArray[np.floating[Any]]  # float32 throughout, though a type checker says float64
 Raw = NDArray[np.uint64]
 Law = Callable[[Raw], Floats]
 

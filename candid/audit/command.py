@@ -30,7 +30,7 @@ from candid.cli import Parser
 from candid.data.faces import PARTS
 from candid.duplicates.settings import Aligned, DedupSettings
 from candid.errors import CandidError
-from candid.files import read_json, write_csv, write_json, write_text
+from candid.files import files_there, read_json, write_csv, write_json, write_text
 from candid.settings import check
 from candid.text import clean, interval, percent
 
@@ -169,20 +169,10 @@ def read_options(arguments: list[str] | None = None) -> tuple[argparse.Namespace
 
 
 def check_folder(folder: Path) -> set[str]:
-    """Make sure that a report can go here; return the files of an earlier report, which it replaces.
-
-    CandidError where the folder holds anything that no audit wrote, or is a file.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise CandidError(f"{folder}: is a file; expected a folder for the report, new or empty")
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    manifest: Any = read_json(folder / MANIFEST) if MANIFEST in there else None
+    """Return the files of an earlier report, which the next one replaces; CandidError, as files_there."""
+    manifest: Any = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else None
     made_here = isinstance(manifest, dict) and manifest.get("made_by") == MADE_BY
-    ours = there & {MANIFEST, *map(str, manifest["files"])} if made_here else set()
-    if foreign := sorted(there - ours):
-        others = f"files that no audit wrote ({foreign[0]!r}, {len(foreign)} in all)"
-        raise CandidError(f"{folder}: holds {others}; expected a new or empty folder: name one by --out")
-    return ours
+    return files_there(folder, [MANIFEST, *map(str, manifest["files"])] if made_here else [], "audit")
 
 
 def write_report(folder: Path, numbers: Mapping[str, Any], files: Mapping[str, str | pd.DataFrame]) -> None:

@@ -31,8 +31,7 @@ NO_GROUP = -1
 KEEP = ("largest", "sharpest", "oldest", "majority")
 """Which picture of a group stays: most pixels; finest structure; oldest file; one with the usual label."""
 
-Verdicts = Mapping[frozenset[str], bool]
-"""Two files, as csv_cell writes them -> whether they show the same photograph."""
+Verdicts = Mapping[frozenset[str], bool]  # two files, as csv_cell writes them -> same photograph
 
 
 class Issue(NamedTuple):
@@ -67,8 +66,7 @@ class Findings(NamedTuple):
     skipped: pd.DataFrame  # file, reason
     other_files: int  # files in the set that are no images
     warnings: list[str]  # why groups are not plausible; that a known set is not as published
-    known: str
-    """Which known set this is, and whether it is as published; "" where it is none."""
+    known: str  # which known set this is, and whether it is as published; "" where it is none
 
 
 def audit_images(
@@ -226,10 +224,9 @@ def surplus(
 ) -> NDArray[np.bool_]:
     """Which pictures would go if one of each group stayed: True where a picture is one too many.
 
-    Args:
-        rule: one of KEEP; the largest of equals stays, then that of the test set, then the first by name.
-        protect: parts of which no picture goes, nor of an old set; what has a copy there goes elsewhere.
-        modified: file -> when it was last changed, for the rule `oldest`.
+    `rule` is one of KEEP; the largest of equals stays, then that of the test set, then the first by name. Of
+    the parts `protect` and of an old set no picture goes; what has a copy there goes elsewhere. `modified`:
+    file -> when it was last changed, for the rule `oldest`.
     """
     support = images.groupby(["group", "label"])["file"].transform("size").where(images["label"] != "", 0)
     table = pd.DataFrame({

@@ -59,11 +59,9 @@ MEASURED = Decoded._fields[3:]  # columns of ImageSet.images
 class ImageSet(NamedTuple):
     """What was read of a set."""
 
-    images: pd.DataFrame
-    """file, label, part ("" where unknown), bytes, and MEASURED; one row an image, in order of file."""
+    images: pd.DataFrame  # file, label, part ("" where unknown), bytes and MEASURED; by file
     pixels: NDArray[np.uint8]  # N x SIZE x SIZE, grey
-    digests: NDArray[np.void]
-    """16 bytes an image, equal for exact copies: in all that the files show, at full size."""
+    digests: NDArray[np.void]  # 16 bytes an image, equal where all that the files show is
     originals: Originals  # the images again, in more pixels, while the source is open
     skipped: pd.DataFrame  # file, reason: unreadable pictures, raw photographs, videos
     other_files: int  # files that are no images

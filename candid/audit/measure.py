@@ -48,13 +48,15 @@ class Share(NamedTuple):
         return cls(hits, cases, float(bounds.low), float(bounds.high))
 
 
-def _encoded(image: Image.Image, quality: int = 92) -> bytes:
+def encoded(image: Image.Image, quality: int = 92) -> bytes:
+    """Save as JPEG."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
-def _cropped(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
+def cropped(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
+    """Cut shares of the width and height off."""
     width, height = image.size
     return image.crop((round(left * width), round(top * height), width - round(right * width),
                        height - round(bottom * height)))  # fmt: skip
@@ -70,13 +72,13 @@ def _lettered(image: Image.Image) -> Image.Image:
 
 
 KINDS: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "re-encoded (JPEG 30)": lambda image: Image.open(io.BytesIO(_encoded(image, 30))),
+    "re-encoded (JPEG 30)": lambda image: Image.open(io.BytesIO(encoded(image, 30))),
     "half the size": lambda image: image.resize((max(image.width // 2, 1), max(image.height // 2, 1))),
     "toned (contrast 0.7, brightness 1.2)": lambda image: ImageEnhance.Brightness(
         ImageEnhance.Contrast(image).enhance(0.7)
     ).enhance(1.2),
-    "cropped (8 % of each side)": lambda image: _cropped(image, 0.08, 0.08, 0.08, 0.08),
-    "cut (15 % of the bottom)": lambda image: _cropped(image, 0, 0, 0, 0.15),
+    "cropped (8 % of each side)": lambda image: cropped(image, 0.08, 0.08, 0.08, 0.08),
+    "cut (15 % of the bottom)": lambda image: cropped(image, 0, 0, 0, 0.15),
     "turned (4 degrees, black corners)": lambda image: image.rotate(4, Image.Resampling.BICUBIC),
     "lettered": _lettered,
     "framed (white, 6 %)": lambda image: ImageOps.expand(image, round(0.06 * min(image.size)) or 1, "white"),
@@ -87,13 +89,10 @@ KINDS: dict[str, Callable[[Image.Image], Image.Image]] = {
 def planted_recall(
     files: Files, findings: Findings, read: ImageSet, settings: DedupSettings, count: int
 ) -> dict[str, Share]:
-    """Make copies of up to `count` pictures in memory and search for them among the set's own.
+    """Make copies of up to `count` pictures in memory: how many of them the search finds, for each of KINDS.
 
-    A copy counts where it is paired with the picture that it was made of, or with another of its group.
-    Copies pass through a file (JPEG) and the decoder, as the set's pictures did.
-
-    Returns:
-        for each of KINDS how many were found of how many; empty where no picture has contrast enough.
+    A copy counts where it is paired with the picture that it was made of, or with another of its group. It
+    passes through a file (JPEG) and the decoder, as the set's own did. {} where none has contrast enough.
     """
     images, rng = findings.images, np.random.default_rng(0)
     usable = images.index[~images["flat"] & images["first"] & (images["side"] != OLD)].to_numpy()
@@ -113,7 +112,7 @@ def planted_recall(
             continue
         image.thumbnail((LONGEST, LONGEST))
         for kind, change in kinds.items():
-            planted.append(_encoded(change(image)))
+            planted.append(encoded(change(image)))
             made.append((kind, int(rows[name])))
     if not planted:
         return {}
@@ -160,12 +159,10 @@ def read_verdicts(path: Path | None) -> dict[frozenset[str], bool]:
 
 
 def drawn_pairs(findings: Findings, verdicts: Verdicts) -> pd.DataFrame:
-    """Draw DRAWN of the pairs that the search accepted, exact copies left out, and join the verdicts.
+    """Draw DRAWN of the accepted pairs, no exact copies: a, b, similarity, kind, file_a, file_b, duplicate.
 
-    The draw depends on the names alone, so that a second audit of the set asks for the same pairs again.
-
-    Returns:
-        a, b, similarity, kind, file_a, file_b, duplicate (yes, no or "").
+    The draw depends on the names alone, so that a second audit of the set asks for the same pairs again;
+    `duplicate` is what a person said: yes, no or "".
     """
     images, pairs = findings.images, findings.searched
     first = images["first"].to_numpy()

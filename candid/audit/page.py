@@ -49,13 +49,10 @@ class Section(NamedTuple):
 
 
 def sections(findings: Findings, drawn: pd.DataFrame, most: int) -> list[Section]:
-    """Choose up to `most` groups of each kind to show, each group once, and pairs just rejected.
+    """Choose up to `most` groups of each kind to show, each group once, pairs just rejected, and all `drawn`.
 
     Conflicts of every pair of labels come before any twice, groups of images of too little contrast last; the
     others are spread evenly from the least similar to the most similar.
-
-    Args:
-        drawn: pairs to judge, all of which are shown.
     """
     images, pairs = findings.images, findings.pairs
     members = {group: rows.index.tolist() for group, rows in images.groupby("group") if group != NO_GROUP}

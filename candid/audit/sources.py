@@ -56,10 +56,8 @@ class Source(NamedTuple):
     """Pictures, and what is known of them."""
 
     files: Files
-    describe: Callable[[list[str]], Described]
-    """Names of the pictures that could be read -> "label" and "part" of each, "" where unknown."""
-    listed: bool
-    """Whether a table lists the pictures: then every name is one, and one that can't be read is a fault."""
+    describe: Callable[[list[str]], Described]  # names that could be read -> "label", "part"
+    listed: bool  # a table lists the pictures: every name is one, and one that can't be read is a fault
 
 
 @contextmanager

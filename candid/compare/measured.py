@@ -52,8 +52,7 @@ class Experiment:
     settings: Overrides  # all of params.yaml, by dotted key
     report: dict[str, Any]  # metrics/report.json
     predictions: Predictions | None = field(default=None, repr=False)  # plots/predictions.csv
-    history: pd.DataFrame | None = field(default=None, repr=False)
-    """plots/history.csv as text; None where DVC's cache no longer has it."""
+    history: pd.DataFrame | None = field(default=None, repr=False)  # None: DVC's cache has lost it
 
 
 def read_experiments(root: Path, recipe: Recipe, runs: Iterable[str]) -> list[Experiment]:
@@ -88,8 +87,7 @@ class Score(Section):
     value: float
     low: float | None = None  # 95 % interval; None: unknown
     high: float | None = None
-    sd: float | None = None
-    """Standard deviation (n - 1) between repetitions or seeds; of one repetition, between its folds."""
+    sd: float | None = None  # standard deviation (n - 1) of repetitions or seeds; of one, its folds'
     each: list[float] = []  # the value of each repetition or seed, where there are several
 
 
@@ -106,8 +104,7 @@ class Measured(Section):
     faces: int  # test faces of the experiments that count
     leaked: int  # those of them with a related image in training
     scores: dict[str, Score]
-    confusion: dict[str, Any] | None
-    """`classes` and `counts` (rows actual), summed over folds and repetitions; None: unknown."""
+    confusion: dict[str, Any] | None  # `classes` and `counts` (rows actual), all folds; None: unknown
     experiments: dict[str, str]  # name -> commit
     baselines: list[str]
     when: int

@@ -21,8 +21,7 @@ FOLDER = Path("recipes/measured")
 WIDTH = 118
 NONE = "–"
 HEADER = ("metric", "published", "source", "measured (95 %)", "difference", "leak-free (95 %)")
-LEFT = ("run", "metric", "source", "measured (95 %)", "leak-free (95 %)", "actual")
-"""Columns that are aligned left."""
+LEFT = ("run", "metric", "source", "measured (95 %)", "leak-free (95 %)", "actual")  # aligned left
 LEGEND = (
     "Shares in per cent, differences in points; ± standard deviation; 95 % intervals by resampling groups "
     "of related test faces; ms a face: 64 at once, on all threads of the machine that evaluated."
@@ -89,8 +88,7 @@ class Comparison:
     """All there is to show of a recipe."""
 
     recipe: Recipe
-    pairs: list[Pair]
-    """One a run, the results nearest to the recipe; in full one more for each other variation."""
+    pairs: list[Pair]  # one a run, the nearest to the recipe; in full one more a variation
 
     def rows(self, full: bool) -> list[Row]:
         """Rows of all runs."""

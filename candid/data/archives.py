@@ -18,24 +18,18 @@ from tqdm import tqdm
 
 from candid.data.packed import DAMAGED, check_method
 from candid.errors import CandidError, is_disk_fault
-from candid.files import writing
+from candid.files import stamped_entry, writing
 from candid.text import clean
 
 EXPECTED = "expected a folder, zip or tar of pictures"
 
-MAX_FILE_BYTES = 256 << 20
-"""No picture of images.MAX_PIXELS is larger as a file."""
-
+MAX_FILE_BYTES = 256 << 20  # no picture of images.MAX_PIXELS is larger as a file
 MAX_EXPANSION, FREE_BYTES = 100, 1 << 30
 """Pictures hardly compress; text does ten times. What unpacks to more times its size is a bomb, unless that
 is little anyway."""
 
-MAX_HEADER_BYTES = 1 << 20
-"""Of an extended header of a tar: a name and a few numbers."""
-
-MAX_LINKS = 32
-"""Hard links that are followed from one to the next."""
-
+MAX_HEADER_BYTES = 1 << 20  # of an extended header of a tar: a name and a few numbers
+MAX_LINKS = 32  # hard links that are followed from one to the next
 CLUTTER = frozenset(
     [
         *("__macosx", "icon\\r", "temporary items", "network trash folder"),  # macOS; text.clean writes \\r
@@ -77,11 +71,6 @@ def skip_reason(name: str) -> str:
     if RAW_PHOTOGRAPHS.search(name):
         return "raw_photograph"
     return "video" if VIDEOS.search(name) else ""
-
-
-def is_not_picture(name: str) -> bool:
-    """Does the name say that this is no picture, nor a raw photograph or a video?"""
-    return skip_reason(name) == "not_a_picture"
 
 
 class Files(ABC):
@@ -186,16 +175,11 @@ class Files(ABC):
 
 @contextmanager
 def open_files(path: Path, leave_out: Path | None = None) -> Iterator[Files]:
-    """Open an image set.
+    """Open an image set: a folder, a zip, or a tar (plain or compressed); `leave_out`: a folder to pass over.
 
-    Args:
-        path: a folder, a zip, or a tar (plain or compressed).
-        leave_out: a folder that is passed over where it lies inside: that of the results, say.
-
-    Raises:
-        CandidError: no such path; none of the three; or an archive that is damaged or holds what no set
-            needs: paths that are absolute or lead outside, encrypted files, a name twice, names that are not
-            UTF-8, more data declared than an archive of its size can hold.
+    CandidError: no such path; none of the three; or an archive that is damaged or holds what no set needs:
+    paths that are absolute or lead outside, encrypted files, a name twice, names that are not UTF-8, more
+    data declared than an archive of its size can hold.
     """
     if path.is_dir():
         yield _Folder(path, leave_out)
@@ -237,13 +221,6 @@ def pack(source: Path, target: Path) -> int:
             for folder in files.empty_folders:
                 archive.writestr(stamped_entry(f"{folder}/"), b"")
         return len(files.names)
-
-
-def stamped_entry(name: str, size: int = 0) -> zipfile.ZipInfo:
-    """Make the entry of a file in a zip whose bytes are the same each time."""
-    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    entry.create_system, entry.external_attr, entry.file_size = 3, 0o644 << 16, size
-    return entry
 
 
 class _Folder(Files):

@@ -13,8 +13,7 @@ from candid.errors import CandidError
 from candid.settings import ConflictError, Section, check, read_yaml
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
-OWN = "folder"
-"""The dataset that is the user's own pictures."""
+OWN = "folder"  # the dataset that is the user's own pictures
 
 
 def _one_group(pattern: str) -> str:
@@ -34,17 +33,14 @@ class DataSettings(Section):
     """Section `data` of params.yaml."""
 
     dataset: str
-    path: str | None
-    """Of the dataset `folder`: a folder, zip or tar of one folder a class."""
-    subject_pattern: Pattern | None
-    """Of the dataset `folder`: Dataset.subject_pattern; None: persons are unknown."""
+    path: str | None  # of the dataset `folder`: a folder, zip or tar of one folder a class
+    subject_pattern: Pattern | None  # of `folder`, as in Dataset; None: persons are unknown
     parts: list[Literal["train", "validation", "test"]] | None = Field(min_length=1)
     classes: list[str] | None = Field(min_length=1)
     image_size: int = Field(ge=8, le=1024)
     color: Literal["grey", "rgb"]
     max_rejected_share: float = Field(ge=0, le=1)
-    altered: Literal["warn", "stop"]
-    """What to do about a known set that is not as published."""
+    altered: Literal["warn", "stop"]  # what to do about a known set that is not as published
 
     @model_validator(mode="after")
     def _own_pictures(self) -> Self:
@@ -65,22 +61,16 @@ class Archive(Section):
     pictures come in other wrappings too (packed again after Kaggle's client unpacked them, say).
     """
 
-    name: str
-    """File name under data/raw, and in the mirror."""
-    also: list[str] = []
-    """Other names, under which the same content is published in another wrapping."""
-    kaggle: str | None = None
-    """Handle for Kaggle's client: owner/dataset/versions/N, or competitions/name."""
-    kaggle_file: str | None = None
-    """The one file to take from there, where it isn't the whole."""
-    url: str | None = None
-    """HTTPS address, where it is published openly."""
+    name: str  # file name under data/raw, and in the mirror
+    also: list[str] = []  # other names, under which the same content is published in another wrapping
+    kaggle: str | None = None  # handle for Kaggle's client: owner/dataset/versions/N, or competitions/name
+    kaggle_file: str | None = None  # the one file to take from there, where it isn't the whole
+    url: str | None = None  # HTTPS address, where it is published openly
     sha256: str | None = None
     contents: list[str] = []
     """Digests of the published files, whatever they are wrapped in (download.contents_digest); more than one
     where a reduced copy is known, too."""
-    get: str | None = None
-    """What a person has to do to get it, when neither of the above serves (a form to sign, say)."""
+    get: str | None = None  # what a person has to do where neither of these serves (a form to sign, say)
 
 
 class Dataset(Section):
@@ -91,33 +81,21 @@ class Dataset(Section):
     licence: str
     citation: str
     archives: list[Archive] = []
-    union: list[str] = []
-    """Datasets that this one is made of, in order; it then has no archives of its own."""
+    union: list[str] = []  # datasets that this one is made of, in order; it then has no archives of its own
     reader: Literal["folders", "fer2013_csv", "ferplus", "muxspace", "rafdb"] = "folders"
-    labels: dict[str, str] = {}
-    """Published label, lower case -> one of LABELS; these and labels.SYNONYMS need no entry."""
-    other_labels: bool = False
-    """Labels not known here become classes of their own (a user's folder); otherwise they stop the run."""
-    part_pattern: Pattern | None = None
-    """Regular expression; group 1 is the published part (labels.part_of), at the start of a file's name."""
+    labels: dict[str, str] = {}  # published label, lower case -> one of LABELS; labels.SYNONYMS need none
+    other_labels: bool = False  # labels not known here are classes (a user's folder), else stop the run
+    part_pattern: Pattern | None = None  # group 1: the part (labels.part_of), where a name starts
     subject_pattern: Pattern | None = None
     """The same for the person shown; also matched at the start of the folders below and above the class's."""
-    sequence_pattern: Pattern | None = None
-    """The same for the film that the picture is a frame of."""
-    fingerprint: str | None = None
-    """The known set (fingerprints/<name>.csv) that this one should be, pixel for pixel."""
-    planted: str | None = None
-    """File in the archive that lists near-duplicates planted on purpose (columns a, b, kind)."""
-    drop: list[str] = []
-    """Labels left out unless data.classes names them; dataset:label where one set of a union lacks it."""
-    every_row: bool = False
-    """A picture with two rows alike in its legend counts twice, as where papers count rows."""
-    dedup: Literal["remove", "group", "off"] = "remove"
-    """What dedup.policy: auto means here."""
-    series: bool = False
-    """Known persons a moment apart, cut alike: dedup.method doubts such pairs more."""
-    faces: int | None = None
-    """Faces with one label that the archives are known to hold."""
+    sequence_pattern: Pattern | None = None  # the same for the film that the picture is a frame of
+    fingerprint: str | None = None  # the known set (fingerprints/<name>.csv) that this one should be
+    planted: str | None = None  # file in the archive: near-duplicates planted on purpose (a, b, kind)
+    drop: list[str] = []  # labels left out unless data.classes has them; dataset:label for one set of a union
+    every_row: bool = False  # a picture with two rows alike counts twice, as where papers count rows
+    dedup: Literal["remove", "group", "off"] = "remove"  # what dedup.policy: auto means here
+    series: bool = False  # known persons a moment apart, cut alike: dedup.method doubts such pairs more
+    faces: int | None = None  # faces with one label that the archives are known to hold
 
 
 def read_catalogue() -> dict[str, Dataset]:

@@ -29,25 +29,17 @@ SIZE = ("enlarged", "reduced")
 KINDS = (*TONE, *SHARPNESS, *GEOMETRY[:3], *SIZE, *GEOMETRY[3:])
 """All kinds of alteration of pictures, in the order in which they are reported."""
 
-MIN_SHARE = 0.02
-"""Of the compared faces: a kind is reported from here on. Not so SIZE, which nothing harmless changes."""
-MIN_FAMILY_SHARE = 0.2
-"""Of the faces of the commonest kind of TONE (of GEOMETRY): fewer show that kind in another way."""
-HARMLESS_BITS = 4
-"""Of the hash, that re-encoding changes at most."""
-TONED_BITS = 16
-"""Of the hash, that a change of tone (equalisation, say) changes at most on 99 % of the faces."""
-MIN_SHIFT = 3.0
-"""Grey levels of the mean; re-encoding at JPEG quality 75 shifts it by up to 0.7, twice by up to 1.2."""
-MAX_LOWERED, MIN_RAISED = 0.85, 1.18
-"""Ratio of the spread of grey levels."""
+MIN_SHARE = 0.02  # of the compared faces, to report a kind; not SIZE, which nothing harmless changes
+MIN_FAMILY_SHARE = 0.2  # of the commonest kind of TONE (of GEOMETRY); fewer are that kind, too
+HARMLESS_BITS = 4  # of the hash, that re-encoding changes at most
+TONED_BITS = 16  # of the hash, that a change of tone (equalisation, say) changes at most on 99 % of the faces
+MIN_SHIFT = 3.0  # grey levels of the mean; re-encoding as JPEG 75 shifts it by up to 0.7, twice by 1.2
+MAX_LOWERED, MIN_RAISED = 0.85, 1.18  # ratio of the spread of grey levels
 MIN_EVEN_SHARE = 0.8
 """Of the faces with another tone, those with all levels about equally often: 0.9 and more after equalisation,
 up to 0.6 after a stretch."""
-MIN_PILE, MIN_EQUALISED_PILE = 0.08, 0.1
-"""Rise of the share of pixels at both ends; at the bright end after equalisation, which makes small piles."""
-MAX_SEARCHED = 250
-"""Faces on which the window of a cut is searched."""
+MIN_PILE, MIN_EQUALISED_PILE = 0.08, 0.1  # rise of the pixels' share at both ends; bright end if equalised
+MAX_SEARCHED = 250  # faces on which the window of a cut is searched
 _SHARES = [(share, position / 4) for share in (0.9, 0.8, 0.7, 0.6, 0.5) for position in range(5)]
 STRIPS: list[Window] = [
     *((0.0, 1.0), (0.02, 0.98)),
@@ -58,8 +50,7 @@ MAX_BLURRED, MIN_SHARPENED = 0.4, 1.8
 """Ratio of fine to coarse gradient energy, by that published. Bilinear enlarging and back leaves 0.5 on
 average and less than 0.4 on 1.5 % of the faces of FER2013, a blur of standard deviation 1 pixel 0.36."""
 RENAMED = "files renamed"
-MIN_KNOWN_SHARE = 0.1
-"""Of the probes of a known set, by which a folder is recognised as a copy of it."""
+MIN_KNOWN_SHARE = 0.1  # of the probes of a known set, by which a folder is recognised as a copy of it
 
 
 @dataclass(frozen=True)
@@ -67,12 +58,9 @@ class Finding:
     """What a copy of a known set shows."""
 
     dataset: str
-    probes: int
-    """Probes that the settings ask for: those of the classes and parts in use."""
-    compared: int
-    """Of them, those whose face is there."""
-    changes: dict[str, int]
-    """Kind of alteration (KINDS, in their order) -> probes that show it; none: as published."""
+    probes: int  # probes that the settings ask for: those of the classes and parts in use
+    compared: int  # of them, those whose face is there
+    changes: dict[str, int]  # kind of alteration, as in KINDS -> probes; none: as published
 
     @property
     def as_published(self) -> bool:
@@ -97,12 +85,8 @@ def compare(
     """Compare a copy of a known set with the set's fingerprint.
 
     Only the files of the probes are read. Probes that are missing under their names, or whose names other
-    faces bear, are searched among all faces by their pictures.
-
-    Args:
-        classes: labels in use (data.classes, or all but those that the catalogue drops): probes of others are
-            not missing. None: all.
-        parts: the same for official parts.
+    faces bear, are searched among all faces by their pictures. Those of labels that are not in `classes`, or
+    of official parts not in `parts`, are not missing; None: all are in use.
     """
     expected = np.full(len(fingerprint.names), True)
     for used, values in ((classes, fingerprint.labels), (parts, fingerprint.parts)):
@@ -114,11 +98,9 @@ def compare(
 def recognise(fingerprints: Mapping[str, Fingerprint], images: ImageSet) -> Finding | None:
     """Recognise which known set a folder is (a copy of), by names or, without them, by pictures.
 
-    Of a folder that holds some of the classes or parts only these are compared.
-
-    Returns:
-        The finding on the set of which the largest share of the probes is there, at least MIN_KNOWN_SHARE.
-        None where there is no such set, or where other pictures bear its names.
+    Of a folder that holds some of the classes or parts only these are compared. The finding is on the set of
+    which the largest share of the probes is there, at least MIN_KNOWN_SHARE; None where there is no such set,
+    or where other pictures bear its names.
     """
     stems = [stem(name) for name in images.names]
     there = {dataset: np.isin(each.names, stems) for dataset, each in fingerprints.items()}
@@ -213,8 +195,7 @@ class Pairs:
     """N faces of a copy beside what was published."""
 
     faces: Faces
-    sizes: NDArray[np.int64]
-    """Width and height of the files in pixels; 0: not known."""
+    sizes: NDArray[np.int64]  # width and height of the files in pixels; 0: not known
     shown: Figures
     published_sizes: NDArray[np.int64]
     published: Figures

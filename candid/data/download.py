@@ -28,22 +28,17 @@ from candid.text import clean
 MIRROR = "CANDID_MIRROR"
 SCHEME = "https://"
 TIMEOUT_SECONDS = 30
-MAX_DOWNLOAD_BYTES = 8 << 30
-"""Of any file: a server could send for ever."""
-
+MAX_DOWNLOAD_BYTES = 8 << 30  # of any file: a server could send for ever
 SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_KEY")
 KEY_FILES = ("kaggle.json", "access_token")
 KEY_LIKE = re.compile(r"(?=[\w+=%-]*\d)(?=[\w+=%-]*[A-Za-z])[\w+=%-]{20,}")
 """What could be a key, or a key in another writing."""
 
-MEMBERS = Path(__file__).with_name("members")
-"""Holds <archive>.txt.gz where the contents of an archive are known: the checksum and name of each file."""
-
+MEMBERS = Path(__file__).with_name("members")  # <archive>.txt.gz: checksum and name of each file
 EXTRAS = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$|Icon\\r$)", re.IGNORECASE)
 """What macOS and Windows add when somebody packs an archive again."""
 
-MAX_REASON, MAX_NAMED = 240, 3
-"""Characters of another program's message, and files that a message names."""
+MAX_REASON, MAX_NAMED = 240, 3  # characters of another program's message, and files that a message names
 
 
 def read_mirror(value: str | None) -> Path | None:
@@ -94,10 +89,9 @@ def take_own(path: Path, target: Path) -> str:
 
 
 def check(path: Path, archive: Archive, origin: str) -> str:
-    """Compare a file with the catalogue; gives what was checked, in a few words.
+    """Compare a file that came from `origin` with the catalogue; gives what was checked, in a few words.
 
-    Raises:
-        CandidError: what came from `origin` is empty, or neither its hash nor that of its contents is known.
+    CandidError: it is empty, or neither its hash nor that of its contents is known.
     """
     size = path.stat().st_size
     if size == 0:

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
 """The one vocabulary of expressions; model outputs stand in this order."""
 
-PARTS = ("train", "validation", "test")
-"""Parts of a split; official parts are mapped to these by the catalogue."""
-
+PARTS = ("train", "validation", "test")  # of a split; the catalogue maps official parts to these
 FACES_COLUMNS = ("id", "label", "source", "dataset", "part", "subject", "sequence")
 KEPT_COLUMNS = ("id", "group", "kept", "reason")
 SPLITS_COLUMNS = ("id", "label", "part", "group")

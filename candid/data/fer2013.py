@@ -18,12 +18,8 @@ from candid.data.labels import label_key, part_of
 from candid.data.readers import Items, Record, Rejected, Skipped, Wanted, read_folders, table_rows, to_label
 from candid.errors import CandidError
 
-TABLES = ("fer2013.csv", "icml_face_data.csv")
-"""Names of the table in the contest's archives; the second has the same rows, in another order of columns."""
-
-MAX_LINE = 1 << 24
-"""Characters. A row of the table has about 8,000."""
-
+TABLES = ("fer2013.csv", "icml_face_data.csv")  # in the contest's archives; columns in another order
+MAX_LINE = 1 << 24  # characters. A row of the table has about 8,000
 VOTES = (
     *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
     *("unknown", "NF"),

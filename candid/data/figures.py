@@ -11,8 +11,7 @@ from PIL import Image
 
 from candid.data.images import resized
 
-SIDE = 48
-"""Pixels a side at which faces are compared, whatever data.image_size is."""
+SIDE = 48  # pixels a side at which faces are compared, whatever data.image_size is
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 QUANTILES = [f"q{percent:02}" for percent in PERCENTILES]
 _NUMBERS = ("mean", *QUANTILES, "low", "high", "fine", "coarse")
@@ -20,29 +19,21 @@ FIGURES = np.dtype([("hash", np.uint64), *((name, np.float64) for name in _NUMBE
 """Of a face: signs of 64 low DCT coefficients; mean and quantiles of its grey levels; shares of pixels at
 most END_LEVELS above the 1 % and below the 99 % quantile; gradient energy: mean square of the steps between
 neighbouring pixels, down plus across, and between neighbouring means of 4 x 4 pixels."""
-END_LEVELS = 4
-"""Grey levels within which pixels count as piled up at the dark or the bright end."""
-
+END_LEVELS = 4  # grey levels within which pixels count as piled up at the dark or the bright end
 _ORDERS = [(u, v) for u in range(11) for v in range(11) if 0 < u + v <= 10 and (u, v) != (5, 5)]
 _ROWS, _COLUMNS = np.array(_ORDERS).T
 _DCT = np.round(1024 * np.cos(np.arange(11)[:, None] * (2 * np.arange(SIDE) + 1) * np.pi / (2 * SIDE)))
 """The first 11 rows of the DCT, rounded to 1/1024: integer sums are exact on every machine."""
-_CHUNK = 1024
-"""Faces hashed at a time: 18 MiB as float64."""
+_CHUNK = 1024  # faces hashed at a time: 18 MiB as float64
 
 Faces = NDArray[np.uint8]
-Figures = NDArray[np.void]
-"""N of FIGURES."""
+Figures = NDArray[np.void]  # N of FIGURES
 Hashes = NDArray[np.uint64]
-Window = tuple[float, float]
-"""Start and end, as fractions of a side."""
+Window = tuple[float, float]  # start and end, as fractions of a side
 
 
 def measure(faces: Faces) -> Figures:
-    """Measure faces.
-
-    Args:
-        faces: uint8, N x SIDE x SIDE.
+    """Measure faces: uint8, N x SIDE x SIDE.
 
     Example:
         >>> measure(np.zeros((1, 48, 48), np.uint8))["high"]
@@ -70,10 +61,7 @@ def measure(faces: Faces) -> Figures:
 
 
 def hash_faces(faces: Faces) -> Hashes:
-    """Perceptual hash: 64 bits a face, few of which change with tone, blur or re-encoding.
-
-    Args:
-        faces: uint8, N x SIDE x SIDE.
+    """Hash faces (uint8, N x SIDE x SIDE) by 64 bits, few of which change with tone, blur or re-encoding.
 
     Each bit is the sign of a coefficient of the two-dimensional discrete cosine transform of at most ten half
     waves in all; without the magnitudes it doesn't depend on brightness and contrast. After the phash of
@@ -87,12 +75,10 @@ def hash_faces(faces: Faces) -> Hashes:
 def hash_within(
     faces: Faces, rows: Sequence[Window], columns: Sequence[Window]
 ) -> Iterator[tuple[Window, Window, Hashes]]:
-    """Hash faces as though each were a part that was cut out of a picture and stretched.
+    """Hash faces (uint8, N x SIDE x SIDE, N up to some 1,000) as parts cut out of a picture and stretched.
 
-    Args:
-        faces: uint8, N x SIDE x SIDE; N at most some 1,000.
-        rows, columns: where the part may have been in the picture: each of the one is tried with each of the
-            other. What is missing is filled with the part's edge.
+    `rows` and `columns`: where the part may have been in the picture: each of the one is tried with each of
+    the other. What is missing is filled with the part's edge.
     """
     pixels = faces.astype(np.float64)
     downs = [_DCT @ _into(window) for window in rows]
@@ -103,11 +89,7 @@ def hash_within(
 
 
 def hash_turned(faces: Faces) -> dict[str, list[Hashes]]:
-    """Hash faces as though each had been mirrored or turned: the hashes of the pictures before that.
-
-    Returns:
-        kind -> hashes of each way in which it can have been done.
-    """
+    """Hash the pictures before they were mirrored or turned: kind -> hashes of each way that this is done."""
     flips = [faces, faces[:, :, ::-1], faces[:, ::-1], faces[:, ::-1, ::-1]]
     ways = [hash_faces(way) for way in (*flips[1:], *(flip.swapaxes(1, 2) for flip in flips))]
     return {"mirrored": ways[:1], "turned": ways[1:]}
@@ -161,5 +143,4 @@ def _into(window: Window) -> NDArray[Any]:
     return np.asarray(np.maximum(1 - np.abs(middle[:, None] - np.arange(SIDE)), 0))
 
 
-MIRROR_BITS = _pack((_COLUMNS % 2 == 1)[None])[0]
-"""The bits of a hash that mirroring turns over."""
+MIRROR_BITS = _pack((_COLUMNS % 2 == 1)[None])[0]  # the bits of a hash that mirroring turns over

@@ -31,20 +31,15 @@ from candid.data.readers import Wanted
 from candid.errors import CandidError, run
 from candid.files import write_text
 
-FOLDER = Path(__file__).with_suffix("")
-"""Holds <dataset>.csv of each known set."""
+FOLDER = Path(__file__).with_suffix("")  # holds <dataset>.csv of each known set
 FORMAT = 1
-PROBES = 960
-"""With MIN_PROBES the file of FER2013 stays below 100 KB."""
-MAX_PROBES = 1000
-"""Of a set of no more faces all are probes."""
-MIN_PROBES = 8
-"""Of each class in each part, where there are as many."""
+PROBES = 960  # with MIN_PROBES the file of FER2013 stays below 100 KB
+MAX_PROBES = 1000  # of a set of no more faces all are probes
+MIN_PROBES = 8  # of each class in each part, where there are as many
 SAME_BITS = 10
 """Two hashes of a face, altered in tone or not, differ by at most this many bits as a rule (re-encoded: by up
 to 4), and no other face of the set comes as near to a probe."""
-MIN_SPREAD = 8
-"""Grey levels between the 5 % and the 95 % quantile of a probe: the hash of a flatter face is noise."""
+MIN_SPREAD = 8  # grey levels, 5 % to 95 % quantile of a probe: the hash of a flatter face is noise
 COLUMNS = ("name", "label", "part", "size", *(FIGURES.names or ()))
 PRECISION: dict[str, Callable[[Any], str]] = {
     **{"hash": "{:016x}".format, "mean": "{:.1f}".format, **dict.fromkeys(QUANTILES, "{:.0f}".format)},
@@ -58,13 +53,10 @@ PRECISION: dict[str, Callable[[Any], str]] = {
 class ImageSet:
     """N labelled faces as they were read."""
 
-    names: Sequence[str]
-    """Files; folders and suffix don't count. Empty where a face has no file of its own (a row of a table)."""
+    names: Sequence[str]  # files, whose folders and suffix don't count; "" for a row of a table
     labels: Sequence[str]
-    parts: Sequence[str] | None
-    """Official parts, "" for none; None: not known, and not compared."""
-    images: NDArray[np.uint8]
-    """N x H x W, or N x H x W x 3, as ingest decoded them."""
+    parts: Sequence[str] | None  # official parts, "" for none; None: not known, and not compared
+    images: NDArray[np.uint8]  # N x H x W, or N x H x W x 3, as ingest decoded them
     read: Callable[[int], bytes] | None = None
     """File of face i. None: its pixels are those in `images`, and its size is not compared."""
 
@@ -74,13 +66,11 @@ class Fingerprint:
     """What is kept of a genuine set: figures of its probes, in the order of their names."""
 
     dataset: str
-    faces: int
-    """Faces in the set, of which the probes are a few."""
+    faces: int  # faces in the set, of which the probes are a few
     names: list[str]
     labels: list[str]
     parts: list[str]
-    sizes: NDArray[np.int64]
-    """Width and height of the published files, in pixels; 0: not known."""
+    sizes: NDArray[np.int64]  # width and height of the published files, in pixels; 0: not known
     figures: Figures
 
 
@@ -93,14 +83,11 @@ def stem(name: str) -> str:
 def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = None) -> Fingerprint:
     """Make the fingerprint of a genuine set.
 
-    The probes are chosen by a hash of their names, as many of each class in each part as its share of the set
-    (at least MIN_PROBES). Left out are names that occur twice, flat faces, and, in a set of over MAX_PROBES
-    faces, those of which another face is a near-duplicate or its mirror image: that would pass for a renamed
-    file.
-
-    Args:
-        reduced_to: where the archive holds a reduced copy, its longest side in pixels: the published size of
-            files of that side is not known.
+    The probes are chosen by a hash of their names, as many of each class in each part as its share of the
+    set (at least MIN_PROBES). Left out are names that occur twice, flat faces, and, in a set of over
+    MAX_PROBES faces, those of which another face is a near-duplicate or its mirror image: that would pass
+    for a renamed file. Where the archive holds a copy whose longest side was `reduced_to` so many pixels,
+    the published size of files of that side is not known.
     """
     chosen = _choose(images)
     faces, sizes = load_faces(images, chosen)

@@ -18,37 +18,19 @@ from candid.data.archives import UnreadableError
 
 Color = Literal["grey", "rgb"]
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM")
-"""Pillow knows more, some of which start other programs (EPS) or refer to other files."""
-
-MAX_PIXELS = 89_478_485
-"""Pictures with more are bombs: this many take 256 MiB as RGB. Pillow warns from here on."""
-
-MAX_COMPOSITE_PIXELS = MAX_PIXELS // 3
-"""The same for pictures that take three times the memory: with transparency, or colours of 16 bits."""
-
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM")  # other ones may start programs
+MAX_PIXELS = 89_478_485  # more are bombs: this many take 256 MiB as RGB, and Pillow warns from here on
+MAX_COMPOSITE_PIXELS = MAX_PIXELS // 3  # what takes three times the memory: transparency, 16 bits
 MAX_PIXELS_A_BYTE, FREE_PIXELS = 1000, 1 << 24
 """Photographs have one to ten pixels a byte of their file, line art some hundreds; more is a bomb, unless the
 picture is small anyway."""
 
-FREE_SET_PIXELS = 1 << 30
-"""The same for all pictures of a set together: some ten seconds."""
-
-MAX_SCANS = 100
-"""Of a JPEG: encoders write up to ten; each takes a pass over all pixels, however little is in it."""
-
-MAX_DIGEST_PIXELS = 4 * MAX_PIXELS
-"""Over all frames of a file; what comes behind counts by the file's bytes."""
-
-TABLE_SIDE = 48
-"""Pixels a side of the faces in fer2013.csv."""
-
-BACKGROUNDS, CONTRAST = (0, 255, 128), 48
-"""Grey levels to lay transparent pictures over, in order of preference, and the least visible difference."""
-
-MIN_DEEP_RANGE = 32
-"""Values between the darkest and the brightest pixel of 16 bits that are worth stretching; below is noise."""
-
+FREE_SET_PIXELS = 1 << 30  # the same for all pictures of a set together: some ten seconds
+MAX_SCANS = 100  # of a JPEG: encoders write up to ten; each takes a pass over all pixels
+MAX_DIGEST_PIXELS = 4 * MAX_PIXELS  # over all frames of a file; what comes behind counts by the file's bytes
+TABLE_SIDE = 48  # pixels a side of the faces in fer2013.csv
+BACKGROUNDS, CONTRAST = (0, 255, 128), 48  # grey levels, the best first; least visible difference
+MIN_DEEP_RANGE = 32  # values from darkest to brightest pixel of 16 bits; below is noise, not stretched
 STARTS: dict[str, tuple[tuple[int, bytes], ...]] = {
     "HEIC": tuple((4, b"ftyp" + brand) for brand in (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1")),
     "raw photograph": (
@@ -90,32 +72,21 @@ class PixelBudget:
 
 
 def decode(data: bytes, size: int, color: Color, budget: PixelBudget | None = None) -> NDArray[np.uint8]:
-    """Decode a picture.
+    """Decode a picture: uint8, size x size, or size x size x 3.
 
     First frame; turned upright by its EXIF orientation; transparent pixels over black, white or grey, where
     most of the picture is visible; 16 bits scaled to 8 by the range in use (_scaled); grey is ITU-R 601 luma;
     then resized to a square by Pillow's bicubic filter, which averages when it shrinks. A picture of that
     size keeps its pixels exactly; one that isn't square is stretched, so that all of the face stays.
 
-    Args:
-        data: the file's bytes; they decide the format, not a name.
-        budget: of the set that the picture belongs to.
-
-    Returns:
-        uint8, size x size, or size x size x 3.
-
-    Raises:
-        UnreadableError: no picture, a damaged one, a preview, or one beyond the bounds of this module.
+    The file's bytes decide the format, not a name. `budget` is that of the set that the picture belongs to.
+    UnreadableError: no picture, a damaged one, a preview, or one beyond the bounds of this module.
     """
     return resized(open_picture(data, budget), size, color)
 
 
 def open_picture(data: bytes, budget: PixelBudget | None = None) -> Image.Image:
-    """Decode a picture at its own size, by decode's rules up to the resizing; mode L or RGB.
-
-    Raises:
-        UnreadableError: as decode.
-    """
+    """Decode a picture at its own size, by decode's rules up to the resizing, errors too; mode L or RGB."""
     with opened(data) as image:
         if budget is not None:
             budget.take(image)
@@ -147,8 +118,7 @@ def opened(data: bytes) -> Iterator[Image.Image]:
 def decode_row(text: str, size: int, color: Color) -> NDArray[np.uint8]:
     """Decode one row of fer2013.csv: 48 x 48 values 0 to 255 between spaces, row by row.
 
-    Raises:
-        UnreadableError: another number of values, or a value that is no integer from 0 to 255.
+    UnreadableError: another number of values, or a value that is no integer from 0 to 255.
     """
     words = text.split()
     if len(words) != TABLE_SIDE**2:
@@ -165,10 +135,7 @@ def content_digest(data: bytes) -> bytes:
 
     Upright, at full size, with every channel, bit and frame; a JPEG and the PNG saved from it are equal.
     Where Pillow doesn't give all (colours of 16 bits, a damaged frame, frames without end) the file's bytes
-    count.
-
-    Raises:
-        UnreadableError: as decode.
+    count. UnreadableError as decode.
     """
     digest = hashlib.blake2b(digest_size=16)
     with opened(data) as image:

@@ -25,9 +25,7 @@ from candid.errors import CandidError
 
 PLANTED_COLUMNS = ("a", "b", "kind")
 LOST_COLUMNS = ("dataset", "file", "reason", "label")
-UNREAD = ("raw_photograph", "video", EMPTY)
-"""Reasons for which a file or folder of a class was passed over although it may have been meant."""
-
+UNREAD = ("raw_photograph", "video", EMPTY)  # reasons to pass over what may have been meant
 READERS: dict[str, Callable[[str, Dataset, list[Path], Wanted], Items]] = {
     "folders": readers.read_folders,
     "fer2013_csv": read_fer2013_csv,
@@ -42,30 +40,21 @@ READERS: dict[str, Callable[[str, Dataset, list[Path], Wanted], Items]] = {
 class Ingested:
     """What came of the files of a set."""
 
-    images: NDArray[np.uint8]
-    """N x size x size, or x 3."""
-    faces: pd.DataFrame
-    """The table of data/faces.csv."""
-    votes: pd.DataFrame
-    """That of data/votes.csv: id and the raters' votes; empty for sets without."""
-    rejected: pd.DataFrame
-    """Dataset, file, reason and label (or "") of what was rejected, in the order of the files."""
-    skipped: pd.DataFrame
-    """The same of what was skipped."""
-    files: dict[int, bytes]
-    """By id the file of each face that was to be kept."""
+    images: NDArray[np.uint8]  # N x size x size, or x 3
+    faces: pd.DataFrame  # the table of data/faces.csv
+    votes: pd.DataFrame  # that of data/votes.csv: id and the raters' votes; empty for sets without
+    rejected: pd.DataFrame  # dataset, file, reason and label (or ""), in the order of the files
+    skipped: pd.DataFrame  # the same of what was skipped
+    files: dict[int, bytes]  # by id the file of each face that was to be kept
 
 
 def read_all(datasets: dict[str, Dataset], raw: Path, wanted: Wanted) -> Iterator[tuple[str, Item]]:
     """Read the datasets one behind the other: the dataset's name with each item its reader gives.
 
-    Within a dataset the items come sorted by file name (those of a table in its order), whatever the order in
-    the archive.
-
-    Raises:
-        CandidError: an archive is missing or not what it should be, or folders are ambiguous; or
-            data.subject_pattern names the persons of one's own pictures, and a picture names nobody: it could
-            be split apart from the others of its person.
+    Within a dataset the items come sorted by file name (those of a table in its order), whatever the order
+    in the archive. CandidError: an archive is missing or not what it should be, or folders are ambiguous;
+    or data.subject_pattern names the persons of one's own pictures, and a picture names nobody: it could be
+    split apart from the others of its person.
     """
     for name, entry in datasets.items():
         paths = [find(raw, archive) for archive in entry.archives]
@@ -96,9 +85,8 @@ def assemble(
 ) -> Ingested:
     """Decode the faces, size x size pixels, in the order of the items (dataset and what its reader gave).
 
-    Args:
-        file_bytes: of the archives on disk: bounds the pixels that are decoded (PixelBudget).
-        keep: says of a source whether its file is kept; None: none is.
+    `file_bytes` of the archives on disk bound the pixels that are decoded (PixelBudget). `keep` says of a
+    source whether its file is kept; None: none is.
     """
     images: list[NDArray[np.uint8]] = []
     faces: list[tuple[int | str, ...]] = []
@@ -139,12 +127,9 @@ def assemble(
 
 
 def planted_table(path: Path, member: str | None, faces: pd.DataFrame) -> pd.DataFrame:
-    """Make the table of data/planted.csv: a, b (ids, a < b), kind.
+    """Make the table of data/planted.csv: a, b (ids, a < b), kind; pairs of other faces are passed over.
 
-    Args:
-        path: the archive.
-        member: the file in it that lists the pairs by name, or None: the table is then empty.
-        faces: the faces there are; pairs of others are passed over.
+    `member` is the file in the archive `path` that lists the pairs by name; None: the table is empty.
     """
     if member is None:
         return pd.DataFrame(columns=list(PLANTED_COLUMNS))

@@ -31,16 +31,13 @@ PART_WORDS = {
 }
 """Words that name a part of a split, in folders and in file names."""
 
-EVALUATION = ("eval", "evaluation")
-"""The test set in train/dev/eval; the validation set where there is a test set beside it."""
-
+EVALUATION = ("eval", "evaluation")  # test in train/dev/eval; validation beside a test set
 BESIDE_PART_WORDS = frozenset(
     ("set", "data", "dataset", "split", "part", "images", "image", "imgs", "img", "pictures", "faces", "seg")
 )
 """Words that may stand beside one of PART_WORDS: images_train, seg_test."""
 
-MAX_SHOWN = 4
-"""Folders that a message names."""
+MAX_SHOWN = 4  # folders that a message names
 
 
 def label_name(folder: str) -> str:
@@ -92,15 +89,11 @@ def _part_word(name: str) -> str:
 class Place(NamedTuple):
     """What the folders around a picture say."""
 
-    label: str = ""
-    """Name of the folder that is its class; "" where there is none."""
+    label: str = ""  # name of the folder that is its class; "" where there is none
     part: str = ""
-    in_part: bool = False
-    """Whether the class's folder lies in that of the part."""
-    above: str = ""
-    """Folders between the set's and the class's, with a slash behind each; parts are not among them."""
-    below: str = ""
-    """Folders between the class's and the picture, the same."""
+    in_part: bool = False  # whether the class's folder lies in that of the part
+    above: str = ""  # folders between the set's and the class's, each with a slash; no parts
+    below: str = ""  # folders between the class's and the picture, the same
 
 
 NOWHERE = Place()
@@ -114,12 +107,10 @@ def read_layout(
 ) -> dict[str, Place]:
     """Find the class and the part in `[enclosing/][part/]<class>/[part/][further/]`.
 
-    Args:
-        folders: those that pictures lie in, with forward slashes; "" is the set's own.
-        is_known: whether a folder's name is a label of the set.
-        classes: keys (label_key) of the classes, where they are set: then the outermost folder of such a name
-            is the class, however deep; else the first that is no part, below what encloses all.
-        empty: folders without a picture, to find the place of, too.
+    `folders`, those that pictures lie in, have forward slashes; "" is the set's own. `is_known` says
+    whether a folder's name is a label of the set. With `classes`, keys (label_key) of those that are set,
+    the outermost folder of such a name is the class, however deep; else the first that is no part, below
+    what encloses all. `empty`: folders without a picture, to find the place of, too.
     """
     paths = {folder: folder.split("/") if folder else [] for folder in (*folders, *empty)}
     parts = parts_of({name for path in paths.values() for name in path})

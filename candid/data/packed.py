@@ -15,8 +15,7 @@ DAMAGED = (
 """What zipfile and tarfile raise over archives that are cut, garbled, encrypted or packed in an unknown way
 (NotImplementedError is a RuntimeError); OSError over a disk that fails, too: see errors.is_disk_fault."""
 
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Of packing in a zip. zipfile unpacks bz2 and lzma without a bound, whatever a file declares."""
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others without a bound
 
 
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -17,22 +17,19 @@ from candid.data.faces import LABELS
 from candid.data.labels import NOWHERE, Place, check_layout, label_key, label_name, part_of, read_layout
 from candid.errors import CandidError
 
-LEGEND = "data/legend.csv"
-"""Of muxspace, beside images/."""
+LEGEND = "data/legend.csv"  # of muxspace, beside images/
 
 
 class Record(NamedTuple):
     """One face with a label, not decoded yet."""
 
-    data: bytes | str
-    """The picture file, or a row of pixels as text."""
+    data: bytes | str  # the picture file, or a row of pixels as text
     label: str
     source: str
     part: str = ""
     subject: str = ""
     sequence: str = ""
-    votes: tuple[int, ...] = ()
-    """Raters for each of fer2013.VOTES, where the set has them."""
+    votes: tuple[int, ...] = ()  # raters for each of fer2013.VOTES, where the set has them
 
 
 class Rejected(NamedTuple):
@@ -54,8 +51,7 @@ class Skipped(NamedTuple):
 Item = Record | Rejected | Skipped
 Items = Iterator[Item]
 
-EMPTY = "empty_folder"
-"""The reason of a class's folder without a picture."""
+EMPTY = "empty_folder"  # the reason of a class's folder without a picture
 
 
 @dataclass(frozen=True)
@@ -65,17 +61,14 @@ class Wanted:
     classes: dict[str, str] | None = None
     """Key (labels.label_key) -> the class as the settings spell it; None: all but `drop`."""
     parts: frozenset[str] | None = None
-    drop: frozenset[str] = frozenset()
-    """Labels, and dataset:label where one of a union's sets alone lacks it."""
-    every_row: bool = False
-    """Dataset.every_row of the set that the settings name."""
+    drop: frozenset[str] = frozenset()  # labels, and dataset:label where one of a union's sets alone lacks it
+    every_row: bool = False  # Dataset.every_row of the set that the settings name
 
     @classmethod
     def of(cls, settings: DataSettings, entry: Dataset) -> Wanted:
         """Take it from the settings; `entry` is what data.dataset names (a union's own, not its members').
 
-        Raises:
-            CandidError: a class twice, or one that the set can't have.
+        CandidError: a class twice, or one that the set can't have.
         """
         classes: dict[str, str] = {}
         for name in settings.classes or []:

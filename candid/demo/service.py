@@ -39,12 +39,9 @@ class PredictionService:
     def predict(self, data: bytes, number: int, detector: str, cropped: bool) -> dict[str, Any]:
         """Find and label the faces of a picture's file, as candid.predict does.
 
-        Returns:
-            width, height: of the upright picture, in pixels; faces: box (x, y, width, height), score,
-            predicted, probabilities; picture: a small copy as a data URI; model, detector, seconds.
-
-        Raises:
-            CandidError: no picture, no such model or detector.
+        Returns width, height of the upright picture, in pixels; faces: box (x, y, width, height), score,
+        predicted, probabilities; picture: a small copy as a data URI; model, detector, seconds.
+        CandidError: no picture, no such model or detector.
         """
         with self._lock:
             started = time.perf_counter()

@@ -3,27 +3,23 @@
 Alignment takes Gauss-Newton steps from a rough start: image A is regressed on 1, the warped image B and the
 change of B by each motion; the coefficients are light, contrast and the step. The sums are of integers, so
 equal in any order; the few divisions are plain IEEE 754. A motion is (m00, m01, m10, m11, dx, dy) in pixels
-of a 48 x 48 image: A's point p lies at B's point M (p - c) + c + (dx, dy), c the centre. M is any matrix near
-1, as a picture that was cut on one axis and made square again is stretched.
+of a 48 x 48 image: A's point p lies at B's point M (p - c) + c + (dx, dy), c the centre. M is any matrix
+near 1, as a picture that was cut on one axis and made square again is stretched.
 
-The fine structure is compared in 36 cells. The worst quarter is left out, of the score and of the next step,
-where a copy may carry a logo, a line of text or the edge of a frame; but four in five cells must agree: two
-pictures in one frame share only that. Cells of A that hold nothing but straight lines agree with any such
-line, and count only where they do not. What the best cells lack counts for more where the motion is none that
-copies have: they are cut anew, squeezed and sometimes turned, but hardly ever skewed. Of a `series` it also
-counts for more without a new crop: two photographs of one person a moment apart, brought to the same position
-by a face detector, need none. The measurements are in docs/near-duplicates.md.
+How the 36 cells of fine structure and the motion count stands in docs/near-duplicates.md. Cells of A that
+hold nothing but straight lines agree with any such line, and count only where they do not.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.duplicates.kernels import exact_sums, in_parallel, kernel
+from candid.duplicates.kernels import in_parallel, kernel
 
 ONE = 65536  # fixed point of coordinates
 CELL = 8  # pixels, the side of a cell: 36 of an image, compared each by itself
@@ -54,12 +50,9 @@ class Prepared(NamedTuple):
     """What the verifier reads of each image, N x size x size."""
 
     smooth: NDArray[np.uint8]
-    half: NDArray[np.uint8]
-    """Smoothed, at half size."""
-    fine: NDArray[np.int8]
-    """Fine structure: smoothed less its surroundings."""
-    corners: NDArray[np.bool_]
-    """N x cells: which of them show more than straight lines."""
+    half: NDArray[np.uint8]  # smoothed, at half size
+    fine: NDArray[np.int8]  # fine structure: smoothed less its surroundings
+    corners: NDArray[np.bool_]  # N x cells: which of them show more than straight lines
 
 
 def prepare(grey: NDArray[np.uint8]) -> Prepared:
@@ -82,15 +75,10 @@ def similarities(
 ) -> NDArray[np.float64]:
     """Similarity of each pair of rows, 0 to 1, rounded to DECIMALS.
 
-    Args:
-        images: from `prepare`.
-        pairs: P x 2 rows (a, b).
-        motions: P x 6, where to start: how b lies over a, within some 3 pixels.
-        others: where each b is taken from: `images`, or these mirrored.
-        series: N flags; two such images that need no new crop are doubted.
-
-    A pair the other way round starts elsewhere and may differ in the last decimals: callers that want one
-    answer order their pairs by content, as `find_duplicates` does.
+    `pairs`: P x 2 rows (a, b) of `images`, from `prepare`; b is taken from `others`, the same or these
+    mirrored. `motions`: P x 6, where to start: how b lies over a, within some 3 pixels. Two images of a
+    `series` (N flags) that need no new crop are doubted. A pair the other way round starts elsewhere and may
+    differ in the last decimals: order pairs by content, as `find_duplicates` does.
     """
 
     def block(start: int, stop: int) -> NDArray[np.float64]:
@@ -420,9 +408,9 @@ def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> A
     return near and min(motion[0], motion[3]) > MIN_SCALE and max(motion[0], motion[3]) < 1 / MIN_SCALE
 
 
-@exact_sums
+@partial(kernel, fastmath={"reassoc"})
 def _dot(x: Any, y: Any, n: int) -> float:
-    """Sum of products of whole numbers: below 2^47, so that any order of adding gives the same."""
+    """Sum of products of whole numbers: below 2^47, so exact in any order of adding, faster ones too."""
     total = 0.0
     for k in range(n):
         total += x[k] * y[k]

@@ -30,10 +30,8 @@ GATHERED = 5_000_000  # hits at a time, 160 MiB
 class Candidates(NamedTuple):
     """Pairs to verify."""
 
-    pairs: NDArray[np.int64]
-    """P x 2 rows, a < b, sorted, each pair once."""
-    motions: NDArray[np.float64]
-    """P x 6: how b lies over a, roughly, as candid.duplicates.alignment describes it."""
+    pairs: NDArray[np.int64]  # P x 2 rows, a < b, sorted, each pair once
+    motions: NDArray[np.float64]  # P x 6: how b lies over a, roughly; see candid.duplicates.alignment
 
 
 def candidate_pairs(
@@ -42,13 +40,11 @@ def candidate_pairs(
     many: int = MANY,
     fresh: NDArray[np.bool_] | None = None,
 ) -> Candidates:
-    """All pairs of images of which some crop resembles the other's centre.
+    """All pairs of images (uint8, N x SIZE x SIZE) of which some crop resembles the other's centre.
 
-    Args:
-        grey: uint8, N x SIZE x SIZE.
-        mirrored: the same images mirrored, to find mirrored copies; b's motion is then of its mirror image.
-        many: number of images from which on an index is used: faster, and a little less complete.
-        fresh: N flags; only pairs with one of these F images are searched, in time that grows with F N.
+    `mirrored`: the same images mirrored, to find mirrored copies; b's motion is then of its mirror image.
+    From `many` images on an index is used: faster, and a little less complete. `fresh`: N flags; only pairs
+    with one of these F images are searched, in time that grows with F N.
 
     Of an image's pairs those with the CLOSEST best correlated images are kept, and those that are among the
     closest of the other. Up to `many` images time grows with the square of N (about 0.4 nanoseconds a pair
@@ -120,12 +116,9 @@ class Index(NamedTuple):
     """Thumbnails sorted into cells: each is in that of the nearest pivot."""
 
     thumbs: Thumbnails
-    order: NDArray[np.int64]
-    """Row of each before sorting."""
-    offsets: NDArray[np.int64]
-    """First row of each cell."""
-    pivots: NDArray[np.uint64]
-    """Words x cells."""
+    order: NDArray[np.int64]  # row of each before sorting
+    offsets: NDArray[np.int64]  # first row of each cell
+    pivots: NDArray[np.uint64]  # words x cells
 
 
 def find_pivots(sketches: NDArray[np.uint64], many: int) -> NDArray[np.uint64]:
@@ -241,11 +234,7 @@ def _near(crops: Thumbnails, index: Index, probed: Any, start: int, stop: int) -
                 for j in range(size):
                     if apart[j] > most or index.order[block + j] == i:
                         continue
-                    first, second = crops.features[i], base.features[block + j]
-                    product = _product(first, second)
-                    if product < LEAST_PRODUCT:
-                        continue
-                    correlation = trimmed_correlation(first, second, product)
+                    correlation = _correlation(crops.features[i], base.features[block + j])
                     if correlation < MIN_CORRELATION:
                         continue
                     if n == len(out):
@@ -285,20 +274,18 @@ def correlations(first: Any, second: Any) -> Any:
     """Correlation of each of two thumbnails in millionths, as the search has it; -1 where it is too low."""
     out = np.full(len(first), -1, np.int64)
     for i in range(len(first)):
-        product = _product(first[i], second[i])
-        if product >= LEAST_PRODUCT:
-            correlation = trimmed_correlation(first[i], second[i], product)
-            if correlation >= MIN_CORRELATION:
-                out[i] = round(correlation * PARTS)
+        correlation = _correlation(first[i], second[i])
+        if correlation >= MIN_CORRELATION:
+            out[i] = round(correlation * PARTS)
     return out
 
 
 @kernel
-def _product(a: Any, b: Any) -> Any:
-    total = np.int32(0)
+def _correlation(a: Any, b: Any) -> Any:
+    product = np.int32(0)
     for k in range(len(a)):
-        total += np.int32(a[k]) * np.int32(b[k])
-    return total
+        product += np.int32(a[k]) * np.int32(b[k])
+    return 0.0 if product < LEAST_PRODUCT else trimmed_correlation(a, b, product)
 
 
 @kernel

@@ -34,16 +34,11 @@ Flags = NDArray[np.bool_]
 class Duplicates(NamedTuple):
     """Pairs and groups of copies; ids are rows of the array."""
 
-    pairs: pd.DataFrame
-    """a < b, similarity, kind (exact, near, mirror), sorted by a, b."""
-    rejected: pd.DataFrame
-    """Pairs that alignment turned down by less than JUST_REJECTED; columns as `pairs`."""
-    groups: NDArray[np.int64]
-    """Smallest id of each image's duplicate group, -1 for an image without a duplicate."""
-    flat: NDArray[np.bool_]
-    """Images of too little contrast to compare: only their exact copies count."""
-    warning: str
-    """Why the groups are not plausible; "" where nothing speaks against them."""
+    pairs: pd.DataFrame  # a < b, similarity, kind (exact, near, mirror), sorted by a, b
+    rejected: pd.DataFrame  # pairs that alignment turned down by less than JUST_REJECTED; columns as `pairs`
+    groups: NDArray[np.int64]  # smallest id of each image's group, -1 for an image without a duplicate
+    flat: NDArray[np.bool_]  # images of too little contrast to compare: only their exact copies count
+    warning: str  # why the groups are not plausible; "" where nothing speaks against them
 
 
 def find_duplicates(

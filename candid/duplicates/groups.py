@@ -18,10 +18,8 @@ SMALLEST_SUSPECT = 100  # a group of up to so many different images is plausible
 class Copies(NamedTuple):
     """Sets of equal rows."""
 
-    first: NDArray[np.int64]
-    """Row of the first copy of each distinct row, ascending."""
-    which: NDArray[np.int64]
-    """Each row's distinct row, an index into `first`."""
+    first: NDArray[np.int64]  # row of the first copy of each distinct row, ascending
+    which: NDArray[np.int64]  # each row's distinct row, an index into `first`
 
 
 def collapse(rows: NDArray[Any]) -> Copies:
@@ -36,24 +34,17 @@ def copy_pairs(copies: Copies) -> NDArray[np.int64]:
     pairs = [np.empty((0, 2), np.int64)]
     for which in np.flatnonzero(sizes > 1):
         ids = members[starts[which] : starts[which] + sizes[which]]
-        if len(ids) <= LISTED:
-            i, j = np.triu_indices(len(ids), 1)
-            pairs.append(np.stack([ids[i], ids[j]], axis=1))
-        else:
-            pairs.append(np.stack([np.repeat(ids[0], len(ids) - 1), ids[1:]], axis=1))
+        i, j = np.triu_indices(len(ids) if len(ids) <= LISTED else 1, 1, len(ids))
+        pairs.append(np.stack([ids[i], ids[j]], axis=1))
     return np.concatenate(pairs)
 
 
 def open_out(
     a: NDArray[np.int64], b: NDArray[np.int64], copies: Copies
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give every copy the pairs of its distinct row.
+    """Give every copy the pairs (a, b: indices into copies.first) of its distinct row.
 
-    Args:
-        a, b: pairs of distinct rows, indices into copies.first.
-
-    Returns:
-        pairs of rows, Q x 2 with the smaller first, and which of the given pairs each of them comes from.
+    Returns pairs of rows, Q x 2 with the smaller first, and which of the given pairs each of them comes from.
     """
     members, starts, sizes = _members(copies)
     listed = np.where(sizes > LISTED, 1, sizes)
@@ -80,11 +71,9 @@ def group_ids(a: NDArray[np.int64], b: NDArray[np.int64], count: int) -> NDArray
 
 
 def collapsed(groups: NDArray[np.int64], first_copies: NDArray[np.int64]) -> str:
-    """Say which group holds implausibly many different images; "" where none does.
+    """Say which group (of `group_ids`) holds implausibly many different images; "" where none does.
 
-    Args:
-        groups: as `group_ids` gives them.
-        first_copies: ids of one image per set of exact copies; any number of copies is plausible.
+    `first_copies`: ids of one image per set of exact copies; any number of copies is plausible.
     """
     distinct = groups[first_copies]
     largest = int(np.bincount(distinct[distinct >= 0], minlength=1).max())

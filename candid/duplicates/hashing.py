@@ -43,14 +43,10 @@ class Pairs(NamedTuple):
 
 
 def hash_pairs(images: NDArray[np.uint8], method: Hash, mirror: bool = False) -> pd.DataFrame:
-    """Find all pairs of images whose hashes are within the distance.
+    """Find all pairs of images (uint8, N x H x W or N x H x W x 3) whose hashes are within the distance.
 
-    Args:
-        images: uint8, N x H x W or N x H x W x 3.
-        mirror: compare each image with the others' mirror images as well.
-
-    Returns:
-        a < b, similarity (share of equal bits), kind (near, mirror).
+    With `mirror` each image is compared with the others' mirror images as well. Returns a < b, similarity
+    (share of equal bits), kind (near, mirror).
     """
     bits, hashes = method.hash_size**2, hash_images(images, method)
     near = pairs_within(hashes, bits, method.max_distance_bits)
@@ -78,13 +74,10 @@ def pack(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
 
 
 def pairs_within(words: NDArray[np.uint64], bits: int, limit: int) -> Pairs:
-    """All pairs of rows that differ in at most `limit` bits; of equal rows as many as `copy_pairs` lists.
+    """All pairs of rows (N x words, see `pack`) that differ in at most `limit` of their `bits`.
 
-    Args:
-        words: N x words, see `pack`.
-        bits: bits of a row, words * 64 at most.
-
-    Time grows nearly with N where the bands have few masks, else with the square of N.
+    Of equal rows as many as `copy_pairs` lists. Time grows nearly with N where the bands have few masks, else
+    with the square of N.
     """
     copies = collapse(words)
     table = _join_bands(words[copies.first], bits, limit)
@@ -120,11 +113,9 @@ class Band(NamedTuple):
     """The rows sorted by some of their bits."""
 
     words: NDArray[np.uint64]
-    order: NDArray[np.int64]
-    """Number of each row before sorting."""
+    order: NDArray[np.int64]  # number of each row before sorting
     keys: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    """First row of each key."""
+    offsets: NDArray[np.int64]  # first row of each key
     masks: NDArray[np.int64]
 
 

@@ -26,14 +26,6 @@ def kernel(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     return compiled
 
 
-def exact_sums(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A kernel whose float64 sums may be taken in any order, which makes them several times faster.
-
-    Only for sums of whole numbers below 2^53: these are exact, so that the order doesn't show.
-    """
-    return kernel(function, fastmath={"reassoc"})
-
-
 @intrinsic
 def popcount(_context: Any, word: Any) -> Any:
     """Number of ones of a uint64: one instruction where the processor has it."""

@@ -19,12 +19,8 @@ def measure(
 ) -> dict[str, Any]:
     """Counts and shares of the duplicates and of what was done; nested dicts of numbers, without lists.
 
-    Args:
-        duplicates: the pairs and groups.
-        faces: data/faces.csv.
-        kept: what the policy decided.
-        policy: the policy used, after `auto` was looked up.
-        planted: a, b of the pairs that are known to be copies; empty where nothing is known.
+    `kept` is what `policy`, after `auto` was looked up, decided of `faces` (data/faces.csv). `planted`: a,
+    b of the pairs that are known to be copies; empty where nothing is known.
     """
     labels, groups = faces["label"].to_numpy(object), duplicates.groups
     sizes = np.bincount(groups[groups >= 0]) if (groups >= 0).any() else np.zeros(1, np.int64)

@@ -15,8 +15,7 @@ from candid.errors import CandidError
 
 CONFLICT = "conflict"
 MINORITY = "minority label"
-RANK = {"test": 0, "validation": 1, "train": 2}
-"""Of equal copies that of a set to be measured on stays, whatever the files are called."""
+RANK = {"test": 0, "validation": 1, "train": 2}  # of equal copies that of a set to be measured on stays
 
 
 def resolve(datasets: Collection[str], catalogue: dict[str, Dataset]) -> Literal["remove", "group", "off"]:

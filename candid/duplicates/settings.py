@@ -16,18 +16,15 @@ class Aligned(Section):
     """Crops are compared as thumbnails, and each candidate pair is aligned and verified."""
 
     name: Literal["aligned"] = "aligned"
-    min_similarity: float = Field(default=0.86, ge=0.5, le=1)
-    """Least correlation of fine structure once one image lies over the other."""
+    min_similarity: float = Field(default=0.86, ge=0.5, le=1)  # correlation of fine structure
 
 
 class Hash(Section):
     """Hashes of the imagehash library within a distance, as most tools compare images."""
 
     name: Literal["hash"] = "hash"
-    hash: HashName = "phash"
-    """average is imagehash.average_hash, wavelet imagehash.whash."""
-    hash_size: int = Field(default=8, ge=2, le=32)
-    """The hash has hash_size squared bits."""
+    hash: HashName = "phash"  # average is imagehash.average_hash, wavelet imagehash.whash
+    hash_size: int = Field(default=8, ge=2, le=32)  # the hash has hash_size squared bits
     max_distance_bits: int = Field(default=4, ge=0)
 
     @model_validator(mode="after")
@@ -49,8 +46,7 @@ class DedupSettings(Section):
 
     policy: Literal["auto", "remove", "decontaminate", "group", "off"] = "auto"
     method: Method = Aligned()
-    mirror: bool = False
-    """Also find mirrored copies."""
+    mirror: bool = False  # also find mirrored copies
     protect: list[Literal["train", "validation", "test"]] = ["test"]
     conflicts: ConflictRule = "report"
 

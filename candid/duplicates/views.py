@@ -42,10 +42,8 @@ class View(NamedTuple):
 class Thumbnails(NamedTuple):
     """One crop of every image."""
 
-    features: NDArray[np.int16]
-    """N x THUMB^2, mean removed, LENGTH long: a product of two rows is their correlation times LENGTH^2."""
-    sketches: NDArray[np.uint64]
-    """SKETCH_BITS / 64 words x N: signs of projections; of similar crops few bits differ."""
+    features: NDArray[np.int16]  # N x THUMB^2, mean 0, LENGTH long: products are correlations x LENGTH^2
+    sketches: NDArray[np.uint64]  # SKETCH_BITS / 64 words x N: signs of projections, alike for like crops
 
 
 CENTRE_VIEW = View(0.0, 0.0, CENTRE, CENTRE)

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 CELLS_AT_ONCE = 4_000_000  # 32 MB of draws
 MIN_MISTAKEN_GROUPS = 5  # groups with a mistake, of which that many at least tell how mistakes cluster
-MIN_GROUPS = 5
-"""Of fewer no resample leaves what was seen: "95 %" would hold 49 % of the time for two, 83 % for four."""
+MIN_GROUPS = 5  # with two "95 %" would hold 49 % of the time, with four 83 %
 
 
 def counts_by_group(groups: Integers, outcomes: Integers, kinds: int) -> Integers:
@@ -76,7 +75,7 @@ def percentiles(values: Floats, groups: int) -> Interval:
 
 
 def interval(values: Floats, right: Integers, wrong: Integers, proportion: bool = False) -> Interval:
-    """Percentiles of a score's resamples, and no narrower than is known.
+    """Percentiles of a score's resamples (`values`), and no narrower than is known.
 
     Near 0 and 1 resampling sees too little: 99 right faces of 99 never vary, and 98 of 99 would get a higher
     lower bound than those. So a proportion keeps at least the bounds of Clopper and Pearson (1934) for as
@@ -85,11 +84,8 @@ def interval(values: Floats, right: Integers, wrong: Integers, proportion: bool 
     nothing is known of how mistakes cluster, and groups count as the draws; other scores than proportions
     then keep the bound of no mistake at all. The same holds for the upper bound and what is right.
 
-    Args:
-        values: the score of each resample.
-        right: faces of each group that the score counts as right: G.
-        wrong: and those that it counts as wrong: G; groups without either say nothing of the score.
-        proportion: whether the score is the share of the right ones.
+    `right` and `wrong`, G each, are faces of each group that the score counts so; groups without either say
+    nothing of the score. `proportion`: whether the score is the share of the right ones.
     """
     low, high = percentiles(values, len(right))
     if not (right + wrong).any() or not np.isfinite(low):

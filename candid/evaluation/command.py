@@ -38,7 +38,7 @@ from candid.evaluation.scores import confusion_matrix
 from candid.files import md5, write_csv, write_json
 from candid.labelled import SAMPLE
 from candid.predict.classifier import default_model, load_classifier
-from candid.splits.split import components
+from candid.splits.split import components, kind_codes
 from candid.text import clean, interval, percent, table
 from candid.training.lineage import digests, seen_digests
 
@@ -155,11 +155,9 @@ def tabulate(faces: pd.DataFrame, images: Images, model: Path, seen: Seen) -> pd
     count = len(faces)
     together = np.concatenate([images, seen.images]) if len(seen.images) else images
     every = pd.concat([faces, seen.faces], ignore_index=True).assign(id=range(len(together)))
-    duplicates = find_duplicates(together).groups
-    kinds = [pd.factorize(every[kind].replace("", None))[0] for kind in ("subject", "sequence")]
-    group = components(len(every), [duplicates, *(codes.astype(np.int64) for codes in kinds)])
+    kept = pd.DataFrame({"id": every["id"], "group": find_duplicates(together).groups})
+    group = components(len(every), kind_codes(every, kept).values())
     splits = every[["id", "label"]].assign(part=["test"] * count + ["train"] * len(seen.images), group=group)
-    kept = pd.DataFrame({"id": every["id"], "group": duplicates})
     return tabulate_test_set(splits, every, kept, together, seen_before(model, together, own=True))
 
 

@@ -49,8 +49,7 @@ MAX_CONFIG_BYTES = 2 << 20  # the largest net of the registry needs 0.3 MiB
 MAX_LAYERS = 2_000
 MAX_SIDE = 1024  # pixels, of an image
 MAX_VALUES = 1 << 27  # of the output of a layer for one face
-Name = Annotated[str, Field(max_length=200, pattern=r"^\P{Cc}+$")]
-"""No control characters; pydantic takes no unpaired surrogates."""
+Name = Annotated[str, Field(max_length=200, pattern=r"^\P{Cc}+$")]  # no control characters
 
 
 class Start(Section):
@@ -74,13 +73,10 @@ class Card(Section, extra="ignore"):
 def load_model_file(path: str | Path) -> tuple[Any, Card]:
     """Check a .keras file, load it in Keras's safe mode without its optimiser, and return it with its card.
 
-    Choose the backend first (candid.backend.use_backend). The model takes uint8 faces, N x size x size,
-    x 1 or x 3, and gives N x K probabilities of `card.classes`.
-
-    Raises:
-        CandidError: not a model of train's (see read_card), Keras can't rebuild it, or it does not take
-            faces or give one score a class.
-        OSError, MemoryError: there is no room for the weights.
+    Choose the backend first (candid.backend.use_backend). The model takes uint8 faces, N x size x size, x 1
+    or x 3, and gives N x K probabilities of `card.classes`. CandidError: not a model of train's (see
+    read_card), Keras can't rebuild it, or it does not take faces or give one score a class. OSError,
+    MemoryError: there is no room for the weights.
     """
     card = read_card(path)
     _check_weights(path)
@@ -111,9 +107,8 @@ def load_model_file(path: str | Path) -> tuple[Any, Card]:
 def read_card(path: str | Path) -> Card:
     """Check all of a model file but its weights, and return its card; Keras is not needed.
 
-    Raises:
-        CandidError: no file, no .keras file (HDF5, a pickle), damaged, with other entries than train writes,
-            without card, or with layers that are not in LAYERS.
+    CandidError: no file, no .keras file (HDF5, a pickle), damaged, with other entries than train writes,
+    without card, or with layers that are not in LAYERS.
     """
     try:
         with _open(Path(path)) as archive:

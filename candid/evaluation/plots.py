@@ -38,16 +38,11 @@ def write_plots(
     splits: pd.DataFrame,
     folder: str | Path = "plots",
 ) -> None:
-    """Draw the pictures and write roc.csv and calibration.csv.
+    """Draw the pictures and write roc.csv and calibration.csv into `folder`.
 
-    Args:
-        table: plots/predictions.csv.
-        report: of `evaluate`, of the same table.
-        images: all faces; the table's `id` are rows of it.
-        history: plots/history.csv.
-        best_epoch: whose weights the model has, as `history` counts; None: unknown.
-        splits: data/splits.csv.
-        folder: where to write.
+    `table` is plots/predictions.csv, `report` what `evaluate` gives for it, `images` all faces, of which
+    the table's `id` are rows. `best_epoch` of `history` (plots/history.csv) is that whose weights the model
+    has; None: unknown. `splits` is data/splits.csv.
     """
     predictions, folder = as_predictions(table), Path(folder)
     write_test_plots(table, report, images, folder)
@@ -184,8 +179,7 @@ def roc_picture(path: Path, predictions: Predictions, report: dict[str, Any]) ->
 
 def calibration_table(predictions: Predictions) -> pd.DataFrame:
     """Return mean confidence, accuracy and faces of each bin of confidence that has faces."""
-    right = predictions.predicted == predictions.actual
-    bins = scores.calibration(right, predictions.confidence)
+    bins = scores.calibration(predictions.predicted == predictions.actual, predictions.confidence)
     columns = {"confidence": bins.confidence, "accuracy": bins.accuracy, "faces": bins.faces}
     return pd.DataFrame(columns).round(6)[bins.faces > 0]
 
@@ -196,8 +190,7 @@ def reliability_picture(path: Path, predictions: Predictions, report: dict[str, 
     Bars, not the line of scikit-learn's CalibrationDisplay, which a bin of a single face bends as far as one
     of thousands.
     """
-    right = predictions.predicted == predictions.actual
-    bins = scores.calibration(right, predictions.confidence)
+    bins = scores.calibration(predictions.predicted == predictions.actual, predictions.confidence)
     confidence, accuracy = float(predictions.confidence.mean()), report["accuracy"]
     # said only where the interval of the accuracy excludes the mean confidence
     leaning = ": overconfident" * (confidence > report.get("accuracy_high", 1))

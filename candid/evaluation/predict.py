@@ -39,11 +39,7 @@ def check_input(model: Any, card: Card, faces: Images, tta: str, path: str | Pat
 
 
 def predict(model: Any, images: Images, ids: NDArray[np.int64], tta: str, quiet: bool = False) -> Floats:
-    """Probabilities of the faces `ids` of `images`, averaged over their views: N x K, float64.
-
-    Raises:
-        CandidError: what the model gives is not a probability distribution.
-    """
+    """Probabilities of the faces `ids`, the mean of their views: N x K, float64; CandidError for others."""
     size, channels = model.input_shape[1], model.input_shape[3:]
     step = max(1, min(512, PIXELS_AT_ONCE // size**2))
     averaged: list[Floats] = []
@@ -84,13 +80,10 @@ def check_probabilities(outputs: Floats, ids: NDArray[np.int64]) -> None:
 
 
 def views(faces: Images, tta: str, size: int) -> Iterator[Images]:
-    """Give the views of N faces one after the other, each N x size x size (x 3).
+    """Give the views of N faces (uint8, N x H x H, or x 3) one after the other, each N x size x size (x 3).
 
-    Args:
-        faces: uint8, N x H x H, or x 3.
-        tta: none (the face), flip (and its mirror image) or ten_crop (four corners, centre, and the
-            mirror images of these).
-        size: what the model takes. A smaller view is enlarged to it, a larger one cut at its centre.
+    `tta`: none (the face), flip (and its mirror image) or ten_crop (four corners, centre, and the mirror
+    images of these). A view smaller than the model's `size` is enlarged, a larger one cut at its centre.
     """
     side, corners = faces.shape[1], [(0, 0)]
     if tta == "ten_crop":

@@ -19,8 +19,7 @@ from candid.text import csv_cell
 from candid.training.lineage import ancestor_digests, digests, seen_digests
 
 Images = NDArray[np.uint8]
-DIGITS = 6
-"""Significant, of a probability in tables: the log loss and the ranks of rare classes live in small ones."""
+DIGITS = 6  # of a probability in tables: log loss and ranks of rare classes live in small ones
 PREFIX = "p_"  # of the columns that hold the probability of a class
 Mask = NDArray[np.bool_]
 
@@ -67,9 +66,8 @@ def read_predictions(path: str | Path = "plots/predictions.csv") -> pd.DataFrame
 def as_predictions(table: pd.DataFrame) -> Predictions:
     """Take the arrays out of a table of predictions; the classes are in the order of its columns.
 
-    Raises:
-        CandidError: no column of probabilities or no face, a class that has no column, or a prediction
-            that is not the class of the largest probability.
+    CandidError: no column of probabilities or no face, a class that has no column, or a prediction that is
+    not the class of the largest probability.
     """
     columns = [str(name) for name in table if str(name).startswith(PREFIX)]
     classes = [name.removeprefix(PREFIX) for name in columns]
@@ -109,9 +107,7 @@ def tabulate_test_set(
     """Return the test set by rising id, with columns id, source, digest, dataset, group, Leaks, actual.
 
     From the files of data/ of these names; `earlier`: ids of faces that the model had seen (`seen_before`).
-
-    Raises:
-        CandidError: no test face, or the tables do not belong together.
+    CandidError: no test face, or the tables do not belong together.
     """
     if len(faces) != len(images):
         raise CandidError(f"data/faces.csv: {len(faces)} rows; data/faces.npy holds {len(images)} faces")
@@ -156,12 +152,8 @@ def seen_before(model: str | Path, images: Images, own: bool = False) -> NDArray
 def find_leaks(splits: pd.DataFrame, kept: pd.DataFrame, earlier: NDArray[np.int64] | None = None) -> Leaks:
     """Find the test images that are related to training images, or to `earlier` ones, which count as such.
 
-    Args:
-        splits: id, part, group (related images) of the faces that the pipeline uses.
-        kept: id, group (duplicate group, -1 for none) of all faces.
-
-    Raises:
-        CandidError: `kept` lacks a face of the splits, or has one twice.
+    `splits`: id, part, group (related images) of the faces in use; `kept`: id, group (duplicate group, -1 for
+    none) of all faces. CandidError: `kept` lacks a face of the splits, or has one twice.
     """
     wrong = [*kept["id"][kept["id"].duplicated()], *splits["id"][~splits["id"].isin(kept["id"])]]
     if wrong:

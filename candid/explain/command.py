@@ -79,11 +79,7 @@ def of_test_set(options: argparse.Namespace, card: Card) -> Faces:
 
 
 def draw_by_class(faces: Labelled, classes: list[str], count: int) -> tuple[Images, list[str]]:
-    """Return at most `count` faces of each class, drawn at random, in their order.
-
-    Raises:
-        CandidError: no face of any of these classes.
-    """
+    """Return at most `count` faces of each class, drawn at random, in their order; CandidError for none."""
     order = np.random.default_rng(0).permutation(len(faces.ids)).tolist()
     each = ([row for row in order if faces.labels[row] == name][:count] for name in classes)
     chosen = sorted(row for rows in each for row in rows)
@@ -95,8 +91,7 @@ def draw_by_class(faces: Labelled, classes: list[str], count: int) -> tuple[Imag
 def read_faces(paths: list[Path], card: Card) -> Faces:
     """Read pictures of cropped faces: files, or folders of them; a folder named like a class is the label.
 
-    Raises:
-        CandidError: a path that does not exist, or no picture at all.
+    CandidError: a path that does not exist, or no picture at all.
     """
     images, labels, unread = [], [], []
     for source in pictures(paths, None, 1.0):

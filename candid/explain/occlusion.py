@@ -49,12 +49,7 @@ def drops(predict: Predict, face: NDArray[np.uint8]) -> Floats:
 
 
 def heat(lost: Floats, side: int) -> Floats:
-    """A map of what was lost: side x side, each pixel the mean over the patches that blur it.
-
-    Args:
-        lost: of one class, P.
-        side: of the face in pixels.
-    """
+    """A map of what one class lost (P): side x side, each pixel the mean over the patches that blur it."""
     masks = patches(side)
     return np.asarray(np.tensordot(lost, masks, axes=1) / masks.sum(axis=0))
 
@@ -79,8 +74,7 @@ class Row:
     title: str
     right: list[Explanation] = field(default_factory=list)
     wrong: list[Explanation] = field(default_factory=list)
-    mean: tuple[NDArray[np.uint8], Floats, int] | None = None
-    """Of faces predicted right: their mean, the mean of their maps, and how many they are."""
+    mean: tuple[NDArray[np.uint8], Floats, int] | None = None  # of what is right: mean face, map, count
 
 
 def explain(

@@ -98,11 +98,7 @@ class Responses(NamedTuple):
 
 
 def first_convolutions(model: Any, face: NDArray[np.uint8]) -> list[Responses]:
-    """Return the first LAYERS convolutions of a model on one face (1 x H x H x C, as the model takes it).
-
-    Raises:
-        CandidError: it has no convolution among its layers.
-    """
+    """Return a model's first LAYERS convolutions of a face (1 x H x H x C); CandidError where it has none."""
     import keras
 
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][:LAYERS]

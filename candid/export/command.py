@@ -49,8 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
     shape = classifier.model.input_shape
     parts = read_parts(options.data)
     faces = known_faces(parts.test, classifier.card.classes, shape, parts.source)
-    few = parts.train.some(options.calibrate, seed=0)
-    calibrate = as_taken(np.asarray(few.images[few.ids]), shape) if options.int8 else None
+    count = min(options.calibrate, len(parts.train.ids))
+    few = np.sort(np.random.default_rng(0).choice(parts.train.ids, count, replace=False))
+    calibrate = as_taken(np.asarray(parts.train.images[few]), shape) if options.int8 else None
 
     keras = keras_runner(classifier.model)
     probabilities = keras(faces.images)

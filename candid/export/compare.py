@@ -24,8 +24,7 @@ HEAD = (
     *("model", "kB", "size ratio", "accuracy", "change in points (95 %)", "largest difference"),
     *("ms a face", "time ratio"),
 )
-Runner = Callable[[Images], Floats]
-"""Takes faces as the model does (N x S x S, x 1 or x 3, uint8), gives probabilities N x K."""
+Runner = Callable[[Images], Floats]  # faces N x S x S (x 1, x 3), uint8, to probabilities N x K
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,7 @@ def known_faces(part: Labelled, classes: list[str], shape: tuple[int | None, ...
 def measure(name: str, path: Path, size: int, run: Runner, faces: Faces, keras: Floats) -> Measured:
     """Run a model of `size` bytes on the test faces; `keras`: probabilities of Keras itself, N x K.
 
-    Raises:
-        CandidError: it gives something other than N x K finite numbers.
+    CandidError: it gives something other than N x K finite numbers.
     """
     output, shape = run(faces.images), (len(faces.actual), len(faces.classes))
     if output.shape != shape or not np.isfinite(output).all():
@@ -100,8 +98,7 @@ def paired(faces: Faces, before: Floats, after: Floats) -> Change:
 def latencies(runners: Sequence[Runner], face: Images) -> Floats:
     """Time each of M models on one face (1 x S x S, x 1 or x 3), ROUNDS times in turn.
 
-    Returns:
-        Medians over the rounds of the milliseconds and of the ratio to the first model's: M x 2.
+    Returns medians over the rounds of the milliseconds and of the ratio to the first model's: M x 2.
     """
     seconds = np.empty((WARM_UP + ROUNDS, len(runners)))
     for turn in seconds:

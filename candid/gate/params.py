@@ -22,14 +22,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class GateSettings(Section):
     """What a change may cost before the gate fails; see docs/gate.md."""
 
-    margin: Share = 0.005
-    """Non-inferiority margin of accuracy and macro F1."""
-    class_margin: Share = 0.05
-    """That of the F1 of each class; wider, since classes trade with each other from seed to seed."""
-    floors: dict[str, Share] = {}
-    """Score of metrics/report.json (dotted: `macro.f1`) or metrics/metrics.json -> the least it may be."""
-    min_common: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of both test sets that must be the same faces; below 1, what is common is compared."""
+    margin: Share = 0.005  # non-inferiority margin of accuracy and macro F1
+    class_margin: Share = 0.05  # of the F1 of each class, which trade from seed to seed
+    floors: dict[str, Share] = {}  # score of metrics/report.json (macro.f1) or metrics.json -> least value
+    min_common: Annotated[float, Field(gt=0, le=1)] = 1.0  # share of both test sets that must be common
 
     @field_validator("floors")
     @classmethod

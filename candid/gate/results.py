@@ -150,8 +150,7 @@ class Results:
     actual: Integers  # class number of each face: N
     predicted: Integers  # class number predicted for each face: N
     report: dict[str, Any] = field(default_factory=dict)  # metrics/report.json; empty for a table alone
-    scores: dict[str, Any] = field(default_factory=dict)
-    """What of the report and of metrics/metrics.json the predictions give; empty for a table alone."""
+    scores: dict[str, Any] = field(default_factory=dict)  # what the predictions give of both files, or {}
 
 
 def read_results(revision: Revision) -> Results:

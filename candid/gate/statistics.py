@@ -1,17 +1,9 @@
 """The gate's statistics: has a score of a classifier fallen by more than a margin, beyond chance?
 
-Two models predict the same N test faces, and faces of one group (a subject, a film, copies of one picture)
-are not independent. For each score, a drop is a regression where both hold:
-
-- the whole interval of the change lies below -margin (the non-inferiority margin). The upper bounds are
-  simultaneous confidence bounds over a family of scores (max-t of a group bootstrap);
-- a paired permutation test rejects that the two models are exchangeable.
-
-The headline scores (accuracy, macro F1) spend 4 % of the 5 % error, the F1 of the classes 1 %.
-
-Groups with the same outcome (the same faces of each class, each predicted the same by both models) are
-interchangeable, so both resamplings draw how often each *kind* of group occurs: the same as drawing groups
-themselves, at a cost that does not grow with the faces.
+docs/gate.md says what makes a drop a regression: the upper bound of a group bootstrap (max-t over a family
+of scores) and a paired permutation test. Both draw how often each *kind* of group occurs, which is the same
+as drawing groups, since those with the same outcome (the same faces of each class, each predicted the same
+by both models) are interchangeable; the cost does not grow with the faces.
 """
 
 from __future__ import annotations
@@ -32,8 +24,7 @@ from candid.evaluation.scores import Floats, Integers, named
 ALPHA, HEADLINE_ALPHA = 0.05, 0.04
 CLASS_ALPHA = ALPHA - HEADLINE_ALPHA
 POWER = 0.8
-MIN_GROUPS = 5
-"""Exchanging G groups gives 2^G outcomes, so the least p-value is 2^-G: above HEADLINE_ALPHA for four."""
+MIN_GROUPS = 5  # exchanging G groups gives a p-value of 2^-G at least: too much for four
 MIN_EFFECTIVE_GROUPS = 3
 RESAMPLES, SEED = 10_000, 0
 BLOCK_NUMBERS = 4_000_000  # 32 MB

@@ -14,8 +14,7 @@ from candid.evaluation.model_file import Card, load_model_file, read_card
 from candid.evaluation.predict import Images, check_input, predict
 from candid.evaluation.scores import Floats
 
-SHIPPED = Path("models/pretrained/fer2013.keras")
-"""In a checkout; the wheel has the folder as candid/models."""
+SHIPPED = Path("models/pretrained/fer2013.keras")  # in a checkout; the wheel has the folder as candid/models
 
 
 def default_model() -> Path:
@@ -43,11 +42,7 @@ class Classifier(NamedTuple):
 
 
 def load_classifier(path: Path) -> Classifier:
-    """Load a model by evaluate's rules: plain layers only, with a card; no code of the file's is run.
-
-    Raises:
-        CandidError: no model, or not one of ours.
-    """
+    """Load a model of train's by evaluate's rules: no code of the file's is run. CandidError: it is none."""
     read_card(path)  # before the backend takes its seconds
     use_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
     model, card = load_model_file(path)

@@ -68,8 +68,7 @@ class Results(NamedTuple):
 
     rows: list[Row]
     skipped: list[Skipped]
-    pictures: int
-    """Pictures and frames that were opened."""
+    pictures: int  # pictures and frames that were opened
 
 
 def label_pictures(

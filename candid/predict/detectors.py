@@ -46,15 +46,13 @@ class Detection(NamedTuple):
     """A face, where the detector saw it."""
 
     box: Box
-    score: float
-    """mtcnn: 0 to 1; cascade: sum of the last stage, any number. Higher is surer; not comparable."""
+    score: float  # mtcnn: 0 to 1; cascade: sum of the last stage, any number. Higher is surer; not comparable
 
 
 class Detector(Protocol):
     """Finds faces in an RGB picture (H x W x 3) of LONGEST pixels a side at most; surest first."""
 
-    margin: float
-    """What turns its boxes into crops like FER2013's: see candid.predict.faces.square."""
+    margin: float  # what turns its boxes into crops like FER2013's: see candid.predict.faces.square
 
     def __call__(self, picture: Pixels) -> list[Detection]:
         """Boxes in pixels of this picture."""

@@ -30,11 +30,9 @@ def reduced(image: Image.Image, longest: int, shortest: int = 0) -> Image.Image:
 
 
 def square(box: Box, margin: float) -> Box:
-    """The square in whole pixels that is cut around a box, about the same centre.
+    """The square in whole pixels that is cut around a detector's box, about the same centre.
 
-    Args:
-        box: as the detector gave it.
-        margin: added on each side, as a share of the box's longer side; below 0 cuts into the box.
+    `margin` is added on each side, as a share of the box's longer side; below 0 it cuts into the box.
     """
     longer = max(box.width, box.height)
     side = max(1, round(longer * (1 + 2 * margin)))
@@ -60,22 +58,17 @@ def as_trained(crop: Image.Image, size: int, color: Color) -> NDArray[np.uint8]:
 class Face(NamedTuple):
     """A face in a picture."""
 
-    box: Box
-    """In whole pixels of the upright picture, within it."""
-    score: float | None
-    """The detector's; None where the whole picture is the face."""
-    pixels: NDArray[np.uint8]
-    """As the model takes it: size x size (x 3)."""
+    box: Box  # in whole pixels of the upright picture, within it
+    score: float | None  # the detector's; None where the whole picture is the face
+    pixels: NDArray[np.uint8]  # as the model takes it: size x size (x 3)
 
 
 class Labelled(NamedTuple):
     """A face with what the model says."""
 
     box: Box
-    score: float | None
-    """Both as of its Face."""
-    probabilities: dict[str, float]
-    """Of each class, in the order of the model's outputs."""
+    score: float | None  # both as of its Face
+    probabilities: dict[str, float]  # of each class, in the order of the model's outputs
 
     @property
     def predicted(self) -> str:

@@ -10,9 +10,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from candid.errors import CandidError
 from candid.evaluation.predictions import DIGITS
-from candid.files import write_text, writing
+from candid.files import files_there, write_text, writing
 from candid.predict.faces import Labelled, reduced
 
 LONGEST, SHORTEST = 2048, 480  # pixels of the copy's longer side: small ones grow for the labels' sake
@@ -46,21 +45,12 @@ def drawn(image: Image.Image, faces: Sequence[Labelled]) -> Image.Image:
 
 
 class Folder:
-    """Replaces what an earlier run wrote; refuses a folder that holds anything else.
-
-    Raises:
-        CandidError: `path` is a file, or holds files that no earlier run listed.
-    """
+    """Replaces what an earlier run wrote; CandidError for a file, or a folder that holds anything else."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if path.exists() and not path.is_dir():
-            raise CandidError(f"{path}: is a file; expected a folder for the results, new or empty")
-        here = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()}
-        listed = (path / LIST).read_text(encoding="utf-8").splitlines() if LIST in here else [""]
-        if foreign := sorted(here - set(listed[1:] if listed[:1] == [MADE_BY] else ())):
-            others = f"files that candid.predict did not write ({len(foreign)}: {foreign[0]!r}...)"
-            raise CandidError(f"{path}: holds {others}; expected a new or empty folder: name one by --out")
+        listed = (path / LIST).read_text(encoding="utf-8").splitlines() if (path / LIST).is_file() else []
+        here = files_there(path, listed[1:] if listed[:1] == [MADE_BY] else [], "candid predict")
         self._files = {LIST}
         for name in sorted(here, key=lambda name: name == LIST):  # the list goes last
             (path / name).unlink()
@@ -96,8 +86,7 @@ class Folder:
         return self.path / name
 
 
-Row = tuple[str, float | None, Labelled]
-"""File, seconds (of a video's frame), a face in it."""
+Row = tuple[str, float | None, Labelled]  # file, seconds (of a video's frame), a face in it
 
 
 def as_csv(rows: Iterable[Row], classes: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from candid.data.archives import MAX_FILE_BYTES, VIDEOS, UnreadableError, is_not_picture, one_line, open_files
+from candid.data.archives import MAX_FILE_BYTES, VIDEOS, UnreadableError, one_line, open_files, skip_reason
 from candid.data.images import MAX_COMPOSITE_PIXELS as MAX_PIXELS
 from candid.data.images import PixelBudget, open_picture
 from candid.errors import CandidError
@@ -25,14 +25,10 @@ PICTURE_NAMES = re.compile(
 class Picture(NamedTuple):
     """Something that may show faces."""
 
-    file: str
-    """As the user would name it."""
-    inside: str
-    """Its path below what the user named: the copy's name follows from it."""
-    seconds: float | None
-    """Of a frame, from the video's beginning."""
-    image: Image.Image
-    """Upright, mode L or RGB, full size."""
+    file: str  # as the user would name it
+    inside: str  # its path below what the user named: the copy's name follows from it
+    seconds: float | None  # of a frame, from the video's beginning
+    image: Image.Image  # upright, mode L or RGB, full size
 
 
 class Skipped(NamedTuple):
@@ -43,17 +39,11 @@ class Skipped(NamedTuple):
 
 
 def pictures(paths: Sequence[Path], leave_out: Path | None, every: float) -> Iterator[Picture | Skipped]:
-    """Open what lies under `paths`, in order.
+    """Open what lies under `paths` (pictures, videos, folders, zip and tar archives), in order.
 
-    Of a folder come the pictures and then the videos, each sorted by name; of a tar, as they lie in it.
-
-    Args:
-        paths: pictures, videos, folders, zip and tar archives.
-        leave_out: a folder that is passed over where it lies inside one: the results'.
-        every: seconds between the frames of a video.
-
-    Raises:
-        CandidError: a path that does not exist or is no file, or an archive that is none.
+    Of a folder come the pictures and then the videos, each sorted by name; of a tar, as they lie in it. The
+    folder `leave_out`, the results', is passed over where it lies inside one. `every`: seconds between the
+    frames of a video. CandidError: a path that does not exist or is no file, or an archive that is none.
     """
     for path in paths:
         if not (path.is_file() or path.is_dir()):  # a named pipe would be waited on for ever
@@ -87,7 +77,7 @@ def _inside(path: Path, leave_out: Path | None, every: float) -> Iterator[Pictur
         # a folder's files have bounds of their own
         budget = None if path.is_dir() else PixelBudget(path.stat().st_size)
         videos = [name for name in source.names if VIDEOS.search(name)]
-        others = (name for name in source.names if not (VIDEOS.search(name) or is_not_picture(name)))
+        others = (name for name in source.names if skip_reason(name) not in ("not_a_picture", "video"))
         for name, data in source.read_all(others):  # at once: else a compressed tar is unpacked anew for each
             shown = f"{where}/{name}"
             try:
@@ -117,14 +107,10 @@ BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MP4, QuickTime
 
 
 def frames(path: Path, every: float) -> Iterator[tuple[float, Image.Image]]:
-    """Give the first frame and then one each `every` seconds: seconds from the beginning, and an RGB picture.
+    """Give the first frame and then one each `every` seconds (0: all): seconds from the beginning, RGB.
 
-    Args:
-        path: its first bytes are read before FFmpeg is called, which also reads lists that name other files.
-        every: seconds between frames, 0 for all of them.
-
-    Raises:
-        UnreadableError: no video in a known container, or nothing in it that can be decoded.
+    The file's first bytes are read before FFmpeg is called, which also reads lists that name other files.
+    UnreadableError: no video in a known container, or nothing in it that can be decoded.
     """
     with path.open("rb") as file:
         head = file.read(16)

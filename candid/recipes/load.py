@@ -17,8 +17,7 @@ from candid.settings import PARAMS, check, is_choice, named, read_yaml
 
 FOLDER = "recipes"
 KNOWN = (*SECTIONS, "archs")
-SUFFIX = re.compile(r"[a-z0-9_]+")
-"""A value of `over` in the name of an experiment, which has to be that of a branch."""
+SUFFIX = re.compile(r"[a-z0-9_]+")  # a value of `over` in an experiment's name, that of a branch
 
 
 def list_recipes(folder: str | Path = FOLDER) -> list[str]:

@@ -162,10 +162,8 @@ class RecipeFile(Section):
     claim: Text
     protocol: Text
     settings: dict[str, Any]
-    given: dict[Text, Quotation]
-    """Dotted key -> section and words of the paper that state it; a key stands for those below it."""
-    interpreted: dict[Text, Quotation] = {}
-    """The same for what can be read in several ways: the words, and how they are read here."""
+    given: dict[Text, Quotation]  # dotted key (and those below) -> section and words of the paper
+    interpreted: dict[Text, Quotation] = {}  # the same where these can be read in several ways
     chosen: dict[Text, Text]  # dotted key -> why, for what the paper leaves open
     leak_free: LeakFreeEntry
     runs: list[Any] = Field(min_length=1)  # RunEntry, each checked by itself, so that a message can name it
@@ -200,9 +198,8 @@ class Run:
     def members(self, leak_free: bool, imagenet: bool = True) -> dict[str, Overrides]:
         """All overrides of each experiment by its suffix: "" for a single one, r0-f3 for one of several.
 
-        Args:
-            leak_free: of the leak-free counterpart.
-            imagenet: whether ImageNet weights can be had; otherwise without_imagenet is put on top.
+        `leak_free`: of the leak-free counterpart. Not `imagenet`: its weights can't be had, and
+        without_imagenet is put on top.
         """
         _, settings, over = self.protocol(leak_free)
         settings = OPEN | settings | ({} if imagenet else self.without_imagenet or {})

@@ -35,8 +35,7 @@ One worker runs them in the background, one after the other:
   dvc queue logs NAME -f   what one of them prints
   dvc queue stop --kill    stop; the same command as before continues
   candid compare {key}   the numbers, at any time"""
-PER_EPOCH = {"train.schedule": "warmup_epochs", "train.freeze": "epochs"}
-"""Settings that count epochs and have to stay below `train.epochs`: they shrink in proportion."""
+PER_EPOCH = {"train.schedule": "warmup_epochs", "train.freeze": "epochs"}  # count epochs: shrink with these
 LONGEST = 48  # of the changes in a name; longer ones become a digest of them
 
 

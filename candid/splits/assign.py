@@ -40,11 +40,8 @@ def assign(
     face of its share in every part. Groups of two and more are placed first, the biggest first, each where
     it serves the classes' shortfall best; the faces that stand alone then even out what they can.
 
-    Args:
-        labels: class of each face, 0 to K - 1.
-        groups: faces with the same number stay together.
-        keys: random, the only source of chance.
-        weights: of the parts; part sizes are in their proportion.
+    `labels` are classes, 0 to K - 1; faces of equal `groups` stay together; the random `keys` are the only
+    source of chance; part sizes are in the proportion of `weights`.
     """
     counts = np.bincount(labels).tolist()
     totals = largest_remainder(len(labels), weights)
@@ -121,22 +118,16 @@ def largest_remainder(total: int, weights: Sequence[int | Fraction]) -> list[int
 
 
 def apportion(counts: Sequence[int], weights: Sequence[int], totals: Sequence[int], lower: Matrix) -> Matrix:
-    """Share each class out over the parts such that the parts come out at `totals`.
+    """Share each class out over the parts such that the parts come out at `totals`: classes x parts.
 
-    Each row is first shared out on its own; single faces then move along the cheapest paths from
-    parts with too many to parts with too few (successive shortest paths of a convex-cost flow).
+    Each row is first shared out on its own; single faces then move along the cheapest paths from parts with
+    too many to parts with too few (successive shortest paths of a convex-cost flow).
 
-    Args:
-        counts: faces of each class.
-        weights: of the parts; the share of class c in part p is counts[c] * weights[p] / sum(weights).
-        totals: faces of each part; they sum to sum(counts).
-        lower: faces of class c that are in part p already; no part has more than its total.
-
-    Returns:
-        classes x parts: rows sum to `counts`, columns to `totals`. Of all such tables it is the one
-        that, in this order, keeps within one face of the shares, leaves no cell empty, and has the
-        least sum of squared deviations. Up to three parts, or any number of equal ones, every
-        cell is within one face of its share unless `lower` forbids it.
+    Of the `counts` of class c part p has a share of weights[p] / sum(weights). `totals` sum to sum(counts).
+    Of class c `lower` faces are in part p already; no part has more than its total. Of all tables whose rows
+    sum to `counts` and columns to `totals` the result is that which, in this order, keeps within one face of
+    the shares, leaves no cell empty, and has the least sum of squared deviations. Up to three parts, or any
+    number of equal ones, each cell is within one face of its share unless `lower` forbids it.
     """
     whole, parts = sum(weights), range(len(weights))
     cells = len(counts) * len(weights) + 1

@@ -10,11 +10,9 @@ from pydantic import Field, ValidationInfo, field_validator
 from candid.settings import Section
 
 Kind = Literal["subject", "sequence", "duplicate"]
-KINDS: tuple[Kind, ...] = ("subject", "sequence", "duplicate")
-"""What relates two images."""
+KINDS: tuple[Kind, ...] = ("subject", "sequence", "duplicate")  # what relates two images
 
-OfficialPart = Literal["train", "validation", "test", "none"]
-"""A part of the published set; `none` stands for the faces that it gives no part."""
+OfficialPart = Literal["train", "validation", "test", "none"]  # none: the published set gives no part
 
 
 class OfficialParts(Section):

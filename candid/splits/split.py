@@ -61,25 +61,18 @@ def split(
 
 
 def split_faces(faces: pd.DataFrame, kept: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
-    """Split the kept faces by the protocol of the settings.
+    """Split the kept faces by the protocol of the settings: id, label, part, group, in order of id.
 
-    Args:
-        faces: data/faces.csv, in any order of its rows.
-        kept: data/kept.csv of the same ids. A face that is not kept gets no part, but two faces that are
-            related over it still are.
-
-    Returns:
-        id, label, part, group, in order of id; `group` is the smallest id of the faces that are related by
-        subject, sequence or duplicate group, whatever split.groups says.
-
-    Raises:
-        CandidError: ids differ, the set lacks what the protocol needs, or a class has too few faces.
+    `faces` is data/faces.csv, in any order of its rows, `kept` data/kept.csv of the same ids. A face that
+    is not kept gets no part, but two faces that are related over it still are. `group` is the smallest id
+    of the faces that are related by subject, sequence or duplicate group, whatever split.groups says.
+    CandidError: ids differ, the set lacks what the protocol needs, or a class has too few faces.
     """
     faces, kept = (table.sort_values("id", ignore_index=True) for table in (faces, kept))
     if not faces["id"].equals(kept["id"]):
         other = f"{len(kept)} ids that are not the {len(faces)} of data/faces.csv"
         raise CandidError(f"data/kept.csv: {other}; run dedup")
-    kinds = _kind_codes(faces, kept)
+    kinds = kind_codes(faces, kept)
     related = components(len(faces), kinds.values())
     together = components(len(faces), [kinds[kind] for kind in KINDS if kind in settings.groups])
     use = kept["kept"].to_numpy(bool)
@@ -171,7 +164,7 @@ def _whole_numbers(ratios: Iterable[float]) -> list[int]:
     return [int(fraction * scale) for fraction in fractions]
 
 
-def _kind_codes(faces: pd.DataFrame, kept: pd.DataFrame) -> dict[Kind, Integers]:
+def kind_codes(faces: pd.DataFrame, kept: pd.DataFrame) -> dict[Kind, Integers]:
     """Number the values of each kind: one code a face, UNKNOWN where the face has none."""
     subject, sequence = (
         pd.factorize(faces[kind].replace("", None))[0].astype(np.int64) for kind in ("subject", "sequence")
@@ -180,11 +173,7 @@ def _kind_codes(faces: pd.DataFrame, kept: pd.DataFrame) -> dict[Kind, Integers]
 
 
 def components(faces: int, kinds: Iterable[Integers]) -> Integers:
-    """Join faces that share a code of any kind, directly or over others.
-
-    Returns:
-        one number a face: the smallest index in its component.
-    """
+    """Join faces that share a code of any kind, directly or over others: each's smallest index of those."""
     edges = [np.empty((2, 0), np.int64)]
     for codes in kinds:
         known = np.flatnonzero(codes != UNKNOWN)
@@ -222,7 +211,7 @@ def summary(splits: pd.DataFrame, faces: pd.DataFrame, kept: pd.DataFrame) -> di
         "leaked_test_faces": int((related & test).sum()),
         "leaked_test_faces_by": {
             kind: int((test & np.isin(codes, codes[train & (codes != UNKNOWN)])).sum())
-            for kind, codes in _kind_codes(faces, kept).items()
+            for kind, codes in kind_codes(faces, kept).items()
         },
         "leaked_validation_faces": int((related & ~train & ~test).sum()),
         "validated_test_faces": int((validated & test).sum()),

@@ -25,8 +25,7 @@ NAMES = (
 )
 """What the columns of the random numbers are for. A new change adds names at the end."""
 ENLARGED = 2
-COLUMNS = 32
-"""Numbers drawn a face: their count decides their values, so this leaves room for more names."""
+COLUMNS = 32  # numbers drawn a face: their count decides their values, so this leaves room for more names
 
 
 class Draws:
@@ -51,16 +50,9 @@ class Draws:
 def augment(
     faces: Tensor, settings: Augment, seed: Any, uniform: Callable[..., Tensor] = keras.random.uniform
 ) -> Tensor:
-    """Change each face at random as `settings` says.
+    """Change each face at random: uint8, B x H x W x C, S x S where S is the size of `settings.crop`.
 
-    Args:
-        faces: uint8, B x H x W x C.
-        settings: what is done, with ranges and probabilities.
-        seed: an int or a keras.random.SeedGenerator; equal seeds give equal pixels.
-        uniform: draws numbers from 0 to 1 of a shape, by `seed=`.
-
-    Returns:
-        uint8, B x S x S x C where the size of `settings.crop` is S, else of the shape of `faces`.
+    Equal seeds (int or keras.random.SeedGenerator) give equal pixels; `uniform` draws from 0 to 1 by them.
     """
     draws = Draws(uniform((ops.shape(faces)[0], COLUMNS), seed=seed))
     moves = (settings.rotation, settings.shift, settings.zoom, settings.resized_crop)
@@ -76,13 +68,9 @@ def augment(
 
 
 def sheet(faces: Any, settings: Augment, seed: int, changes: int) -> Any:
-    """Draw each face and, right of it, what training may make of it: uint8, rows x columns (x 3), enlarged.
+    """Draw each face (uint8, B x H x H x C) and, right of it, `changes` that training may make of it.
 
-    Args:
-        faces: uint8, B x H x H x C.
-        settings: what is done.
-        seed: of the changes.
-        changes: of each face; 0: the faces alone.
+    Returns uint8, rows x columns (x 3), enlarged. Equal seeds give equal changes.
     """
     side = faces.shape[1]
     changed = [augment(faces, settings, seed + number) for number in range(changes)]
@@ -199,21 +187,13 @@ def _erase(draws: Draws, settings: Augment, values: Tensor) -> Tensor:
 
 
 def warp(faces: Tensor, matrix: Tensor, offset: Tensor, fill: str, size: int | None = None) -> Tensor:
-    """Resample each face bilinearly under its own affine map, by a gather.
+    """Resample each face bilinearly under its own affine map, by a gather: float32, B x size x size x C.
 
     (keras.ops.image.affine_transform does not compile under XLA on TensorFlow.) An output pixel at p takes
-    its value from the input at `matrix @ p + offset`, where both are measured in pixels (x to the right, y
-    down) from the middle of the input and the middle of the output.
-
-    Args:
-        faces: uint8, B x H x W x C.
-        matrix: float32, B x 2 x 2, acting on (x, y).
-        offset: float32, B x 2, pixels.
-        fill: what is outside the face: nearest (its edge, continued) or black.
-        size: height and width of the output; None: those of the input.
-
-    Returns:
-        float32, B x size x size x C (B x H x W x C), 0 to 255.
+    its value from the input, uint8 B x H x W x C, at `matrix @ p + offset` (B x 2 x 2 and B x 2, float32),
+    where both are measured in pixels (x to the right, y down) from the middle of the input and the middle
+    of the output. `fill` says what is outside the face: nearest (its edge, continued) or black. Without
+    `size` the output is as large as the input.
     """
     _, height, width, channels = faces.shape
     x = _from_middle(size or width)[None, None, :]

@@ -18,8 +18,7 @@ from candid.training.learner import Learner
 Tensor = Any
 
 BATCH = 256
-MAX_FACES = 2048
-"""More change validation accuracy by less than the noise of a reseed."""
+MAX_FACES = 2048  # more change validation accuracy by less than the noise of a reseed
 
 
 class Recompute(keras.Model):
@@ -46,8 +45,7 @@ class Recompute(keras.Model):
     def run(self, rows: NDArray[np.int32]) -> None:
         """Set every batch norm's moving mean and variance to those over `rows`, taken in large batches.
 
-        Args:
-            rows: training rows in random order; at most MAX_FACES are used, in whole batches.
+        `rows`: training rows in random order; at most MAX_FACES are used, in whole batches.
         """
         norms = [norm for norm in layers_of(self.logits, layers.BatchNormalization) if norm.trainable]
         if not norms:

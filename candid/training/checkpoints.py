@@ -28,20 +28,16 @@ Arrays = list[NDArray[Any]]
 History = list[dict[str, float]]
 
 KEPT_DAYS = 30
-MAX_SHARE = 0.05
-"""Of a run's time that may go into writing checkpoints."""
+MAX_SHARE = 0.05  # of a run's time that may go into writing checkpoints
 
 
 class Checkpoint(NamedTuple):
     """A run after a finished epoch; what schedule and patience count follows from the history."""
 
-    history: History
-    """A row an epoch."""
-    weights: Arrays
-    """Of the net."""
+    history: History  # a row an epoch
+    weights: Arrays  # of the net
     optimizer: Arrays
-    best: Arrays
-    """Weights of the best epoch so far, as they were validated."""
+    best: Arrays  # weights of the best epoch so far, as they were validated
 
 
 class Checkpoints:

@@ -25,18 +25,12 @@ if TYPE_CHECKING:
 class TrainingSet:
     """Training and validation faces; no test face is in here."""
 
-    faces: NDArray[np.uint8]
-    """N x H x W x C, C 1 (grey) or 3 (RGB): `train` training faces, then the validation faces."""
-    labels: NDArray[np.int32]
-    """N, each an index into `classes`."""
-    classes: list[str]
-    """In the order of the model's outputs."""
-    class_weights: NDArray[np.float32]
-    """One a class."""
-    train: int
-    """How many of the faces are training faces."""
-    targets: NDArray[np.float32] | None = None
-    """N x classes, each row adding up to 1, where they are not simply the labels."""
+    faces: NDArray[np.uint8]  # N x H x W x C, C 1 (grey) or 3 (RGB): `train` training faces, then validation
+    labels: NDArray[np.int32]  # N, each an index into `classes`
+    classes: list[str]  # in the order of the model's outputs
+    class_weights: NDArray[np.float32]  # one a class
+    train: int  # how many of the faces are training faces
+    targets: NDArray[np.float32] | None = None  # N x classes, rows add up to 1; None: the labels
 
     @property
     def validation_labels(self) -> NDArray[np.int32]:
@@ -47,17 +41,12 @@ class TrainingSet:
 def training_set(
     images: NDArray[np.uint8], splits: pd.DataFrame, weights: Any, votes: pd.DataFrame | None = None
 ) -> TrainingSet:
-    """Pick the training and validation faces.
+    """Pick the training and validation faces of `images`, N x H x W or N x H x W x 3.
 
-    Args:
-        images: N x H x W or N x H x W x 3.
-        splits: id, label, part (data/splits.csv).
-        weights: class -> weight (data/class_weights.json).
-        votes: id and the raters' votes for each class (data/votes.csv): training faces get them as targets.
-
-    Raises:
-        CandidError: there are no training or no validation faces, an id is not in the array, or the weights
-        don't fit the classes.
+    `splits`: id, label, part (data/splits.csv); `weights`: class -> weight (data/class_weights.json);
+    `votes`: id and the raters' votes for each class (data/votes.csv), which training faces get as targets.
+    CandidError: there are no training or no validation faces, an id is not in the array, or the weights
+    don't fit the classes.
     """
     classes = class_order(splits["label"])
     if len(classes) < 2:

@@ -21,10 +21,8 @@ Tensor = Any
 class OneDevice:
     """No distribution; the others change what differs."""
 
-    devices = 1
-    """That share a batch."""
-    compiles = True
-    """Whether XLA may compile the step."""
+    devices = 1  # that share a batch
+    compiles = True  # whether XLA may compile the step
     scope: Callable[[], AbstractContextManager[Any]] = nullcontext
     """Variables are made and models fitted within this."""
 

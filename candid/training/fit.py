@@ -62,17 +62,10 @@ def train(
 ) -> tuple[Any, History]:
     """Train a net and return it at its best epoch, in float32, with a row of COLUMNS for each epoch.
 
-    Args:
-        build: makes the net; called again where the saved net differs in precision.
-        data: the faces.
-        settings: section `train`.
-        checkpoints: what a killed run leaves behind.
-        weights: a .keras file to start from, or None.
-        progress: how the run is shown; None: by a line an epoch.
-        strategy: how batches are divided among devices; None: there is one.
-
-    Raises:
-        CandidError: the loss is not a number, memory ran out, or the weights don't fit.
+    `build` makes the net, again where the saved one differs in precision; `weights` is a .keras file to
+    start from, `checkpoints` what a killed run leaves behind. Without `progress` a line is printed an
+    epoch; without `strategy` there is one device. CandidError: the loss is not a number, memory ran out, or
+    the weights don't fit.
     """
     strategy, progress = strategy or OneDevice(), progress or Progress()
     keras.utils.set_random_seed(settings.seed)
@@ -101,11 +94,7 @@ def train_svm(
     """Fit the last layer of `hog_svm` by scikit-learn's LinearSVC; return the net and one row of COLUMNS.
 
     Each class is told from the others with the squared hinge loss; class weights weigh the faces. The scores
-    are divided by their best temperature on the validation set. Nothing is drawn at random.
-
-    Args:
-        build, data, progress: as of `train`.
-        C: of LinearSVC.
+    are divided by their best temperature on the validation set. Nothing is random. `C` is LinearSVC's.
     """
     progress, net = progress or Progress(), build()
     head = net.get_layer(f"{HEAD}logits")

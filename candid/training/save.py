@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from candid.errors import CandidError
 from candid.evaluation.model_file import load_model_file
-from candid.files import writing
+from candid.files import stamped_entry, writing
 from candid.training.lineage import ABOUT
 
 
@@ -37,10 +37,10 @@ def write_model(
                     content = json.dumps(metadata).encode()
                 elif name == "config.json":
                     content = _renumbered(content)
-                target.writestr(zip_entry(name), content)
-            target.writestr(zip_entry(ABOUT), json.dumps(about, indent=2, ensure_ascii=False).encode())
+                target.writestr(stamped_entry(name), content)
+            target.writestr(stamped_entry(ABOUT), json.dumps(about, indent=2, ensure_ascii=False).encode())
             for name, content in (entries or {}).items():
-                target.writestr(zip_entry(name), content)
+                target.writestr(stamped_entry(name), content)
 
 
 def _renumbered(config: bytes) -> bytes:
@@ -53,23 +53,12 @@ def _renumbered(config: bytes) -> bytes:
     return re.sub(rb'(?<="shared_object_id": )\d+', number, config)
 
 
-def zip_entry(name: str) -> zipfile.ZipInfo:
-    """An entry that is the same on every machine and day: the earliest time that a zip can carry."""
-    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-    entry.external_attr = 0o644 << 16
-    entry.create_system = 3  # as on Unix, whatever this machine is
-    return entry
-
-
 class InitialWeights(NamedTuple):
     """Where the weights come from that a training starts with."""
 
-    preset: str | None
-    """imagenet, or a folder with a keras-hub preset: weights of the body."""
-    model: Path | None
-    """An earlier model of train."""
-    files: list[Path]
-    """All files that are read for it."""
+    preset: str | None  # imagenet, or a folder with a keras-hub preset: weights of the body
+    model: Path | None  # an earlier model of train
+    files: list[Path]  # all files that are read for it
 
 
 def initial_weights(weights: str | None) -> InitialWeights:
@@ -87,8 +76,7 @@ def initial_weights(weights: str | None) -> InitialWeights:
 def start_from(net: Any, path: str | Path, classes: list[str]) -> None:
     """Copy the weights of a .keras file into a fresh net; with other classes, all but the last layer's.
 
-    Raises:
-        CandidError: the file is no model of train's, of another net, or a weight has another shape.
+    CandidError: the file is no model of train's, of another net, or a weight has another shape.
     """
     earlier, card = load_model_file(path)
     last = next(layer for layer in reversed(net.layers) if layer.weights)

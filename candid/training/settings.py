@@ -51,35 +51,29 @@ class BasicSettings(NormedSettings):
     """`archs.basic_cnn`."""
 
     dropout: Dropout = 0.3
-    last_dropout: Dropout = 0.4
-    """In the last convolutional block: behind both of its poolings."""
+    last_dropout: Dropout = 0.4  # in the last convolutional block: behind both of its poolings
 
 
 class ResidualSettings(BasicSettings):
     """`archs.residual_cnn`."""
 
-    residual_after: list[Annotated[int, Field(ge=1, le=5)]] = [1, 3, 5]
-    """Pairs of convolutions with a pooling, counted from 1, that a residual block stands behind."""
-    skip: Literal["identity", "conv"] = "identity"
-    """conv: a 1x1 convolution with batch norm, which the paper tried and dropped."""
+    residual_after: list[Annotated[int, Field(ge=1, le=5)]] = [1, 3, 5]  # a residual block behind these
+    skip: Literal["identity", "conv"] = "identity"  # conv: 1x1 with batch norm, which the paper dropped
 
 
 class BaselineSettings(NormedSettings):
     """`archs.baseline_cnn`."""
 
-    dropout: Dropout = 0.3
-    """In the head, below and above its hidden layer."""
+    dropout: Dropout = 0.3  # in the head, below and above its hidden layer
 
 
 class PlainSettings(NormedSettings):
     """`archs.plain_cnn`."""
 
-    widths: list[Width] = Field(default=[32, 64, 128, 256], min_length=1, max_length=5)
-    """Channels of each stage; between stages max pooling halves the side."""
+    widths: list[Width] = Field(default=[32, 64, 128, 256], min_length=1, max_length=5)  # channels by stage
     depths: list[Annotated[int, Field(ge=1, le=8)]] = Field(default=[2, 2, 2, 2], min_length=1, max_length=5)
     """Convolutions of each stage."""
-    dropout: Dropout = 0.0
-    """In the head."""
+    dropout: Dropout = 0.0  # in the head
 
     @model_validator(mode="after")
     def _one_each(self) -> Self:
@@ -93,49 +87,39 @@ class SelfBuiltSettings(NormedSettings):
     """`archs.self_built`."""
 
     scaling: Scaling = StandardScaling(name="standard")
-    widths: list[Width] = Field(default=[32, 64], min_length=2, max_length=2)
-    """Channels of the two convolutions."""
-    dropout: Dropout = 0.0
-    """Behind each of the two fully connected layers."""
+    widths: list[Width] = Field(default=[32, 64], min_length=2, max_length=2)  # channels of both layers
+    dropout: Dropout = 0.0  # behind each of the two fully connected layers
 
 
 class ResNetSettings(NormedSettings):
     """`archs.resnet18` and `archs.resnet50`."""
 
     scaling: Scaling = IMAGENET
-    dropout: Dropout = 0.0
-    """In the head."""
+    dropout: Dropout = 0.0  # in the head
 
 
 class VGGSettings(NetSettings):
     """`archs.vgg11`, `archs.vgg16` and `archs.vgg19`."""
 
     scaling: Scaling = IMAGENET
-    dropout: Dropout = 0.5
-    """Behind each of the two fully connected layers of 4096."""
+    dropout: Dropout = 0.5  # behind each of the two fully connected layers of 4096
 
 
 class EfficientNetSettings(NormedSettings):
     """`archs.efficientnet_b0`."""
 
     scaling: Scaling = IMAGENET
-    dropout: Dropout = 0.2
-    """In the head."""
-    drop_connect: Dropout = 0.2
-    """Share of faces for which the last block is skipped in training; less for those before it."""
+    dropout: Dropout = 0.2  # in the head
+    drop_connect: Dropout = 0.2  # share of faces that skip the last block in training; less before it
 
 
 class HogSettings(Section):
     """`archs.hog_svm`: scikit-image's `hog`, scikit-learn's LinearSVC."""
 
-    orientations: int = Field(default=9, ge=2, le=36)
-    """Bins over 180 degrees."""
-    cell: int = Field(default=8, ge=2, le=64)
-    """Side in pixels."""
-    block: int = Field(default=2, ge=1, le=8)
-    """Side in cells."""
-    C: float = Field(default=1.0, gt=0, le=1e6)
-    """Weight of the SVM's squared hinge loss against its penalty."""
+    orientations: int = Field(default=9, ge=2, le=36)  # bins over 180 degrees
+    cell: int = Field(default=8, ge=2, le=64)  # side in pixels
+    block: int = Field(default=2, ge=1, le=8)  # side in cells
+    C: float = Field(default=1.0, gt=0, le=1e6)  # weight of the SVM's squared hinge loss against its penalty
 
 
 @dataclass(frozen=True)
@@ -167,10 +151,8 @@ NETS: dict[str, NetFacts] = {
 class ModelSettings(Section):
     """Section `model`."""
 
-    arch: str
-    """A key of `archs`."""
-    weights: str | None
-    """None: from scratch; imagenet: the keras-hub preset; else the path of a .keras file of the same net."""
+    arch: str  # a key of `archs`
+    weights: str | None  # None: from scratch; imagenet: keras-hub's preset; else a .keras file of the net
 
     @field_validator("arch")
     @classmethod
@@ -211,16 +193,14 @@ class Range(Section):
 class ResizedCrop(Range):
     """A window at a random position, brought to full size; low and high are shares of the face's area."""
 
-    aspect: float = Field(ge=1, le=10)
-    """Width / height of the window is drawn log-uniformly from 1/aspect to aspect."""
+    aspect: float = Field(ge=1, le=10)  # of width / height, log-uniform from 1/aspect
 
 
 class Erasing(Range):
     """A rectangle at a random position set to the face's mean; low and high are shares of the face's area."""
 
     high: float = Field(gt=0, le=1)
-    aspect: float = Field(ge=1, le=10)
-    """Height / width of the rectangle is drawn log-uniformly from 1/aspect to aspect."""
+    aspect: float = Field(ge=1, le=10)  # of height / width, log-uniform from 1/aspect
 
 
 class Jitter(Section):
@@ -234,29 +214,23 @@ class Crop(Section):
     """A square, random (at any whole pixel) or one of ten (corners and middle, each also flipped)."""
 
     name: Literal["random", "ten"]
-    size: int = Field(ge=8, le=1024)
-    """Pixels."""
+    size: int = Field(ge=8, le=1024)  # pixels
 
 
 class Augment(Section):
     """Part `train.augment`: changes to training faces, each with its range and its probability (0: off)."""
 
-    flip: Probability
-    """Of a horizontal flip."""
+    flip: Probability  # of a horizontal flip
     rotation: Rotation
     shift: Shift
-    zoom: Range
-    """Above 1 enlarges the face."""
+    zoom: Range  # above 1 enlarges the face
     resized_crop: ResizedCrop
-    fill: Literal["nearest", "black"]
-    """What fills the parts of the result that lie outside the picture."""
+    fill: Literal["nearest", "black"]  # what fills the parts of the result that lie outside the picture
     brightness: Jitter
     contrast: Jitter
-    saturation: Jitter
-    """Has no effect on grey faces."""
+    saturation: Jitter  # has no effect on grey faces
     erasing: Erasing
-    crop: Crop | None
-    """Last of the geometric changes; the net then takes faces of its size."""
+    crop: Crop | None  # last of the geometric changes; the net then takes faces of its size
 
 
 class Sgd(Section):
@@ -296,8 +270,7 @@ class Cosine(Section):
     """Half a cosine from the learning rate down to `min_lr`: Loshchilov and Hutter 2017, without restarts."""
 
     name: Literal["cosine"]
-    warmup_epochs: int = Field(default=0, ge=0)
-    """Epochs at the start in which the rate grows linearly."""
+    warmup_epochs: int = Field(default=0, ge=0)  # epochs at the start in which the rate grows linearly
     min_lr: float = Field(default=0.0, ge=0, le=100)
 
 
@@ -312,40 +285,30 @@ class Freeze(Section):
     """Transfer: `epochs` at the start in which only the head is trained, at train.learning_rate."""
 
     epochs: int = Field(ge=1)
-    thaw_learning_rate: float = Field(gt=0, le=100)
-    """Of the epochs after these, in which everything is trained."""
+    thaw_learning_rate: float = Field(gt=0, le=100)  # of the epochs after these, with everything trained
 
 
 class TrainSettings(Section):
     """Section `train`."""
 
     backend: Literal["tensorflow", "jax", "torch"]
-    distribution: Literal["none", "devices"] = "none"
-    """devices: each batch over all devices of this machine."""
+    distribution: Literal["none", "devices"] = "none"  # devices: each batch over all devices of this machine
     precision: Literal["float32", "mixed_bfloat16"]
     epochs: int = Field(ge=1, le=100_000)
     batch_size: int = Field(ge=2, le=65_536)
     steps_per_execution: int = Field(ge=1, le=10_000)
     optimizer: Annotated[Sgd | Adaptive, Field(discriminator="name"), ByName]
     learning_rate: float = Field(gt=0, le=100)
-    weight_decay: float = Field(ge=0, lt=1)
-    """Decoupled, as in AdamW, with every optimizer; biases and batch norm are left out."""
-    clip_norm: float | None = Field(gt=0)
-    """Largest norm of all gradients together."""
+    weight_decay: float = Field(ge=0, lt=1)  # decoupled, as in AdamW; not of biases and batch norm
+    clip_norm: float | None = Field(gt=0)  # largest norm of all gradients together
     schedule: Annotated[Constant | Plateau | Cosine, Field(discriminator="name"), ByName]
     early_stopping: EarlyStopping | None
-    monitor: Metric
-    """By which the saved epoch is chosen."""
-    targets: Literal["labels", "votes"] = "labels"
-    """votes: the shares of the raters' votes for each training face, where the dataset has them."""
+    monitor: Metric  # by which the saved epoch is chosen
+    targets: Literal["labels", "votes"] = "labels"  # votes: shares of the raters' votes, if there are any
     label_smoothing: float = Field(ge=0, lt=1)
-    mixup: float = Field(ge=0, le=10)
-    """Alpha of Beta(alpha, alpha), from which the share is drawn; 0: off."""
-    averaging: float = Field(ge=0, lt=1)
-    """Momentum of the exponential average of the weights that is validated and saved; 0: off."""
-    batch_norm: Literal["running", "recomputed"]
-    """Statistics for validation and the saved model: the layers' own running averages, or measured over
-    training faces after each epoch."""
+    mixup: float = Field(ge=0, le=10)  # alpha of Beta(alpha, alpha), from which the share is drawn; 0: off
+    averaging: float = Field(ge=0, lt=1)  # momentum of the weights' average that is validated; 0: off
+    batch_norm: Literal["running", "recomputed"]  # statistics: the layers' own, or measured each epoch
     freeze: Freeze | None
     augment: Augment
     seed: int = Field(ge=0, lt=2**31)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tests.data.made import encoded as encoded
+from tests.data.made import folder as write_all
 
 
 def photo(seed: int, width: int = 120, height: int = 100) -> Image.Image:
@@ -38,10 +39,7 @@ def known_set(folder: Path) -> dict[str, bytes]:
     files["train/sad/grey.png"] = encoded(Image.new("RGB", (64, 64), (90, 90, 90)))
     files["train/sad/cut.jpg"] = files["train/sad/s0.jpg"][:500]
     files["readme.txt"] = b"not a picture"
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+    write_all(folder, files)
     return files
 
 

@@ -19,13 +19,12 @@ from candid.audit.findings import KEEP, NO_GROUP, surplus
 from candid.audit.measure import KINDS
 from candid.errors import CandidError
 from tests.audit.sets import encoded, known_set, photo
+from tests.data.made import folder as write_all
 
 
 def save(folder: Path, pictures: dict[str, Image.Image]) -> Path:
-    for name, picture in pictures.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(encoded(picture, "JPEG" if name.endswith("jpg") else "PNG"))
-    return folder
+    kinds = {"jpg": "JPEG", "png": "PNG"}
+    return write_all(folder, {name: encoded(each, kinds[name[-3:]]) for name, each in pictures.items()})
 
 
 @pytest.fixture

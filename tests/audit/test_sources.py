@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from candid.audit.command import main
 from candid.audit.images import read_images
 from candid.audit.sources import open_source
 from candid.errors import CandidError
 from tests.audit.sets import encoded, photo
+from tests.data.made import folder as write_all
 
 SIDE = 64
 ROWS = [("cat", "train", 0), ("dog", "train", 1), ("cat", "train", 2), ("dog", "test", 0), ("dog", "test", 3)]
@@ -27,18 +27,13 @@ def pixels() -> list[np.ndarray]:
 
 def write_pictures(folder: Path) -> list[str]:
     names = [f"{number}.png" for number in range(len(ROWS))]
-    for name, array in zip(names, pixels(), strict=True):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(encoded(Image.fromarray(array)))
+    write_all(folder, {name: encoded(array) for name, array in zip(names, pixels(), strict=True)})
     return names
 
 
 def folders(folder, *order):
-    for number, (row, array) in enumerate(zip(ROWS, pixels(), strict=True)):
-        path = folder / row[order[0]] / row[order[1]] / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded(Image.fromarray(array)))
-    return folder
+    places = [f"{row[order[0]]}/{row[order[1]]}/{number}.png" for number, row in enumerate(ROWS)]
+    return write_all(folder, {place: encoded(array) for place, array in zip(places, pixels(), strict=True)})
 
 
 def csv(folder, names=("image", "label", "split"), below="pictures"):
@@ -82,7 +77,7 @@ def parquet_of_paths(folder):
 
 def parquet(folder, struct=True, one_file=False):
     arrow = pytest.importorskip("pyarrow")
-    data = [encoded(Image.fromarray(array)) for array in pixels()]
+    data = [encoded(array) for array in pixels()]
     cells = [{"bytes": each, "path": "x.png"} for each in data] if struct else data
     features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": ["cat", "dog"]}}
     table = arrow.table({"image": cells, "label": [["cat", "dog"].index(row[0]) for row in ROWS]})

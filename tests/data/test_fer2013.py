@@ -11,7 +11,7 @@ from candid.data.fer2013 import VOTES, majority
 from candid.data.images import decode_row
 from candid.data.readers import Record, Rejected, Wanted
 from candid.errors import CandidError
-from tests.data.made import face, pixels, read, records, rejected, skipped, tarred, zipped
+from tests.data.made import face, pixels, read, records, rejected, skipped, tarred, written, zipped
 
 PARTS = ("Training", "PublicTest", "PrivateTest")
 
@@ -23,11 +23,6 @@ def row(i):
 def table(rows=6, header="emotion,pixels,Usage"):
     lines = [f"{i % 7},{row(i)},{PARTS[i % 3]}" for i in range(rows)]
     return "\n".join([header, *lines, ""]).encode()
-
-
-def written(path, data):
-    path.write_bytes(data)
-    return path
 
 
 def wrapped(tmp_path, kind, data, name="fer2013.csv"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
 
-from candid.data import copies, figures
+from candid.data import copies
 from candid.data.copies import compare, recognise
 from candid.data.figures import SIDE
 from candid.data.fingerprints import (
@@ -245,13 +245,6 @@ def test_a_file_that_is_no_fingerprint_is_refused_in_one_line(tmp_path, text):
     assert "\n" not in str(error.value)
     with pytest.raises(CandidError, match="no such file"):
         read_fingerprint(tmp_path / "none.csv")
-
-
-def test_the_hash_of_the_mirror_image_differs_in_known_bits(genuine):
-    mirrored = genuine.images[:, :, ::-1]
-    hashes = figures.hash_faces(genuine.images)
-    assert (figures.hash_faces(mirrored) == hashes ^ figures.MIRROR_BITS).all()
-    assert (figures.hash_turned(mirrored)["mirrored"][0] == hashes).all()
 
 
 def test_the_fingerprints_of_the_known_sets_are_small_and_hold_all_classes():

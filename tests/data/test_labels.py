@@ -6,7 +6,6 @@ import unicodedata
 
 import pytest
 
-from candid.audit.sources import labels_and_parts
 from candid.data.labels import label_key, label_name, part_of, parts_of
 from candid.data.readers import Wanted
 from candid.errors import CandidError
@@ -126,7 +125,6 @@ def test_an_unlabelled_part_is_skipped_and_a_stray_picture_rejected(tmp_path):
     ("files", "stray"),
     [
         (["set/happy/1", "set/smirk/2", "set/cover"], "set/cover"),
-        (["happy/1", "smirk/2", "cover"], "cover"),
         (["a/b/train/happy/1", "a/b/test/smirk/2", "a/b/sample"], "a/b/sample"),
     ],
 )
@@ -156,10 +154,3 @@ def test_persons_above_the_classes_are_subjects(tmp_path):
     wanted = Wanted({"happy": "happy", "sad": "sad"})
     items = read("folder", [zipped(tmp_path / "f.zip", files)], wanted, subject_pattern="(s[0-9]+)/")
     assert [record.subject for record in records(items)] == ["folder:s01", "folder:s02", "folder:s02"]
-
-
-def test_the_audit_has_the_same_labels_and_parts():
-    files = ["train/anger/1", "images_test/angry/2", "images_train/wu\u0308tend/3", "images_test/Wütend/4"]
-    layout = labels_and_parts(files, True)
-    assert layout["label"] == ["angry", "angry", "wütend", "wütend"]
-    assert layout["part"] == ["train", "test", "train", "test"]

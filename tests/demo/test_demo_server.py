@@ -104,7 +104,6 @@ def test_no_face_is_an_answer_and_a_whole_picture_can_be_the_face(ask):
         ("http://[/predict", b"x", 404, "no such page"),
         ("http://[/", None, 404, "no such page"),
         ("/other", b"x", 404, "no such page"),
-        ("/../pyproject.toml", b"x", 404, "no such page"),
     ],
 )
 def test_what_can_not_be_answered_is_one_line(ask, path, body, status, words):

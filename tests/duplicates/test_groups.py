@@ -30,11 +30,6 @@ def test_groups_are_connected_components(drawn):
     np.testing.assert_array_equal(groups, [label[i] if i in paired else -1 for i in range(count)])
 
 
-def test_no_images():
-    empty = np.empty(0, np.int64)
-    assert group_ids(empty, empty, 0).shape == (0,)
-
-
 def test_an_implausible_group_is_named():
     groups = np.concatenate([np.zeros(150, np.int64), np.full(850, -1)])
     assert collapsed(groups, np.arange(1000)).startswith("one group holds 150 different images of 1,000;")

@@ -72,13 +72,6 @@ def test_a_part_to_be_measured_on_stays_whatever_files_are_called(parts):
     assert found[1 - stays] == f"copy of {stays}"
 
 
-def test_group_and_off_keep_every_face():
-    rows = [("sad", "", 0), ("happy", "test", 0), ("sad", "", -1)]
-    assert reasons(rows, "group") == ["", "", ""]
-    for rule in ("report", "majority", "drop"):
-        assert reasons(rows, "off", conflicts=rule) == ["", "", ""]
-
-
 def test_majority_drops_other_labels():
     rows = [
         ("sad", "train", 0),
@@ -102,10 +95,6 @@ def test_drop_drops_conflicting_groups():
     rows = [("sad", "train", 0), ("happy", "test", 0), ("happy", "", 0), ("sad", "", 3), ("sad", "", 3)]
     assert reasons(rows, "group", conflicts="drop") == [CONFLICT, "", CONFLICT, "", ""]
     assert reasons(rows, "remove", conflicts="drop") == [CONFLICT, "", CONFLICT, "copy of 4", ""]
-
-
-def test_no_faces():
-    assert reasons([]) == []
 
 
 ROWS = st.lists(

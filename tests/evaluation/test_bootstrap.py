@@ -117,13 +117,3 @@ def test_no_mistake_is_not_certainty():
         assert bounds == pytest.approx((exact.low, 1.0))
     low, high = intervals(actual, 1 - actual, np.arange(60) // 3, 2, 200, 0)[0]
     assert (low, high) == pytest.approx((0.0, 1 - exact.low))
-
-
-def test_a_score_of_few_groups_has_the_bound_of_those():
-    """Fifty groups, five of which have faces of the class: all right."""
-    right = (np.arange(50) < 5).astype(np.int64) * 3
-    exact = binomtest(5, 5).proportion_ci(method="exact")
-    for proportion in (True, False):
-        bounds = bootstrap.interval(np.ones(100), right, 0 * right, proportion)
-        assert bounds.low == pytest.approx(exact.low)
-    assert math.isnan(bootstrap.interval(np.zeros(100), 0 * right, 0 * right).low)

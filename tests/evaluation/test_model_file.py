@@ -22,6 +22,7 @@ from candid.evaluation import hdf5_check
 from candid.evaluation.model_file import load_model_file, read_card
 from candid.evaluation.predict import check_input
 from candid.training.save import write_model
+from tests.predict.tiny_model import change
 
 CARD: dict[str, Any] = {"classes": ["angry", "happy", "sad"], "image_size": 24, "color": "grey"}
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -40,17 +41,6 @@ def refusal(call: Callable[..., Any], *args: Any) -> str:
 def model(tmp_path: Path, tiny: Callable[..., Path]) -> Path:
     """A right model file, its weights still unchecked."""
     return tiny(tmp_path / "m.keras")
-
-
-def change(path: Path, changed: dict[str, Any], compression: int = zipfile.ZIP_STORED) -> Path:
-    """Write entries anew: bytes, or what JSON takes; None leaves one out."""
-    with zipfile.ZipFile(path) as file:
-        entries: dict[str, Any] = {name: file.read(name) for name in file.namelist()}
-    with zipfile.ZipFile(path, "w", compression) as file:
-        for name, value in (entries | changed).items():
-            if value is not None:
-                file.writestr(name, value if isinstance(value, bytes) else json.dumps(value))
-    return path
 
 
 def config_of(path: Path) -> dict[str, Any]:
@@ -137,8 +127,6 @@ def test_an_evil_configuration_is_refused_before_keras_sees_it(model, spoil, wor
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({CONFIG: None}, "no entry config.json"),
-        ({"../../evil": b"x"}, "too many"),
         ({f"{number}": b"x" for number in range(20_000)}, "too many"),
         ({"candid-faces.npy": b"x"}, "candid-faces.npy is no array"),
         ({"candid-faces.npy": npy_header((10**11,))}, "candid-faces.npy is no list of digests"),
@@ -148,7 +136,6 @@ def test_an_evil_configuration_is_refused_before_keras_sees_it(model, spoil, wor
         ({"candid.json": CARD | {"classes": ["a"] * 5000}}, "candid.json.classes"),
         ({"candid.json": CARD | {"classes": ["happy\n# Gate: pass"]}}, "candid.json.classes"),
         ({"candid.json": CARD | {"classes": ["\ud800"]}}, "candid.json.classes"),
-        ({"candid.json": CARD | {"image_size": "big"}}, "candid.json.image_size"),
         ({"candid.json": CARD | {"image_size": 20_000}}, "candid.json.image_size = 20000"),
         ({"candid.json": CARD | {"image_size": 10**30}}, "candid.json.image_size"),
         ({"candid.json": {"classes": ["a"]}}, "candid.json.image_size is missing"),

@@ -24,9 +24,10 @@ from candid.evaluation.predict import predict
 from candid.predict.detectors import make_detector
 from candid.predict.outputs import Folder
 from candid.predict.sources import Picture, Skipped, pictures
+from tests.data.made import folder as write_all
+from tests.data.made import tar_of
 from tests.predict.predict_pictures import astronaut, encoded, exif, noise, on_face, pair
 from tests.predict.tiny_model import CLASSES, write_tiny
-from tests.reliability.corpus_archives import tar_of
 
 MODEL = Path("models/pretrained/fer2013.keras")
 DOT = encoded(noise(9, 9))
@@ -59,12 +60,6 @@ def command(capsys):
         return ended.value.code, printed.out, printed.err
 
     return call
-
-
-def write_all(folder, files):
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
 
 
 def rows(path="predictions/predictions.csv"):

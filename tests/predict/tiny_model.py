@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,17 @@ def write_tiny(
     net = keras.Model(inputs, layers.Softmax(name="head_softmax")(x), name="tiny")
     about = {"classes": list(CLASSES), "image_size": size, "color": "rgb" if channels == 3 else "grey"}
     write_model(path, net, about | card)
+    return path
+
+
+def change(path: Path, changed: dict[str, Any], compression: int = zipfile.ZIP_STORED) -> Path:
+    """Write entries anew: bytes, or what JSON takes; None leaves one out."""
+    with zipfile.ZipFile(path) as file:
+        entries: dict[str, Any] = {name: file.read(name) for name in file.namelist()}
+    with zipfile.ZipFile(path, "w", compression) as file:
+        for name, value in (entries | changed).items():
+            if value is not None:
+                file.writestr(name, value if isinstance(value, bytes) else json.dumps(value))
     return path
 
 

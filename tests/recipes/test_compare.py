@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 import statistics
 from pathlib import Path
@@ -15,7 +14,6 @@ from PIL import Image
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
-import candid.compare.table as table_module
 from candid.compare import compare
 from candid.compare.command import main
 from candid.compare.measured import (
@@ -31,8 +29,6 @@ from candid.compare.table import Comparison, Pair, Row, build, choose, summary
 from candid.errors import CandidError
 from candid.evaluation.bootstrap import Drawn, draw
 from candid.evaluation.predictions import as_predictions
-from candid.recipes import load_recipe
-from tests.conftest import REPOSITORY
 from tests.gate.project import CLASSES
 from tests.recipes.recipe_project import RecipeProject, faces, made, report
 
@@ -423,15 +419,6 @@ def test_compare_in_python(project: RecipeProject) -> None:
     assert (first["measured_faces"], first["measured_leaked"]) == (400, 400)
     assert pd.isna(first["leak_free"])
     assert len(compare("made2024", project.root, full=False)) == 5
-
-
-def test_the_examples_of_the_docstrings_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(REPOSITORY)
-    finder = doctest.DocTestFinder()
-    for function in (table_module.compare, load_recipe):
-        examples = finder.find(function, globs={function.__name__: function})
-        assert sum(len(one.examples) for one in examples)
-        assert all(doctest.DocTestRunner().run(one).failed == 0 for one in examples)
 
 
 @pytest.mark.parametrize(

@@ -130,15 +130,6 @@ def test_the_leak_free_counterpart_differs_in_the_handling_of_dependence_alone(r
     assert paper["split.groups"] == []
 
 
-def test_ten_by_ten_folds_are_a_hundred_experiments():
-    members = RECIPES["li2021"].run("ck48").members(leak_free=True)
-    names = list(members)
-    assert [names[0], names[13], names[-1], len(names)] == ["r0-f0", "r1-f3", "r9-f9", 100]
-    settings = members["r1-f3"]
-    assert (settings["split.repeat"], settings["split.fold"]) == (1, 3)
-    assert settings["split.groups"] == ["subject", "sequence", "duplicate"]
-
-
 def test_without_imagenet_nothing_is_frozen():
     for recipe in RECIPES.values():
         for run in recipe.runs:

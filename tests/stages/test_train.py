@@ -157,7 +157,6 @@ def test_a_run_starts_from_an_earlier_model_with_other_classes(project, monkeypa
     ("model", "train", "line"),
     [
         ({"weights": "nowhere.keras"}, {}, r"model\.weights = 'nowhere\.keras': no such file"),
-        ({}, {"freeze": {"epochs": 1, "thaw_learning_rate": 0.1}}, "a frozen body of random weights"),
         (
             {},
             {"augment": {**tiny_net.AUGMENT, "crop": {"name": "ten", "size": 40}}},
@@ -165,7 +164,7 @@ def test_a_run_starts_from_an_earlier_model_with_other_classes(project, monkeypa
         ),
         ({}, {"backend": "jax"}, r"'jax', but the environment says KERAS_BACKEND=tensorflow"),
     ],
-    ids=["weights", "freeze", "crop", "backend"],
+    ids=["weights", "crop", "backend"],
 )
 def test_what_does_not_fit_together_is_one_line(project, monkeypatch, model, train, line):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")

@@ -237,16 +237,6 @@ def test_mixed_precision_ends_in_float32(name: str) -> None:
     np.testing.assert_allclose(given.sum(axis=1), 1, atol=1e-6)
 
 
-def test_a_net_learns_a_few_faces_by_heart() -> None:
-    keras.utils.set_random_seed(0)
-    model = build_model("plain_cnn", image_size=32, classes=3, widths=[16, 32], depths=[1, 1])
-    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", jit_compile=False)
-    labels = np.arange(3)
-    for _ in range(60):
-        model.train_on_batch(GREY, labels)
-    np.testing.assert_array_equal(outputs(model, GREY).argmax(axis=1), labels)
-
-
 def test_dropout_of_bah2022_is_higher_in_the_whole_last_block() -> None:
     rates = [one.rate for one in build_model("residual_cnn").layers if isinstance(one, layers.Dropout)]
     assert rates == [0.3, 0.3, 0.3, 0.3, 0.4, 0.4]

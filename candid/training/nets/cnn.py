@@ -16,14 +16,11 @@ from candid.training.settings import (
     SelfBuiltSettings,
 )
 
-RESIDUAL_WIDTHS = (32, 64, 128, 256, 512)
-"""Of the blocks that end in max pooling, behind the first two convolutions."""
-LAST_BLOCK = (256, 512)
-"""The last of Table 1's three convolutional blocks: conv2d_13 to conv2d_16, dropout_5 and dropout_6."""
+RESIDUAL_WIDTHS = (32, 64, 128, 256, 512)  # of the blocks that end in max pooling, behind two convolutions
+LAST_BLOCK = (256, 512)  # of Table 1's three: conv2d_13 to conv2d_16, dropout_5 and dropout_6
 FIRST_WIDTH = 16
 BASELINE_STEM = 32
-BASELINE_STAGES = ((48, 2), (128, 2), (192, 1))
-"""Width and number of residual blocks; each stage halves the side."""
+BASELINE_STAGES = ((48, 2), (128, 2), (192, 1))  # width, residual blocks; each stage halves the side
 BASELINE_HIDDEN = 208
 
 

@@ -129,8 +129,7 @@ def _attach(kind: str, config: dict[str, Any], faces: Tensor, settings: Any, edi
 def load_preset(model: Any, body: list[Any], preset: str, weights: str) -> None:
     """Copy the weights of a preset (`weights`: imagenet, or its folder) into the body, layer by layer.
 
-    Raises:
-        CandidError: no hub can be reached, or the weights are not of this net's body.
+    CandidError: no hub can be reached, or the weights are not of this net's body.
     """
     theirs = {layer.name: layer for layer in _source(preset, weights).layers if layer.weights}
     ours = {layer.name: layer for layer in body}

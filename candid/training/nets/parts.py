@@ -10,9 +10,7 @@ from candid.training.settings import Scaling, StandardScaling
 
 Tensor = Any  # keras.KerasTensor; Keras carries no types
 
-HEAD = "head_"
-"""Names of the layers above the body begin with this; `body_layers` goes by it."""
-
+HEAD = "head_"  # names of the layers above the body begin with this; `body_layers` goes by it
 IMAGENET = {1: ([0.449], [0.226]), 3: ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])}
 """Means and standard deviations of each channel in units of 0..1; for grey their averages."""
 
