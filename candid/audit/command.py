@@ -19,13 +19,13 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from candid.audit.cluster import connected, open_address, read_and_search
+from candid.audit.cluster import connect, read_and_search
 from candid.audit.findings import KEEP, Findings, ages, audit_images, counts, leaks, samples, surplus, tables
 from candid.audit.images import read_images, thumbnails
 from candid.audit.index import Index
 from candid.audit.measure import drawn_pairs, judged_table, planted_recall, precision, read_verdicts
 from candid.audit.page import page, sections
-from candid.audit.sources import COLUMNS, NEW, Source, open_source, open_two
+from candid.audit.sources import COLUMNS, NEW, Source, open_address, open_source, open_two
 from candid.cli import Parser
 from candid.data.faces import PARTS
 from candid.duplicates.settings import Aligned, DedupSettings
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise CandidError(f"{options.path}: --columns has no effect; expected a CSV, parquet or npz file")
         duplicates = None
         if options.engine == "ray":
-            stack.enter_context(connected())
+            connect()
             read, duplicates = read_and_search(source, settings.method, settings.mirror)
         else:
             read = read_images(source, index)

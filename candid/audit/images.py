@@ -77,7 +77,7 @@ def read_images(source: Source, index: Index | None = None) -> ImageSet:
     budget = PixelBudget(sum(_bytes(files, name) for name in tried))
     kept: dict[str, Decoded] = {}
     with tqdm(total=len(tried), desc="reading", unit=" images", disable=None, leave=False) as bar:
-        for name, result in made(files, tried, partial(_decode, budget=budget), "decoded"):
+        for name, result in made(files, tried, partial(decode, budget=budget), "decoded"):
             bar.update()
             if isinstance(result, Decoded):
                 kept[name] = result
@@ -85,7 +85,7 @@ def read_images(source: Source, index: Index | None = None) -> ImageSet:
                 skipped[name] = str(result)
     names = sorted(kept)
     digests = {name: kept[name].digest for name in names}
-    again = made(files, _alike(kept), _full_digest, "full")
+    again = made(files, _alike(kept), full_digest, "full")
     digests |= {name: digest for name, digest in again if isinstance(digest, bytes)}
     measured = {key: [getattr(kept[name], key) for name in names] for key in MEASURED}
     measured["bytes"] = [_bytes(files, name) for name in names]
@@ -124,7 +124,7 @@ def image_set(
         images,
         pixels,
         np.array(digests, np.dtype((np.void, 16))),
-        _originals(source.files, images),
+        originals(source.files, images),
         pd.DataFrame(sorted(skipped.items()), columns=["file", "reason"], dtype=str),
         len(source.files.names) - len(names) - len(skipped),
     )
@@ -169,7 +169,8 @@ def in_threads(
             yield name, future.result()
 
 
-def _decode(data: bytes, budget: PixelBudget) -> Decoded:
+def decode(data: bytes, budget: PixelBudget) -> Decoded:
+    """Decode one picture to what is kept of it."""
     small, size, frames = _reduced(data, budget)
     upright = small or open_picture(data, budget)
     if small is None:
@@ -202,12 +203,13 @@ def decode_close(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(grey.resize((CLOSE, CLOSE), Image.Resampling.BICUBIC))
 
 
-def _originals(source: Files, images: pd.DataFrame) -> Originals:
-    """Read images again for a second look; one that is gone since shows nothing."""
+def originals(source: Files, images: pd.DataFrame) -> Originals:
+    """Read images (file, width, height) again for a second look; one that is gone since shows nothing."""
+    names = images["file"].to_numpy()
 
     def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         close = np.zeros((len(rows), CLOSE, CLOSE), np.uint8)
-        place = {name: number for number, name in enumerate(images["file"].to_numpy()[rows])}
+        place = {name: number for number, name in enumerate(names[rows])}
         for name, grey in in_threads(source, list(place), decode_close):
             if not isinstance(grey, UnreadableError):
                 close[place[name]] = grey
@@ -218,7 +220,7 @@ def _originals(source: Files, images: pd.DataFrame) -> Originals:
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:
     """Decode one picture as read_images does: SIZE x SIZE."""
-    return _decode(data, PixelBudget(len(data))).grey
+    return decode(data, PixelBudget(len(data))).grey
 
 
 def _decode_reduced(image: Image.Image, budget: PixelBudget) -> Image.Image | None:
@@ -248,7 +250,8 @@ def _tone(image: Image.Image) -> tuple[int, int, float]:
     return dark, bright, round(sharpness, 4)
 
 
-def _full_digest(data: bytes) -> bytes:
+def full_digest(data: bytes) -> bytes:
+    """Digest all that a picture shows, at full size; of one that can't be decoded, the file."""
     try:
         return content_digest(data)
     except UnreadableError:

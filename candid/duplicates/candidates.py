@@ -20,6 +20,7 @@ OUTLIER = 2.0  # a cell is left out where its squared residual is so many times 
 ROUNDING = 16.0  # squared residual of a cell that no picture stays below
 PARTS = 1_000_000  # of a correlation as a whole number
 MANY = 20_000  # images; from here on an index finds the pairs
+SAMPLE = 2_000_000  # sketches that place the pivots, at most
 PROBES = 16  # cells of the index that are searched for an image
 ROWS = 256  # of the left side, a unit of work
 CLOSEST = 60  # pairs of an image on its own account; bounds time and memory where all images look alike
@@ -120,14 +121,17 @@ class Index(NamedTuple):
     pivots: NDArray[np.uint64]  # words x cells
 
 
-def find_pivots(sketches: NDArray[np.uint64], images: int, many: int) -> NDArray[np.uint64]:
+def find_pivots(sketches: NDArray[np.uint64], many: int) -> NDArray[np.uint64]:
     """Sketches of twice the root of N images, then twice the majority of each bit in their cells.
 
-    One below `many` images. `sketches`: of all images, or of a sample.
+    One below `many` images. `sketches`: words x N; of more than SAMPLE a sample places the pivots.
     """
-    if images < many:
+    count = sketches.shape[1]
+    if count < many:
         return np.zeros((len(sketches), 1), np.uint64)
-    chosen = np.linspace(0, sketches.shape[1] - 1, 2 * int(images**0.5)).astype(np.int64)
+    if count > SAMPLE:
+        sketches = sketches[:, np.linspace(0, count - 1, SAMPLE).astype(np.int64)]
+    chosen = np.linspace(0, sketches.shape[1] - 1, 2 * int(count**0.5)).astype(np.int64)
     pivots = np.ascontiguousarray(sketches[:, chosen])
     for _ in range(2):
         pivots = _majorities(sketches, _nearest_pivots(sketches, pivots), pivots)
@@ -136,13 +140,13 @@ def find_pivots(sketches: NDArray[np.uint64], images: int, many: int) -> NDArray
 
 def _nearest_pivots(sketches: NDArray[np.uint64], pivots: NDArray[np.uint64]) -> NDArray[np.int32]:
     def rows(start: int, stop: int) -> NDArray[np.int32]:
-        return np.asarray(_nearest(sketches, pivots, start, stop, 1)[:, 0])
+        return np.asarray(nearest(sketches, pivots, start, stop, 1)[:, 0])
 
     return np.concatenate([np.empty(0, np.int32), *in_parallel(rows, sketches.shape[1], ROWS)])
 
 
 def _index(base: Thumbnails, many: int) -> Index:
-    pivots = find_pivots(base.sketches, len(base.features), many)
+    pivots = find_pivots(base.sketches, many)
     nearest = _nearest_pivots(base.sketches, pivots)
     order = np.argsort(nearest, kind="stable")
     offsets = np.searchsorted(nearest[order], np.arange(pivots.shape[1] + 1))
@@ -153,7 +157,7 @@ def _index(base: Thumbnails, many: int) -> Index:
 def _scan(crops: Thumbnails, index: Index, begin: int, end: int) -> NDArray[np.int64]:
     def rows(start: int, stop: int) -> NDArray[np.int64]:
         start, stop = begin + start, begin + stop
-        cells = _nearest(crops.sketches, index.pivots, start, stop, min(PROBES, index.pivots.shape[1]))
+        cells = nearest(crops.sketches, index.pivots, start, stop, min(PROBES, index.pivots.shape[1]))
         return np.asarray(_near(crops, index, cells, start, stop), np.int64)
 
     return np.concatenate([np.empty((0, 3), np.int64), *in_parallel(rows, end - begin, ROWS)])
@@ -178,7 +182,7 @@ def _majorities(sketches: Any, nearest: Any, pivots: Any) -> Any:
 
 
 @kernel
-def _nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> Any:
+def nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> Any:
     """Cells of the nearest pivots of each row, the nearest first, of equals the first."""
     words, cells = pivots.shape
     out = np.zeros((stop - start, probes), np.int32)
@@ -248,6 +252,21 @@ def _near(crops: Thumbnails, index: Index, probed: Any, start: int, stop: int) -
                     kept += 1
             n = kept
     return out[:n].copy()
+
+
+@kernel
+def alike_sketches(sketches: Any, keys: Any, others: Any, other_keys: Any) -> Any:
+    """Pairs of rows within MAX_SKETCH_BITS, of different images by their keys."""
+    out, n = np.empty((256, 2), np.int64), 0
+    for i in range(len(keys)):
+        for j in range(len(other_keys)):
+            apart = popcount(sketches[i, 0] ^ others[j, 0]) + popcount(sketches[i, 1] ^ others[j, 1])
+            if apart <= np.uint64(MAX_SKETCH_BITS) and keys[i] != other_keys[j]:
+                if n == len(out):
+                    out = np.concatenate((out, np.empty_like(out)))
+                out[n, 0], out[n, 1] = i, j
+                n += 1
+    return out[:n]
 
 
 @kernel

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from candid.duplicates.alignment import (
     AGREE,
@@ -31,7 +30,7 @@ from candid.duplicates.alignment import (
     prepare,
     trim,
 )
-from candid.duplicates.hashing import hash_images, pairs_within
+from candid.duplicates.hashing import pairs_within
 from candid.duplicates.kernels import in_parallel, kernel
 from candid.duplicates.settings import Hash
 
@@ -62,53 +61,56 @@ class Originals(NamedTuple):
         return Originals(self.detailed[rows], lambda some: self.read(rows[some]))
 
 
-def similar_hashes(grey: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Pairs of images within HASH_BITS, P x 2, and the motion to start from: none."""
-    near = pairs_within(hash_images(grey, Hash()), HASH_BITS)
+def similar_hashes(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Pairs of rows within HASH_BITS, P x 2, and the motion to start from: none. `hashes`: of hash_images."""
+    near = pairs_within(hashes, HASH_BITS)
     return np.stack([near.a, near.b], axis=1), np.tile([1.0, 0.0, 0.0, 1.0, 0.0, 0.0], (len(near.a), 1))
 
 
-def second_look(
-    images: Prepared,
-    others: Prepared,
-    pairs: NDArray[np.int64],
-    motions: NDArray[np.float64],
-    originals: Originals,
-    mirrored: bool = False,
-) -> NDArray[np.float64]:
-    """Similarity of each pair in the originals, 0 to 1, rounded to DECIMALS; 0 where there was no look.
+def approach(
+    images: Prepared, others: Prepared, pairs: NDArray[np.int64], motions: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How likely each pair is, 0 for no look in the originals, and better motions.
 
-    Args:
-        images, others, pairs, motions: as of `alignment.similarities`.
-        originals: of `images`.
-        mirrored: `others` are mirror images.
+    Arguments are as of `alignment.similarities`.
     """
-    motions, scores = motions.copy(), np.zeros(len(pairs))
+    motions = motions.copy()
 
-    def approach(start: int, stop: int) -> Any:
+    def block(start: int, stop: int) -> Any:
         return _approach(images, others, pairs[start:stop], motions[start:stop])
 
-    hints = np.concatenate([np.empty(0), *in_parallel(approach, len(pairs), BLOCK)])
-    likely = np.argsort(-hints, kind="stable")[: min((hints > 0).sum(), MOST)]
-    likely.sort()
-    starts = range(0, len(likely), AT_ONCE)
-    for start in tqdm(starts, desc="looking closer", unit=" blocks", disable=None, leave=False):
-        chosen = likely[start : start + AT_ONCE]
-        rows, ends = np.unique(pairs[chosen], return_inverse=True)
-        grey = originals.read(rows)
-        close = prepare(grey)
-        flipped = prepare(np.ascontiguousarray(grey[:, :, ::-1])) if mirrored else close
-        scores[chosen] = _compare(close, flipped, ends.reshape(-1, 2), motions[chosen])
-    return np.asarray(np.round(scores, DECIMALS))
+    return np.concatenate([np.empty(0), *in_parallel(block, len(pairs), BLOCK)]), motions
 
 
-def _compare(
-    close: Prepared, others: Prepared, pairs: NDArray[np.int64], motions: NDArray[np.float64]
+def likeliest(hints: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Pairs that get a look in the originals: MOST at most, in their order."""
+    likely = np.argsort(-hints, kind="stable")
+    return np.sort(likely[: min((hints > 0).sum(), MOST)])
+
+
+def compare(
+    read: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
+    pairs: NDArray[np.int64],
+    motions: NDArray[np.float64],
+    mirrored: bool = False,
 ) -> NDArray[np.float64]:
-    def look(start: int, stop: int) -> Any:
-        return _look(close, others, pairs[start:stop], motions[start:stop])
+    """Similarity of each pair in the originals, 0 to 1, rounded to DECIMALS.
 
-    return np.concatenate(in_parallel(look, len(pairs), BLOCK))
+    Args:
+        read: as of Originals; called once.
+        pairs: P x 2 rows (a, b), AT_ONCE at most.
+        motions: P x 6, from `approach`.
+        mirrored: each b is compared mirrored.
+    """
+    rows, ends = np.unique(pairs, return_inverse=True)
+    ends, grey = ends.reshape(-1, 2), read(rows)
+    close = prepare(grey)
+    others = prepare(np.ascontiguousarray(grey[:, :, ::-1])) if mirrored else close
+
+    def look(start: int, stop: int) -> Any:
+        return _look(close, others, ends[start:stop], motions[start:stop])
+
+    return np.asarray(np.round(np.concatenate(in_parallel(look, len(pairs), BLOCK)), DECIMALS))
 
 
 @kernel

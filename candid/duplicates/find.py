@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from candid.duplicates.alignment import prepare, similarities
-from candid.duplicates.candidates import candidate_pairs
-from candid.duplicates.closer import Originals, second_look, similar_hashes
+from candid.duplicates.alignment import Prepared, prepare, similarities
+from candid.duplicates.candidates import Candidates, candidate_pairs
+from candid.duplicates.closer import AT_ONCE, Originals, approach, compare, likeliest, similar_hashes
 from candid.duplicates.groups import Copies, collapse, collapsed, copy_pairs, group_ids, open_out
-from candid.duplicates.hashing import hash_pairs
+from candid.duplicates.hashing import hash_images, hash_pairs
 from candid.duplicates.settings import Aligned, Hash
 from candid.duplicates.views import low_contrast, without_borders, working_images
 from candid.errors import CandidError
@@ -23,6 +25,10 @@ CAUSES = {
     "aligned": "min_similarity is too low for these images, or they are frames of one video",
     "hash": "max_distance_bits is too high for these images; expected less, or the method aligned",
 }
+
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 class Duplicates(NamedTuple):
@@ -90,7 +96,8 @@ def find_duplicates(
         new = np.ones(len(images), np.bool_) if fresh is None else fresh
         chosen = chosen if new[chosen].any() else chosen[:0]
         again = originals and originals.of(chosen)
-        compared = _aligned(grey[chosen], mirror, doubted[chosen], new[chosen], method.min_similarity, again)
+        search = Search(grey[chosen], new[chosen], doubted[chosen], again)
+        compared = search.run(method.min_similarity, mirror)
     else:
         compared, known = hash_pairs(images[chosen], method, mirror), None
     return judge(compared, chosen, method, exact, flat, known)
@@ -127,49 +134,93 @@ def pixel_digests(images: NDArray[np.uint8]) -> NDArray[np.void]:
     return out.view(np.dtype((np.void, 16)))[:, 0]
 
 
-def _aligned(
-    grey: NDArray[np.uint8],
-    mirror: bool,
-    series: NDArray[np.bool_],
-    fresh: NDArray[np.bool_],
-    least: float,
-    originals: Originals | None,
-) -> pd.DataFrame:
-    """Compare all images, and what the borders of some enclose; and what is in doubt in the originals."""
-    bordered, insides = without_borders(grey)
-    shown, owner = np.concatenate([grey, insides]), np.concatenate([np.arange(len(grey)), bordered])
-    tables = []
-    prepared = prepare(shown)
-    for mirrored in (None, np.ascontiguousarray(shown[:, :, ::-1]))[: 1 + mirror]:
-        candidates = candidate_pairs(shown, mirrored, fresh=fresh[owner])
-        pairs, motions, kind = *candidates, "near" if mirrored is None else "mirror"
-        compared = comparable(pairs, owner, bordered)
-        pairs, motions = pairs[compared], motions[compared]
-        others = prepared if mirrored is None else prepare(mirrored)
-        similarity = similarities(prepared, pairs, motions, others, series[owner])
-        tables.append(_table(owner[pairs], similarity, kind))
-        if originals is None or not originals.detailed.any():
-            continue
-        doubtful = (similarity < least) & (pairs < len(grey)).all(axis=1)
-        pairs, motions = pairs[doubtful], motions[doubtful]
-        if mirrored is None:
-            alike, still = similar_hashes(grey)
-            pairs, motions = np.concatenate([pairs, alike]), np.concatenate([motions, still])
-        seen = originals.detailed[pairs].all(axis=1) & fresh[pairs].any(axis=1)
-        seen &= comparable(pairs, owner, bordered)
-        pairs, motions = pairs[seen], motions[seen]
-        again = second_look(prepared, others, pairs, motions, originals, mirrored is not None)
-        tables.append(_table(pairs, again, kind))
-    return pd.concat(tables, ignore_index=True)
+class Search:
+    """Compare N images, and what the borders of some enclose; and what is in doubt in the originals.
+
+    Rows are of the images, then of the insides. A subclass may take the costly steps on other machines.
+    """
+
+    def __init__(
+        self, grey: NDArray[np.uint8], fresh: Flags, series: Flags, originals: Originals | None
+    ) -> None:
+        self.bordered, insides = without_borders(grey)
+        self.detailed = originals.detailed if originals else np.zeros(len(grey), np.bool_)
+        self.fresh, self._series, self._originals = fresh, series[self.owner], originals
+        self._shown = np.concatenate([grey, insides])
+        self._prepared = prepare(self._shown)
+
+    @cached_property
+    def owner(self) -> Rows:
+        """The image of each row."""
+        return np.concatenate([np.arange(len(self.detailed)), self.bordered])
+
+    def run(self, least: float, mirror: bool) -> pd.DataFrame:
+        """a, b, similarity, kind, some pairs several times; those below `least` get a second look."""
+        tables = []
+        for mirrored in (False, True)[: 1 + mirror]:
+            pairs, motions = self.candidates(mirrored)
+            compared, kind = self._comparable(pairs), "mirror" if mirrored else "near"
+            pairs, motions = pairs[compared], motions[compared]
+            similarity = self.verified(pairs, motions, mirrored, closer=False)[:, 0]
+            tables.append(_table(self.owner[pairs], similarity, kind))
+            if not self.detailed.any():
+                continue
+            doubtful = (similarity < least) & (pairs < len(self.detailed)).all(axis=1)
+            pairs, motions = pairs[doubtful], motions[doubtful]
+            if not mirrored:
+                rows = np.flatnonzero(self.detailed)
+                alike, still = similar_hashes(self.hashes(rows))
+                pairs, motions = np.concatenate([pairs, rows[alike]]), np.concatenate([motions, still])
+            seen = self.detailed[pairs].all(axis=1) & self.fresh[pairs].any(axis=1) & self._comparable(pairs)
+            said = self.verified(pairs[seen], motions[seen], mirrored, closer=True)
+            likely = likeliest(said[:, 0])
+            pairs, motions = pairs[seen][likely], said[likely, 1:]
+            tables.append(_table(pairs, self.compare(pairs, motions, mirrored), kind))
+        return pd.concat(tables, ignore_index=True)
+
+    def _comparable(self, pairs: Rows) -> Flags:
+        """Which pairs are of two images; of two framed ones, what is inside."""
+        a, b = self.owner[pairs].T
+        framed = np.isin(self.owner[pairs], self.bordered) & (pairs < len(self.detailed))
+        return np.asarray((a != b) & ~framed.all(axis=1))
+
+    @cached_property
+    def _mirrored(self) -> tuple[NDArray[np.uint8], Prepared]:
+        images = np.ascontiguousarray(self._shown[:, :, ::-1])
+        return images, prepare(images)
+
+    def candidates(self, mirrored: bool) -> Candidates:
+        """Pairs worth verifying."""
+        images, fresh = self._mirrored[0] if mirrored else None, self.fresh[self.owner]
+        return candidate_pairs(self._shown, images, fresh=fresh)
+
+    def verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
+        """What `verify` says of pairs."""
+        others = self._mirrored[1] if mirrored else self._prepared
+        return verify(self._prepared, others, pairs, motions, self._series, closer)
+
+    def hashes(self, rows: Rows) -> NDArray[np.uint64]:
+        """Hashes of images by phash."""
+        return hash_images(self._shown[rows], Hash())
+
+    def compare(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
+        """Similarity of pairs in the originals, as closer.compare has it."""
+        assert self._originals
+        blocks = [slice(start, start + AT_ONCE) for start in range(0, len(pairs), AT_ONCE)]
+        scores = [
+            compare(self._originals.read, pairs[block], motions[block], mirrored)
+            for block in tqdm(blocks, desc="looking closer", unit=" blocks", disable=None, leave=False)
+        ]
+        return np.concatenate([np.empty(0), *scores])
 
 
-def comparable(
-    pairs: NDArray[np.int64], owner: NDArray[np.int64], bordered: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Which pairs are of two images; of two framed ones, what is inside. The insides come last in `owner`."""
-    a, b = pairs.T
-    framed = np.isin(owner, bordered) & (np.arange(len(owner)) < len(owner) - len(bordered))
-    return np.asarray((owner[a] != owner[b]) & ~(framed[a] & framed[b]))
+def verify(
+    images: Prepared, others: Prepared, pairs: Rows, motions: Floats, series: Flags, closer: bool
+) -> Floats:
+    """Similarity of P pairs, P x 1; or, to look `closer`, hints and motions, P x 7, see closer.approach."""
+    if closer:
+        return np.column_stack(approach(images, others, pairs, motions))
+    return similarities(images, pairs, motions, others, series)[:, None]
 
 
 def _table(pairs: NDArray[np.int64], similarity: NDArray[np.float64], kind: str) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def test_what_did_not_change_is_not_decoded_nor_where_possible_read(tmp_path, mo
     (tmp_path / "made/train/sad/cut.jpg").unlink()  # what can't be read is tried again
     path, index = packed(tmp_path / "made", kind, tmp_path / "set"), tmp_path / "index"
     report(path, tmp_path / "out", "--index", index)
-    for name in ("_decode", "_full_digest"):
+    for name in ("decode", "full_digest"):
         monkeypatch.setattr(f"candid.audit.images.{name}", pytest.fail)
     if kind == "folder":
         os.utime(path / "train/happy/h0.png", (1, 1))  # read again: the bytes are the same
