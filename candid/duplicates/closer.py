@@ -32,7 +32,6 @@ from candid.duplicates.alignment import (
 )
 from candid.duplicates.hashing import pairs_within
 from candid.duplicates.kernels import in_parallel, kernel
-from candid.duplicates.settings import Hash
 
 SIDE = 144  # pixels, of the originals for this look
 DETAILED = 2 * 48  # pixels of the shorter side of an original from which on it shows more
