@@ -265,7 +265,7 @@ class Compared:
         aligned = find_duplicates(grey, originals=originals).pairs
         pairs = {"aligned": aligned[["a", "b"]].to_numpy(np.int64)}
         for bits in (4, 10):
-            near = pairs_within(hashes, 64, bits)
+            near = pairs_within(hashes, bits)
             pairs[f"phash {bits}"] = np.stack([near.a, near.b], axis=1)
         return pairs
 

@@ -32,7 +32,6 @@ from candid.duplicates.alignment import (
 )
 from candid.duplicates.hashing import pairs_within
 from candid.duplicates.kernels import in_parallel, kernel
-from candid.duplicates.settings import Hash
 
 SIDE = 144  # pixels, of the originals for this look
 DETAILED = 2 * 48  # pixels of the shorter side of an original from which on it shows more
@@ -63,7 +62,7 @@ class Originals(NamedTuple):
 
 def similar_hashes(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Pairs of rows within HASH_BITS, P x 2, and the motion to start from: none. `hashes`: of hash_images."""
-    near = pairs_within(hashes, Hash().hash_size ** 2, HASH_BITS)
+    near = pairs_within(hashes, HASH_BITS)
     return np.stack([near.a, near.b], axis=1), np.tile([1.0, 0.0, 0.0, 1.0, 0.0, 0.0], (len(near.a), 1))
 
 

@@ -1,15 +1,7 @@
-"""Method `hash`: imagehash's hashes within a distance; and the exact join of bits that `aligned` uses, too.
-
-The join cuts the bits into bands by the general pigeonhole principle (Qin et al., SIGMOD 2018): with m bands
-and radii whose sum is d - m + 1, a pair within d bits has at least one band within its radius. The rows are
-sorted by band, and for every mask of so many ones a row meets the rows whose band is its own ^ mask.
-"""
+"""Method `hash`: imagehash's hashes within a distance, all pairs of them compared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import combinations
-from math import comb
 from typing import Any, NamedTuple
 
 import imagehash
@@ -22,9 +14,7 @@ from candid.duplicates.groups import collapse, copy_pairs, open_out
 from candid.duplicates.kernels import in_parallel, kernel, popcount
 from candid.duplicates.settings import Hash
 
-MAX_BAND_BITS = 22  # offsets of 2^22 buckets take 32 MiB
-LOOKUP = 4  # a bucket looked up takes as long as so many comparisons
-ROWS = 4096  # of a band, a unit of work
+ROWS = 256  # a unit of work
 DECIMALS = 4
 FUNCTIONS: dict[str, Any] = {
     "phash": imagehash.phash,
@@ -49,11 +39,11 @@ def hash_pairs(images: NDArray[np.uint8], method: Hash, mirror: bool = False) ->
     (share of equal bits), kind (near, mirror).
     """
     bits, hashes = method.hash_size**2, hash_images(images, method)
-    near = pairs_within(hashes, bits, method.max_distance_bits)
+    near = pairs_within(hashes, method.max_distance_bits)
     pairs = pd.DataFrame(near._asdict()).assign(kind="near")
     if mirror:
         both = np.concatenate([hashes, hash_images(images[:, :, ::-1], method)])
-        a, b, apart = pairs_within(both, bits, method.max_distance_bits)
+        a, b, apart = pairs_within(both, method.max_distance_bits)
         mirrored = pd.DataFrame({"a": a, "b": b - len(images), "distance_bits": apart, "kind": "mirror"})
         pairs = pd.concat([pairs, mirrored[mirrored["a"] < mirrored["b"]]])
     pairs["similarity"] = np.round(1 - pairs["distance_bits"] / bits, DECIMALS)
@@ -73,14 +63,18 @@ def pack(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
     return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
 
 
-def pairs_within(words: NDArray[np.uint64], bits: int, limit: int) -> Pairs:
-    """All pairs of rows (N x words, see `pack`) that differ in at most `limit` of their `bits`.
+def pairs_within(words: NDArray[np.uint64], limit: int) -> Pairs:
+    """All pairs of rows (N x words, see `pack`) that differ in at most `limit` bits; N^2 / 2 are compared.
 
-    Of equal rows as many as `copy_pairs` lists. Time grows nearly with N where the bands have few masks, else
-    with the square of N.
+    Of equal rows as many as `copy_pairs` lists.
     """
     copies = collapse(words)
-    table = _join_bands(words[copies.first], bits, limit)
+    columns = np.ascontiguousarray(words[copies.first].T)
+
+    def block(first: int, last: int) -> NDArray[np.int64]:
+        return np.asarray(_join(columns, first, last, limit))
+
+    table = np.concatenate([np.empty((0, 3), np.int64), *in_parallel(block, columns.shape[1], ROWS)])
     pairs, source = open_out(table[:, 0], table[:, 1], copies)
     equal = copy_pairs(copies)
     pairs = np.concatenate([pairs, equal])
@@ -89,88 +83,27 @@ def pairs_within(words: NDArray[np.uint64], bits: int, limit: int) -> Pairs:
     return Pairs(pairs[order, 0], pairs[order, 1], apart[order])
 
 
-def _join_bands(words: NDArray[np.uint64], bits: int, limit: int) -> NDArray[np.int64]:
-    step = next(s for s in range(37, 37 + 2 * bits) if np.gcd(s, bits) == 1)
-    # Neighbouring bits of a hash go together (a flat corner is all zeros): each band takes some of all.
-    scattered = np.arange(bits) * step % bits
-    rows = [np.empty((0, 3), np.int64)]
-    start = 0
-    for width, radius in plan_bands(len(words), bits, limit):
-        keys = _band(words, scattered[start : start + width])
-        order = np.argsort(keys, kind="stable")
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=2**width))])
-        band = Band(words[order], order, keys[order], offsets, np.array([*_masks(width, radius)], np.int64))
-
-        def block(first: int, last: int, band: Band = band) -> NDArray[np.int64]:
-            return np.asarray(_join(band, first, last, limit))
-
-        rows.extend(in_parallel(block, len(words), ROWS))
-        start += width
-    return np.asarray(np.unique(np.concatenate(rows), axis=0))
-
-
-class Band(NamedTuple):
-    """The rows sorted by some of their bits."""
-
-    words: NDArray[np.uint64]
-    order: NDArray[np.int64]  # number of each row before sorting
-    keys: NDArray[np.int64]
-    offsets: NDArray[np.int64]  # first row of each key
-    masks: NDArray[np.int64]
-
-
-def plan_bands(count: int, bits: int, limit: int) -> list[tuple[int, int]]:
-    """Choose width and radius of the bands with the least expected work; one of 0 bits compares all pairs."""
-    best, cost = [(0, 0)], count**2 / 2
-    fewest = -(-bits // MAX_BAND_BITS)
-    for bands in range(fewest, max(fewest, min(bits, limit + 1)) + 1):
-        spare = limit - bands + 1  # a radius of -1: the other bands are enough
-        widths = [bits // bands + (i < bits % bands) for i in range(bands)]
-        radii = [spare // bands + (i < spare % bands) for i in range(bands)]
-        work = 0.0
-        for width, radius in zip(widths, radii, strict=True):
-            masks = sum(comb(width, ones) for ones in range(radius + 1))
-            work += 2**width + masks * count * (LOOKUP + count / 2 / 2**width)
-        if work < cost:
-            best, cost = list(zip(widths, radii, strict=True)), work
-    return best
-
-
-def _masks(width: int, radius: int) -> Iterator[int]:
-    for ones in range(radius + 1):
-        yield from (sum(1 << bit for bit in chosen) for chosen in combinations(range(width), ones))
-
-
 @kernel
-def _band(words: Any, columns: Any) -> Any:
-    keys = np.zeros(len(words), np.int64)
-    for i in range(len(words)):
-        for k in range(len(columns)):
-            bit = (words[i, columns[k] >> 6] >> np.uint64(columns[k] & 63)) & np.uint64(1)
-            keys[i] |= np.int64(bit) << k
-    return keys
-
-
-@kernel
-def _join(band: Any, first: int, last: int, limit: int) -> Any:
-    out = np.empty((256, 3), np.int64)
-    n = 0
-    for m in range(len(band.masks)):
-        for i in range(first, last):
-            key = band.keys[i] ^ band.masks[m]
-            start: Any = max(band.offsets[key], i + 1)
-            for j in range(start, band.offsets[key + 1]):
-                apart = 0
-                for w in range(band.words.shape[1]):
-                    apart += popcount(band.words[i, w] ^ band.words[j, w])
-                    if apart > limit:
-                        break
-                if apart > limit:
+def _join(columns: Any, first: int, last: int, limit: int) -> Any:
+    words, count = columns.shape
+    out, n, most = np.empty((256, 3), np.int64), 0, np.uint16(limit)
+    apart = np.empty(512, np.uint16)  # short blocks stay in the first cache, and loops over them vectorise
+    for i in range(first, last):
+        for start in range(i + 1, count, 512):
+            size = min(512, count - start)
+            apart[:] = 0
+            for w in range(words):
+                word, column = columns[w, i], columns[w, start : start + size]
+                for j in range(size):
+                    apart[j] += np.uint16(popcount(word ^ column[j]))
+            some = np.uint16(0)
+            for j in range(size):
+                some |= np.uint16(apart[j] <= most)
+            for j in range(size if some else 0):
+                if apart[j] > most:
                     continue
                 if n == len(out):
                     out = np.concatenate((out, np.empty_like(out)))
-                out[n, 0] = min(band.order[i], band.order[j])
-                out[n, 1] = max(band.order[i], band.order[j])
-                out[n, 2] = apart
+                out[n, 0], out[n, 1], out[n, 2] = i, start + j, apart[j]
                 n += 1
     return out[:n].copy()

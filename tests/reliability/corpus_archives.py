@@ -66,9 +66,12 @@ def twice(first: str, second: str) -> bytes:
     return zip_of({first: face(1), placeholder: face(2)}).replace(placeholder.encode(), second.encode())
 
 
-def encrypted() -> bytes:
-    data = zip_of(GOOD)
-    return patched(patched(data, LOCAL, 6, "<H", 1), CENTRAL, 8, "<H", 1)
+def encrypted(data: bytes) -> bytes:
+    """The same zip, each entry of which is said to need a password."""
+    for mark, flags in ((LOCAL, 2), (CENTRAL, 4)):  # behind the mark
+        first, *entries = data.split(mark)
+        data = mark.join([first, *(each[:flags] + b"\1\0" + each[flags + 2 :] for each in entries)])
+    return data
 
 
 def half(data: bytes) -> bytes:
@@ -153,14 +156,10 @@ SORTED = sorted(GOOD)
 SAMPLE = {"happy/p001_1.png": face()}
 
 CASES = [
-    zips("cut in its first header", WHOLE[:20], *NO_ARCHIVE),
     zips("cut in a picture", WHOLE[:1500], *NO_ARCHIVE),
     zips("cut in its directory", WHOLE[: WHOLE.index(CENTRAL) + 60], *NO_ARCHIVE),
-    zips("cut in its last record", WHOLE[:-10], *NO_ARCHIVE),
     zips("of 0 bytes", b"", "data.path = 'own.zip'", "0 bytes"),
     zips("that is text", b"this is a zip archive, believe me\n" * 40, *NO_ARCHIVE),
-    zips("that is a picture", face(1), *NO_ARCHIVE),
-    zips("that is RAR", b"Rar!\x1a\x07\x01\0" + bytes(1000), *NO_ARCHIVE),
     zips("without files", zip_of({}), "no face is left", "the archive is empty"),
     zips(
         "of folders only", zip_of({"happy/": b"", "sad/": b""}), "class 'happy' has no face", "empty folder"
@@ -171,9 +170,8 @@ CASES = [
     zips("with an absolute path", zip_of({"/tmp/out.png": face()}), "'/tmp/out.png' leads outside"),
     zips("with a drive", zip_of({"C:/out.png": face()}), "'C:/out.png' leads outside"),
     zips("with backslashes outside", zip_of({"happy\\..\\..\\1.png": face()}), "leads outside"),
-    zips("with a network path", zip_of({"//host/share/1.png": face()}), "leads outside"),
     zips("with a symbolic link", link_in_zip(), "happy/1.png", "a symbolic link in the archive"),
-    zips("with a password", encrypted(), "'happy/0.png' is encrypted"),
+    zips("with a password", encrypted(WHOLE), "'happy/0.png' is encrypted"),
     zips("with a name twice", twice("happy/1.png", "happy/1.png"), "'happy/1.png' is in it twice"),
     zips("with a name twice after cleaning", twice("happy/1.png", "happy//1.png"), "is in it twice"),
     zips("with a name in Latin-1", WHOLE.replace(b"happy/0", b"happ\xff/0"), "folder.zip", "not UTF-8"),
@@ -214,7 +212,6 @@ CASES = [
         right=faces("happy/1.png", "sad/2.png"),
     ),
     tars("with a pipe", tar_of(("happy/1.png", (tarfile.FIFOTYPE, ""))), "a device in the archive"),
-    tars("with a device", tar_of(("happy/1.png", (tarfile.CHRTYPE, ""))), "a device in the archive"),
     tars("that leads outside", tar_of(("../../out.png", face())), "own.tar.gz", "leads outside"),
     tars("that swells", tar_of(("happy/1.png", bytes(20_000_000))), "happy/1.png", "no picture"),
     tars("that declares 8 GB", tar_header("happy/1.png", b"7" * 11 + b"\0"), "own.tar", suffix="tar"),

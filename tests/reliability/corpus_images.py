@@ -5,10 +5,9 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from candid.data.faces import load_images, read_faces
 from tests.data.made import encoded, exif, pixels, zipped
@@ -69,47 +68,16 @@ def tiff_in_circles() -> bytes:
     return bytes(data)
 
 
-def jpeg_of(width: int, height: int) -> bytes:
-    """A JPEG whose header promises that size."""
-    data = bytearray(encoded(FLAT, "JPEG"))
-    struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, height, width)
-    return bytes(data)
-
-
 def jpeg_of_scans(count: int) -> bytes:
     """A JPEG with as many scans more, all of them empty."""
     data = encoded(FLAT, "JPEG", progressive=True)
     return data[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00" * count + b"\xff\xd9"
 
 
-def frames(kind: str) -> bytes:
-    many = [Image.new("L", (24, 24), value) for value in (90, 200, 10)]
-    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
-    return encoded(many[0], kind, save_all=True, append_images=many[1:], **options)
-
-
-def in_mode(mode: str) -> Image.Image:
-    return Image.fromarray(FLAT).convert(mode)
-
-
-def with_text(text: str) -> bytes:
-    info = PngImagePlugin.PngInfo()
-    info.add_text("Comment", text)
-    return encoded(FLAT, pnginfo=info)
-
-
-def black_on_transparency() -> np.ndarray:
-    """Black all over, of which one row is transparent: it would show white."""
-    image = np.zeros((24, 24, 4), np.uint8)
-    image[:, :, 3] = 255
-    return image
-
-
 REJECTED = [
     picture("of 0 bytes", b"", "0 bytes"),
     picture("that is text", b"a smiling face", "no picture in a known format"),
     picture("that is PostScript", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture"),
-    picture("that is a pickle", b"cos\nsystem\n(S'touch harm'\ntR.", "no picture"),
     picture("that is an icon", encoded(FLAT, "ICO"), "no picture"),
     picture(
         "that is HEIC",
@@ -127,7 +95,6 @@ REJECTED = [
     ),
     picture("of 6,000 x 6,000 pixels with alpha", png_of(6_000, 6_000, 8, 6), "6000 x 6000 pixels; at most"),
     picture("of 100,000 x 100,000 pixels", png_of(100_000, 100_000), "pixels"),
-    picture("of 60,000 x 60,000 pixels, JPEG", jpeg_of(60_000, 60_000), "pixels"),
     picture("of 0 x 0 pixels", png_of(0, 0, rows=b""), "picture"),
     picture("with a comment of 5 MB", with_text_bomb(), "damaged picture"),
     picture("with a wrong checksum", encoded(FLAT).replace(b"IDAT", b"IDAU"), "picture"),
@@ -136,16 +103,8 @@ REJECTED = [
     picture("with two header blocks", png(header(24, 24), header(9_000, 9_000)), "pixels"),
 ]
 RIGHT = [
-    picture("in CMYK, JPEG", encoded(in_mode("CMYK"), "JPEG"), value=90, file="odd.jpg"),
-    picture("in YCbCr, JPEG", encoded(in_mode("YCbCr"), "JPEG"), value=90),
-    picture("with alpha", encoded(in_mode("RGBA")), value=90),
+    picture("in YCbCr, JPEG", encoded(FLAT_PICTURE.convert("YCbCr"), "JPEG"), value=90),
     picture("all transparent", encoded(np.zeros((24, 24, 4), np.uint8)), value=0),
-    picture("AVIF", encoded(in_mode("RGB"), "AVIF", quality=100), value=90, file="odd.avif"),
-    picture("of black on transparency", encoded(black_on_transparency()), value=0),
-    picture("of 12 bits", encoded(Image.fromarray(FLAT.astype(np.uint16) * 45)), value=252),
-    picture("animated GIF", frames("GIF"), value=90),
-    picture("animated PNG", frames("PNG"), value=90),
-    picture("animated WebP", frames("WEBP"), value=90),
     picture("turned by EXIF 99", encoded(FLAT, "JPEG", exif=exif(99)), value=90),
     picture("of 3,000 x 3,000 pixels", encoded(np.full((3_000, 3_000), 90, np.uint8)), value=90),
     picture("JPEG named png", encoded(FLAT, "JPEG"), value=90),
@@ -154,7 +113,6 @@ RIGHT = [
     picture("PNG named exe", encoded(FLAT), value=90, file="odd.exe"),
     picture("TIFF in circles", tiff_in_circles(), value=90),
     picture("with words behind its end", encoded(FLAT) + b"import os" * 99, value=90),
-    picture("with code as its comment", with_text("__import__('os').system('touch harm')"), value=90),
     picture("progressive JPEG", encoded(FLAT, "JPEG", progressive=True), value=90),
 ]
 CASES = [*REJECTED, *RIGHT]

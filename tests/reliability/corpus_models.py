@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import pickle
-import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.reliability.corpus import Case
+from tests.reliability.corpus_archives import encrypted
 
 PATH = "models/model.keras"
 CLASSES = ["happy", "sad", "neutral"]  # of the tiny set, in the order of outputs
@@ -96,31 +96,17 @@ def history(name: str, content: str, *says: str) -> Case:
     return Case(f"history.csv {name}", make, ("evaluate",), ("plots/history.csv", *says), start=True)
 
 
-def with_flag(data: bytes) -> bytes:
-    """The same file, said to need a password."""
-    changed = bytearray(data)
-    struct.pack_into("<H", changed, data.index(b"PK\x03\x04") + 6, 1)
-    at = -1
-    while (at := data.find(b"PK\x01\x02", at + 1)) >= 0:
-        struct.pack_into("<H", changed, at + 8, 1)
-    return bytes(changed)
-
-
 WHOLE = keras_file()
 CASES = [
     model("missing", lambda path: None, "no such file"),
     model("that is a folder", lambda path: path.mkdir(), "a folder"),
     model("of 0 bytes", b"", "not a .keras file"),
-    model("that is text", b"model\n" * 100, "not a .keras file"),
     model("that is a pickle", pickle.dumps(Harmful()), "not a .keras file"),
-    model("that is an HDF5 file", b"\x89HDF\r\n\x1a\n" + bytes(2000), "not a .keras file"),
-    model("cut in half", WHOLE[: len(WHOLE) // 2], "not a .keras file"),
     model("cut at its end", WHOLE[:-12], "not a .keras file"),
     model("with a flipped bit", WHOLE.replace(b"PK\x01\x02", b"PK\x01\x03", 1), PATH),
-    model("with a password", with_flag(WHOLE), "encrypted"),
+    model("with a password", encrypted(WHOLE), "encrypted"),
     model("that is another zip", lambda path: zipfile.ZipFile(path, "w").close(), "not a .keras file"),
     model("without weights", keras_file(model__weights__h5=None), "no entry model.weights.h5"),
-    model("without class names", keras_file(candid__json=None), "candid.json"),
     model("of a pickle in a zip", keras_file(config=pickle.dumps(Harmful())), "config.json is not JSON"),
     model("with a configuration of nothing", keras_file(config=b""), "config.json is not JSON"),
     model("nested deeply", keras_file(config=b"[" * 100_000), "config.json"),
@@ -133,11 +119,7 @@ CASES = [
     model("of classes in another order", keras_file(card=CARD | {"classes": CLASSES[::-1]}), "neutral, sad"),
     model("of fewer classes", keras_file(card=CARD | {"classes": ["happy"]}), "a model of the classes happy"),
     model("of no class", keras_file(card=CARD | {"classes": []}), "candid.json.classes"),
-    model(
-        "of a class that is a number", keras_file(card=CARD | {"classes": [1, 2, 3]}), "candid.json.classes"
-    ),
     model("of faces of 0 pixels", keras_file(card=CARD | {"image_size": 0}), "candid.json.image_size"),
-    model("of faces in ultraviolet", keras_file(card=CARD | {"color": "uv"}), "candid.json.color"),
     model("whose card is a list", keras_file(card=[1]), "candid.json"),
     model("whose card is no JSON", keras_file(card=b"{"), "candid.json is not JSON"),
     model(
@@ -146,8 +128,6 @@ CASES = [
         "keras.layers.Lambda",
     ),
     model("with a layer of os", keras_file(layer("os", "system", command="touch harm")), "os.system"),
-    model("with a layer of this project", keras_file(layer("stages.train", "X")), "stages.train.X"),
-    model("with a module beside Keras", keras_file(layer("keras_evil.x", "Y")), "keras_evil.x.Y"),
     model("with a saved graph", keras_file(layer("keras.layers", "TFSMLayer", filepath="/etc")), "TFSMLayer"),
     model("with a module that is a number", keras_file(layer(7, "X")), "7.X"),  # type: ignore[arg-type]
     history("empty", "", "not a CSV table"),

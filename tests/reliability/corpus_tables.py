@@ -77,8 +77,6 @@ PUBLISHED = [
     fer2013("with an open quote", with_row('3,"' + ROW * 30), "line 9: not CSV"),
     fer2013("that is a picture", face(), "fer2013.csv"),
     fer2013("with emotion 7", with_row(f"7,{ROW},Training"), "line 9: label '7' is unknown"),
-    fer2013("with emotion NaN", with_row(f"NaN,{ROW},Training"), "line 9: label 'NaN' is unknown"),
-    fer2013("with no emotion", with_row(f",{ROW},Training"), "line 9: label '' is unknown"),
     fer2013("with an unknown Usage", with_row(f"3,{ROW},Exam"), "line 9: Usage 'Exam'"),
     fer2013("with a pixel of 300", pixel("300"), "fer2013.csv:9", "pixel value '300'"),
     fer2013("with a pixel in other digits", pixel("\u0667"), "fer2013.csv:9", "pixel value"),
@@ -187,9 +185,6 @@ BETWEEN = [
     array("of one number", save(np.uint8(3)), "data/faces.npy"),
     array("with too few faces", save(np.zeros((3, 24, 24), np.uint8)), "66 rows, data/faces.npy 3"),
     array("of objects", save(np.array([{}]), allow_pickle=True), "data/faces.npy", "not an array of faces"),
-    array(
-        "that is a pickle", lambda path: path.write_bytes(b"cos\nsystem\n(S'touch harm'\ntR."), "faces.npy"
-    ),
     array("of 0 bytes", lambda path: path.write_bytes(b""), "data/faces.npy", "not an array of faces"),
     array("cut short", lambda path: path.write_bytes(path.read_bytes()[:-9]), "data/faces.npy"),
     array("that is an npz", renamed, "data/faces.npy"),
