@@ -53,7 +53,8 @@ def candidate_pairs(
     new = len(grey) if fresh is None else int(fresh.sum())
     # Fresh ones first: their crops are searched for in all images, those of the others in the fresh ones.
     order = np.arange(len(grey)) if fresh is None else np.argsort(~fresh, kind="stable")
-    grey, mirrored = grey[order], None if mirrored is None else mirrored[order]
+    if new < len(grey):
+        grey, mirrored = grey[order], None if mirrored is None else mirrored[order]
     base = thumbnails(grey, CENTRE_VIEW)
     parts = [(_index(base, many), 0, new)]
     if new < len(grey):

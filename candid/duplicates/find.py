@@ -20,6 +20,7 @@ from candid.duplicates.settings import Aligned, Hash
 from candid.duplicates.views import low_contrast, without_borders, working_images
 from candid.errors import CandidError
 
+VERIFIED = 100_000  # pairs at a time, whose images are prepared: 5 KiB each
 JUST_REJECTED = 0.15  # pairs this much below the threshold are handed on, to be looked at
 CAUSES = {
     "aligned": "min_similarity is too low for these images, or they are frames of one video",
@@ -147,7 +148,6 @@ class Search:
         self.detailed = originals.detailed if originals else np.zeros(len(grey), np.bool_)
         self.fresh, self._series, self._originals = fresh, series[self.owner], originals
         self._shown = np.concatenate([grey, insides])
-        self._prepared = prepare(self._shown)
 
     @cached_property
     def owner(self) -> Rows:
@@ -184,20 +184,23 @@ class Search:
         framed = np.isin(self.owner[pairs], self.bordered) & (pairs < len(self.detailed))
         return np.asarray((a != b) & ~framed.all(axis=1))
 
-    @cached_property
-    def _mirrored(self) -> tuple[NDArray[np.uint8], Prepared]:
-        images = np.ascontiguousarray(self._shown[:, :, ::-1])
-        return images, prepare(images)
-
     def candidates(self, mirrored: bool) -> Candidates:
         """Pairs worth verifying."""
-        images, fresh = self._mirrored[0] if mirrored else None, self.fresh[self.owner]
+        images, fresh = _mirrored(self._shown) if mirrored else None, self.fresh[self.owner]
         return candidate_pairs(self._shown, images, fresh=fresh)
 
     def verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
         """What `verify` says of pairs."""
-        others = self._mirrored[1] if mirrored else self._prepared
-        return verify(self._prepared, others, pairs, motions, self._series, closer)
+        said = [np.empty((0, 7 if closer else 1))]
+        for start in range(0, len(pairs), VERIFIED):
+            block = slice(start, start + VERIFIED)
+            rows, ends = np.unique(pairs[block], return_inverse=True)
+            images = self._shown[rows]
+            prepared = prepare(images)
+            others = prepare(_mirrored(images)) if mirrored else prepared
+            series = self._series[rows]
+            said.append(verify(prepared, others, ends.reshape(-1, 2), motions[block], series, closer))
+        return np.concatenate(said)
 
     def hashes(self, rows: Rows) -> NDArray[np.uint64]:
         """Hashes of images by phash."""
@@ -212,6 +215,10 @@ class Search:
             for block in tqdm(blocks, desc="looking closer", unit=" blocks", disable=None, leave=False)
         ]
         return np.concatenate([np.empty(0), *scores])
+
+
+def _mirrored(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(images[:, :, ::-1])
 
 
 def verify(
