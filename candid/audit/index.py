@@ -68,9 +68,9 @@ class Index:
             if about["made_by"] != MARK or {name: array.dtype for name, array in arrays.items()} != TYPES:
                 raise ValueError("it holds something else")
             other = [name for name, version in self.versions.items() if about[name] != version]
-        except (*DAMAGED, KeyError, TypeError, AttributeError, MemoryError) as error:
+        except (*DAMAGED, KeyError, TypeError, AttributeError, MemoryError):
             expected = "expected one that --index wrote, or no file yet"
-            raise CandidError(f"{self.path}: no index, or damaged: {error}; {expected}") from None
+            raise CandidError(f"{self.path}: no index, or damaged; {expected}") from None
         if "files" not in other:
             for stamp, content, full, *fields in arrays["files"].tolist():
                 self._contents[stamp], self._known["decoded"][content] = content, Decoded(*fields)
