@@ -11,6 +11,7 @@ import argparse
 import multiprocessing
 import resource
 import time
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -66,8 +67,8 @@ def main() -> None:
     parser.add_argument("counts", type=int, nargs="+", metavar="N")
     first = None
     for count in parser.parse_args().counts:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:  # peak memory is of a process
-            spent, memory, pairs = pool.apply(measured, (count,))
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:  # memory is of a process
+            spent, memory, pairs = pool.submit(measured, count).result()
         a, b = pairs.T
         copies = (b % EVERY == EVERY - 1) & (b - a == EVERY // 2)
         among = set(map(tuple, pairs[(pairs < FIRST).all(axis=1)].tolist()))

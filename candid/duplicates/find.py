@@ -20,7 +20,7 @@ from candid.duplicates.settings import Aligned, Hash
 from candid.duplicates.views import low_contrast, without_borders, working_images
 from candid.errors import CandidError
 
-VERIFIED = 100_000  # pairs at a time, whose images are prepared: 5 KiB each
+VERIFIED = 500_000  # pairs at a time, whose images are prepared: 5 KiB each
 JUST_REJECTED = 0.15  # pairs this much below the threshold are handed on, to be looked at
 CAUSES = {
     "aligned": "min_similarity is too low for these images, or they are frames of one video",
