@@ -73,9 +73,9 @@ def main() -> None:
         copies = (b % EVERY == EVERY - 1) & (b - a == EVERY // 2)
         among = set(map(tuple, pairs[(pairs < FIRST).all(axis=1)].tolist()))
         first = first or among
-        found = copies.sum() / (count // EVERY)
+        recall = copies.sum() / (count // EVERY)
         print(
-            f"{count:>9,} pictures: {spent:7.1f} s, {memory:6,.0f} MiB, {found:.3f} of the copies,"
+            f"{count:>9,} pictures: {spent:7.1f} s, {memory:6,.0f} MiB, {recall:.3f} of the copies,"
             f" {(~copies).sum()} other pairs; {len(among & first)} of {len(first)} among the first {FIRST:,}",
             flush=True,
         )

@@ -21,12 +21,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from candid.audit import images as read
+from candid.audit.addresses import ADDRESSED, Stored, addressed
 from candid.audit.images import MEASURED, Decoded, ImageSet
-from candid.audit.sources import ADDRESSED, Source, Stored, addressed
+from candid.audit.sources import Source
 from candid.data.images import PixelBudget
 from candid.duplicates import candidates as search
 from candid.duplicates.alignment import prepare
-from candid.duplicates.closer import DETAILED, compare
+from candid.duplicates.closer import compare
 from candid.duplicates.find import Duplicates, Floats, Rows, Search, judge, pixel_digests, verify
 from candid.duplicates.groups import collapse
 from candid.duplicates.hashing import hash_images
@@ -118,16 +119,13 @@ def read_and_search(source: Source, method: Aligned | Hash, mirror: bool) -> tup
     images = images[images["reason"] == ""].reset_index(drop=True)
     greys = Greys(blocks, place, images["key"].to_numpy())
     measured = {name: images[name] for name in [*MEASURED, "bytes"]}
-    found = read.image_set(source, images["file"].tolist(), measured, greys, _digests(images), skipped)
-    exact, flat = collapse(found.digests), images["flat"].to_numpy()
+    image_set = read.image_set(source, images["file"].tolist(), measured, greys, _digests(images), skipped)
+    exact, flat = collapse(image_set.digests), images["flat"].to_numpy()
     chosen = exact.first[~flat[exact.first]]
     chosen = chosen[np.argsort(images["content"].to_numpy()[chosen], kind="stable")]
-    steps = _Cluster(rows, greys, images.iloc[chosen])
-    duplicates = judge(steps.run(method.min_similarity, mirror), chosen, method, exact, flat)
-    if steps.left:
-        full = f"the search left out {steps.left:,} entries of cells with more than {MOST_ROWS:,}"
-        duplicates = duplicates._replace(warning="; ".join(filter(None, [duplicates.warning, full])))
-    return found, duplicates
+    steps = _Cluster(rows, greys, images.iloc[chosen], image_set.originals.detailed[chosen])
+    compared = steps.run(method.min_similarity, mirror)
+    return image_set, judge(compared, chosen, method, exact, flat, limits=steps.limits())
 
 
 def _dataset(rows: pd.DataFrame) -> Any:
@@ -200,10 +198,11 @@ def digest_batch(files: Batch) -> Batch:
 class _Cluster(Search):
     """The search among `images`, with its steps on the cluster."""
 
-    def __init__(self, rows: Any, greys: Greys, images: pd.DataFrame) -> None:
+    cut = 0  # entries of full cells
+
+    def __init__(self, rows: Any, greys: Greys, images: pd.DataFrame, detailed: NDArray[np.bool_]) -> None:
         self.bordered = np.flatnonzero(images["inside"] != b"")
-        self.detailed = (images[["width", "height"]].min(axis=1) >= DETAILED).to_numpy()
-        self.fresh, self.left = np.ones(len(images), np.bool_), 0
+        self.detailed, self.fresh = detailed, np.ones(len(images), np.bool_)
         self._rows, self._greys, self._images, keys = rows, greys, images, images["key"].to_numpy()
         self._keys = np.concatenate([keys, keys[self.bordered] + len(greys.place)])
 
@@ -219,13 +218,17 @@ class _Cluster(Search):
         crops = self._rows.map_batches(work, **WHOLE).sort("cell")
         hits = crops.map_batches(partial(scan_cells, most=MOST_ROWS), **WHOLE)
         table = _table(self._greys.beside(hits, "a", partial(correlate, views=views), mirrored))
-        self.left += int(table["left"].sum())
+        self.cut += int(table["cut"].sum())
         table = table[table["a"] != table["b"]]
         best = table.groupby(["a", "view"])["score"].rank("min", ascending=False)
         table = table[best <= search.CLOSEST]  # as many of a crop as are kept on one machine
-        found = np.stack([ids[table["a"]], ids[table["b"]], table["score"]], axis=1)
-        closest = search.closest(search.by_pair(found, table["view"], count), count)
+        scored = np.stack([ids[table["a"]], ids[table["b"]], table["score"]], axis=1)
+        closest = search.closest(search.by_pair(scored, table["view"], count), count)
         return search.to_verify(closest, count, mirrored)
+
+    def limits(self) -> str:
+        full = f"the search left out {self.cut:,} entries of cells with more than {MOST_ROWS:,}"
+        return "; ".join(filter(None, [full if self.cut else "", super().limits()]))
 
     def verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
         if not len(pairs):
@@ -275,10 +278,10 @@ def scan_cells(batch: Batch, most: int) -> Iterator[Batch]:
         crops, centres = np.flatnonzero(view >= 0), np.flatnonzero(view < 0)
         i, j = search.alike_sketches(sketch[crops], key[crops], sketch[centres], key[centres]).T
         i, j = np.append(crops[i], 0), np.append(centres[j], 0)
-        left = np.zeros(len(i), np.int64)
-        left[-1] = max(len(rows) - most, 0)
+        cut = np.zeros(len(i), np.int64)
+        cut[-1] = max(len(rows) - most, 0)
         sent = batch["thumbnail"][rows[j]]
-        yield {"a": key[i], "b": key[j], "view": view[i], "left": left, "thumbnail": sent}
+        yield {"a": key[i], "b": key[j], "view": view[i], "cut": cut, "thumbnail": sent}
 
 
 def correlate(batch: Batch, greys: NDArray[np.uint8], views: list[Any]) -> Batch:
@@ -289,7 +292,7 @@ def correlate(batch: Batch, greys: NDArray[np.uint8], views: list[Any]) -> Batch
         crops = thumbnails(greys[rows], views[number]).features
         centres = np.frombuffer(b"".join(batch["thumbnail"][rows]), np.int16).reshape(crops.shape)
         batch["score"][rows] = search.correlations(crops, centres)
-    return {name: batch[name][batch["score"] >= 0] for name in ("a", "b", "view", "left", "score")}
+    return {name: batch[name][batch["score"] >= 0] for name in ("a", "b", "view", "cut", "score")}
 
 
 def verify_batch(batch: Batch, greys: NDArray[np.uint8], closer: bool) -> Batch:

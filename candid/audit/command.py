@@ -19,13 +19,14 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from candid.audit.addresses import open_address
 from candid.audit.cluster import connect, read_and_search
 from candid.audit.findings import KEEP, Findings, ages, audit_images, counts, leaks, samples, surplus, tables
 from candid.audit.images import read_images, thumbnails
 from candid.audit.index import Index
 from candid.audit.measure import drawn_pairs, judged_table, planted_recall, precision, read_verdicts
 from candid.audit.page import page, sections
-from candid.audit.sources import COLUMNS, NEW, Source, open_address, open_source, open_two
+from candid.audit.sources import COLUMNS, NEW, Source, open_source, open_two
 from candid.cli import Parser
 from candid.data.faces import PARTS
 from candid.duplicates.settings import Aligned, DedupSettings

@@ -209,10 +209,10 @@ def originals(source: Files, images: pd.DataFrame) -> Originals:
 
     def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         close = np.zeros((len(rows), CLOSE, CLOSE), np.uint8)
-        place = {name: number for number, name in enumerate(names[rows])}
-        for name, grey in in_threads(source, list(place), decode_close):
+        numbers = {name: number for number, name in enumerate(names[rows])}
+        for name, grey in in_threads(source, list(numbers), decode_close):
             if not isinstance(grey, UnreadableError):
-                close[place[name]] = grey
+                close[numbers[name]] = grey
         return close
 
     return Originals((images[["width", "height"]].min(axis=1) >= DETAILED).to_numpy(), read)

@@ -187,10 +187,16 @@ def _beyond(line: Any, k: int) -> Any:
 
 
 @kernel
+def workspace(images: Any) -> Any:
+    """Arrays that the steps of a pair fill: rows, system, motion, cells and which of these are used."""
+    pixels, cells = images.smooth.shape[1] * images.smooth.shape[2], images.corners.shape[1]
+    used = np.ones(cells, np.bool_)
+    return np.empty((9, pixels)), np.empty((7, 8)), np.empty(6), np.empty((cells, 6)), used
+
+
+@kernel
 def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out: Any) -> None:
-    rows = np.empty((9, first.smooth.shape[1] * first.smooth.shape[2]))
-    system, motion = np.empty((7, 8)), np.empty(6)
-    cells, used = np.empty((first.corners.shape[1], 6)), np.ones(first.corners.shape[1], np.bool_)
+    rows, system, motion, cells, used = workspace(first)
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]

@@ -29,6 +29,7 @@ from candid.duplicates.alignment import (
     improve,
     prepare,
     trim,
+    workspace,
 )
 from candid.duplicates.hashing import pairs_within
 from candid.duplicates.kernels import in_parallel, kernel
@@ -115,9 +116,7 @@ def compare(
 @kernel
 def _approach(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
     """Improve the motions at 48 pixels; return the correlation where the pair is LIKELY, else 0."""
-    size = first.smooth.shape[1]
-    rows, system, motion = np.empty((9, size * size)), np.empty((7, 8)), np.empty(6)
-    cells, used = np.empty((first.corners.shape[1], 6)), np.ones(first.corners.shape[1], np.bool_)
+    rows, system, motion, cells, used = workspace(first)
     hints = np.zeros(len(pairs))
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]
@@ -146,9 +145,7 @@ def _approach(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
 
 @kernel
 def _look(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
-    size = first.smooth.shape[1]
-    rows, system, motion = np.empty((9, size * size)), np.empty((7, 8)), np.empty(6)
-    cells, used = np.empty((first.corners.shape[1], 6)), np.ones(first.corners.shape[1], np.bool_)
+    rows, system, motion, cells, used = workspace(first)
     scores = np.zeros(len(pairs))
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]

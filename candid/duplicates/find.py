@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from candid.duplicates.alignment import Prepared, prepare, similarities
 from candid.duplicates.candidates import Candidates, candidate_pairs
-from candid.duplicates.closer import AT_ONCE, Originals, approach, compare, likeliest, similar_hashes
+from candid.duplicates.closer import AT_ONCE, MOST, Originals, approach, compare, likeliest, similar_hashes
 from candid.duplicates.groups import Copies, collapse, collapsed, copy_pairs, group_ids, open_out
 from candid.duplicates.hashing import hash_images, hash_pairs
 from candid.duplicates.settings import Aligned, Hash
@@ -39,7 +39,7 @@ class Duplicates(NamedTuple):
     rejected: pd.DataFrame  # pairs that alignment turned down by less than JUST_REJECTED; columns as `pairs`
     groups: NDArray[np.int64]  # smallest id of each image's group, -1 for an image without a duplicate
     flat: NDArray[np.bool_]  # images of too little contrast to compare: only their exact copies count
-    warning: str  # why the groups are not plausible; "" where nothing speaks against them
+    warning: str  # why the groups are not plausible, and what a limit left out; else ""
 
 
 def find_duplicates(
@@ -92,16 +92,17 @@ def find_duplicates(
     chosen = exact.first[~flat[exact.first]]
     # In the order of their content, so that the pairs do not depend on the order of the rows.
     chosen = chosen[np.argsort(pixel_digests(images[chosen]), kind="stable")]
+    limits = ""
     if isinstance(method, Aligned):
         doubted = np.zeros(len(images), np.bool_) if series is None else series
         new = np.ones(len(images), np.bool_) if fresh is None else fresh
         chosen = chosen if new[chosen].any() else chosen[:0]
         again = originals and originals.of(chosen)
         search = Search(grey[chosen], new[chosen], doubted[chosen], again)
-        compared = search.run(method.min_similarity, mirror)
+        compared, limits = search.run(method.min_similarity, mirror), search.limits()
     else:
         compared, known = hash_pairs(images[chosen], method, mirror), None
-    return judge(compared, chosen, method, exact, flat, known)
+    return judge(compared, chosen, method, exact, flat, known, limits)
 
 
 def judge(
@@ -111,6 +112,7 @@ def judge(
     exact: Copies,
     flat: NDArray[np.bool_],
     known: pd.DataFrame | None = None,
+    limits: str = "",
 ) -> Duplicates:
     """Accept compared pairs (a, b, similarity, kind; rows of `chosen`), and open exact copies out."""
     compared = pd.concat([_best(compared, chosen), known]).sort_values(["a", "b"], ignore_index=True)
@@ -121,8 +123,8 @@ def judge(
     pairs = pd.concat([equal, _for_all_copies(compared[accepted], exact)], ignore_index=True)
     pairs = pairs.sort_values(["a", "b"], kind="stable", ignore_index=True)
     groups = group_ids(pairs["a"].to_numpy(), pairs["b"].to_numpy(), len(flat))
-    warning = collapsed(groups, exact.first)
-    warning = f"{warning}: {CAUSES[method.name]}" if warning else ""
+    doubt = collapsed(groups, exact.first)
+    warning = "; ".join(filter(None, [f"{doubt}: {CAUSES[method.name]}" if doubt else "", limits]))
     return Duplicates(pairs, compared[just].reset_index(drop=True), groups, flat, warning)
 
 
@@ -140,6 +142,8 @@ class Search:
 
     Rows are of the images, then of the insides. A subclass may take the costly steps on other machines.
     """
+
+    unseen = 0  # likely pairs that were too many for a second look
 
     def __init__(
         self, grey: NDArray[np.uint8], fresh: Flags, series: Flags, originals: Originals | None
@@ -174,9 +178,14 @@ class Search:
             seen = self.detailed[pairs].all(axis=1) & self.fresh[pairs].any(axis=1) & self._comparable(pairs)
             said = self.verified(pairs[seen], motions[seen], mirrored, closer=True)
             likely = likeliest(said[:, 0])
+            self.unseen += int((said[:, 0] > 0).sum()) - len(likely)
             pairs, motions = pairs[seen][likely], said[likely, 1:]
             tables.append(_table(pairs, self.compare(pairs, motions, mirrored), kind))
         return pd.concat(tables, ignore_index=True)
+
+    def limits(self) -> str:
+        """What a limit left out of this search, in words."""
+        return f"a second look left out {self.unseen:,} pairs beyond {MOST:,}" if self.unseen else ""
 
     def _comparable(self, pairs: Rows) -> Flags:
         """Which pairs are of two images; of two framed ones, what is inside."""

@@ -102,3 +102,11 @@ def test_different_pictures_under_the_same_words_or_in_one_frame_are_not_paired(
     framed = np.repeat(np.asarray(screen)[None], COUNT, axis=0).copy()
     framed[:, 24:120, 16:144] = pictures[:, 24:120, 16:144]
     assert not ends(searched(framed))
+
+
+def test_what_a_limit_leaves_out_is_said(pictures, monkeypatch):
+    close = np.concatenate([pictures, [turned(picture) for picture in pictures]])
+    monkeypatch.setattr("candid.duplicates.closer.MOST", 5)
+    found = searched(close)
+    assert len(ends(found)) <= 5
+    assert "left out" in found.warning
