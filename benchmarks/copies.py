@@ -5,7 +5,7 @@ every third subject of data/sample.zip is taken. Each gets a copy of each kind, 
 itself, among all the originals. Printed: the share of copies reported with their original, and the number of
 other pairs reported; then the pairs reported among hard negatives, where each is wrong. Beside `aligned`
 stands phash of imagehash, of the pictures at full size, within 4 and within 10 bits (imagededup's default).
---tune reads other photographs, those that constants may be chosen by. Figures: docs/near-duplicates.md.
+--pictures takes pictures of your own set instead. Figures: docs/near-duplicates.md.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 from candid.audit.images import decode_close
 from candid.audit.measure import cropped as crop
 from candid.audit.measure import encoded
+from candid.audit.sources import SUFFIXES
+from candid.data.archives import open_files
 from candid.data.images import decode
-from candid.duplicates.closer import SIDE, Originals
+from candid.duplicates.closer import DETAILED, SIDE, Originals
 from candid.duplicates.find import find_duplicates
 from candid.duplicates.hashing import pack, pairs_within
 
@@ -40,8 +42,7 @@ PACKAGES = {
     **dict.fromkeys(("china.jpg", "flower.jpg"), (sklearn, "datasets/images")),
     "grace_hopper.jpg": (matplotlib, "mpl-data/sample_data"),
 }
-TUNE = ("astronaut.png", "coffee.png", "chelsea.png", "china.jpg", "camera.png", "coins.png", "gravel.png")
-TEST = (
+PHOTOGRAPHS = (
     *("rocket.jpg", "motorcycle_left.png", "flower.jpg", "grace_hopper.jpg", "moon.png", "brick.png"),
     *("ihc.png", "retina.jpg", "hubble_deep_field.jpg", "grass.png"),
 )
@@ -65,6 +66,21 @@ def photographs(names: tuple[str, ...]) -> list[Picture]:
                  for i in range(across) for j in range(down)]  # fmt: skip
         tiles += [whole.resize(TILE, Image.Resampling.LANCZOS, box) for box in [*boxes, (0, 0, *whole.size)]]
     return [tile for tile in tiles if np.asarray(tile.convert("L")).std() >= FLAT]
+
+
+def of_set(path: Path, count: int) -> list[Picture]:
+    """So many pictures of a folder or archive, drawn at random, 320 pixels a side at most."""
+    chosen: list[Picture] = []
+    with open_files(path) as files:
+        names = [name for name in files.names if Path(name).suffix.lower() in SUFFIXES]
+        for i in np.random.default_rng(0).permutation(len(names)):
+            picture = Image.open(io.BytesIO(files.read(names[i]))).convert("RGB")
+            picture.thumbnail((320, 320), Image.Resampling.LANCZOS)
+            if min(picture.size) >= DETAILED and np.asarray(picture.convert("L")).std() >= FLAT:
+                chosen.append(picture)
+            if len(chosen) == count:
+                break
+    return chosen
 
 
 def drawn_faces(archive: Path) -> list[Picture]:
@@ -246,6 +262,7 @@ class Compared:
     def __init__(self, pictures: list[Picture]) -> None:
         self.grey = np.empty((len(pictures), 48, 48), np.uint8)
         self.close = np.empty((len(pictures), SIDE, SIDE), np.uint8)
+        self.detailed = np.array([min(picture.size) >= DETAILED for picture in pictures])
         flags = np.empty((len(pictures), 64), np.bool_)
         for i, picture in enumerate(pictures):
             data = io.BytesIO()
@@ -257,11 +274,12 @@ class Compared:
 
     def pairs(self, other: Compared | None = None) -> dict[str, NDArray[np.int64]]:
         """Pairs that each method reports, P x 2, among these, or these and others behind them."""
-        grey, close, hashes = self.grey, self.close, self.hashes
-        if other is not None:
-            grey, close = np.concatenate([grey, other.grey]), np.concatenate([close, other.close])
-            hashes = np.concatenate([hashes, other.hashes])
-        originals = Originals(np.ones(len(grey), np.bool_), close.__getitem__)
+        sets = [self, other] if other else [self]
+        grey, close, hashes, detailed = (
+            np.concatenate([getattr(each, name) for each in sets])
+            for name in ("grey", "close", "hashes", "detailed")
+        )
+        originals = Originals(detailed, close.__getitem__)
         aligned = find_duplicates(grey, originals=originals).pairs
         pairs = {"aligned": aligned[["a", "b"]].to_numpy(np.int64)}
         for bits in (4, 10):
@@ -290,12 +308,16 @@ def measure(pictures: list[Picture]) -> pd.DataFrame:
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--tune", action="store_true", help="the photographs that constants are chosen by")
+    parser.add_argument("--pictures", type=Path, help="a folder or archive of pictures")
+    parser.add_argument("--count", type=int, default=150, help="so many of them (default: %(default)s)")
     options = parser.parse_args()
-    tiles = photographs(TUNE if options.tune else TEST)
-    faces = drawn_faces(Path(__file__).parents[1] / "data/sample.zip")
-    for title, pictures in (("photographs", tiles), ("drawn faces", faces)):
+    sets = {"pictures": of_set(options.pictures, options.count)} if options.pictures else {
+        "photographs": photographs(PHOTOGRAPHS),
+        "drawn faces": drawn_faces(Path(__file__).parents[1] / "data/sample.zip"),
+    }  # fmt: skip
+    for title, pictures in sets.items():
         print(f"\n{len(pictures)} {title}\n{measure(pictures).to_string(na_rep='')}", flush=True)
+    tiles = next(iter(sets.values()))
     wrong = {kind: Compared(made).pairs() for kind, made in negatives(tiles).items()}
     table = pd.DataFrame({kind: {n: len(p) for n, p in pairs.items()} for kind, pairs in wrong.items()}).T
     print(f"\nhard negatives, {NEGATIVES} pictures of each kind: pairs reported\n{table.to_string()}")

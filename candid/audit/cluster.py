@@ -32,7 +32,15 @@ from candid.duplicates.find import Duplicates, Floats, Rows, Search, judge, pixe
 from candid.duplicates.groups import collapse
 from candid.duplicates.hashing import hash_images
 from candid.duplicates.settings import Aligned, Hash
-from candid.duplicates.views import CENTRE_VIEW, SIZE, low_contrast, search_views, thumbnails, without_borders
+from candid.duplicates.views import (
+    CENTRE_VIEW,
+    SIZE,
+    View,
+    low_contrast,
+    search_views,
+    thumbnails,
+    without_borders,
+)
 from candid.errors import CandidError
 
 BATCH = 1024  # files to read, or pairs to compare, at most: what is lost with a worker
@@ -209,12 +217,13 @@ class _Cluster(Search):
     def candidates(self, mirrored: bool) -> search.Candidates:
         count, ids = len(self._keys), np.full(2 * len(self._greys.place), -1)
         if not count:
-            return search.to_verify(np.empty((0, 4), np.int64), 0, mirrored)
+            return search.Candidates(np.empty((0, 2), np.int64), np.empty((0, 6)))
         ids[self._keys] = np.arange(count)
         shown = b"".join([*self._images["sketch"], *self._images["inside"].iloc[self.bordered]])
         sketches = np.ascontiguousarray(np.frombuffer(shown, np.uint64).reshape(count, -1).T)
-        pivots, views = search.find_pivots(sketches, search.MANY), search_views(mirrored)
-        work = partial(crop_rows, wanted=ids >= 0, pivots=pivots, mirrored=mirrored)
+        pivots = search.find_pivots(sketches, search.MANY)
+        views = search_views(mirrored, bool(self.detailed.any()))
+        work = partial(crop_rows, wanted=ids >= 0, pivots=pivots, views=views, mirrored=mirrored)
         crops = self._rows.map_batches(work, **WHOLE).sort("cell")
         hits = crops.map_batches(partial(scan_cells, most=MOST_ROWS), **WHOLE)
         table = _table(self._greys.beside(hits, "a", partial(correlate, views=views), mirrored))
@@ -224,7 +233,7 @@ class _Cluster(Search):
         table = table[best <= search.CLOSEST]  # as many of a crop as are kept on one machine
         scored = np.stack([ids[table["a"]], ids[table["b"]], table["score"]], axis=1)
         closest = search.closest(search.by_pair(scored, table["view"], count), count)
-        return search.to_verify(closest, count, mirrored)
+        return search.to_verify(closest, count, views, mirrored)
 
     def limits(self) -> str:
         full = f"the search left out {self.cut:,} entries of cells with more than {MOST_ROWS:,}"
@@ -251,16 +260,18 @@ class _Cluster(Search):
             images, some = self._images.iloc[rows], motions[start : start + BATCH]
             originals = read.originals(Stored(images), images[["file", "width", "height"]])
             tasks.append(work.remote(originals.read, ends.reshape(-1, 2), some, mirrored))
-        return np.concatenate([np.empty(0), *ray.get(tasks)])
+        return np.concatenate([np.empty((0, 2)), *ray.get(tasks)])
 
 
-def crop_rows(batch: Batch, wanted: NDArray[np.bool_], pivots: Any, mirrored: bool) -> Iterator[Batch]:
+def crop_rows(
+    batch: Batch, wanted: NDArray[np.bool_], pivots: Any, views: list[View], mirrored: bool
+) -> Iterator[Batch]:
     """Cells of all crops of the wanted images, and of their centres (view -1) with thumbnails."""
     bordered, insides = without_borders(batch["grey"])
     keys = np.concatenate([batch["key"], batch["key"][bordered] + len(wanted) // 2])
     keys, grey = (each[wanted[keys]] for each in (keys, np.concatenate([batch["grey"], insides])))
     crops = np.ascontiguousarray(grey[:, :, ::-1]) if mirrored else grey
-    for number, view in enumerate([CENTRE_VIEW, *search_views(mirrored)], start=-1):
+    for number, view in enumerate([CENTRE_VIEW, *views], start=-1):
         made = thumbnails(crops if number >= 0 else grey, view)
         probes = min(search.PROBES, pivots.shape[1]) if number >= 0 else 1
         cells = search.nearest(made.sketches, pivots, 0, len(keys), probes)
@@ -284,7 +295,7 @@ def scan_cells(batch: Batch, most: int) -> Iterator[Batch]:
         yield {"a": key[i], "b": key[j], "view": view[i], "cut": cut, "thumbnail": sent}
 
 
-def correlate(batch: Batch, greys: NDArray[np.uint8], views: list[Any]) -> Batch:
+def correlate(batch: Batch, greys: NDArray[np.uint8], views: list[View]) -> Batch:
     """Compare the thumbnails of a's crops with b's; keep what is correlated well enough."""
     batch["score"] = np.zeros(len(greys), np.int64)
     for number in np.unique(batch["view"]):

@@ -45,8 +45,6 @@ ARROW_FAULTS = (ValueError, OSError, KeyError, RuntimeError, AttributeError)
 ARRAYS = re.compile(r"(?:[a-z]+_)?(?:images?|x|data)(?:_[a-z]+)?", re.IGNORECASE)
 """Names of arrays of pictures in an .npz: images, train_images, x_test, ..."""
 
-"""Columns of a table of files that fsspec opens."""
-
 Columns = Mapping[str, str]
 Described = dict[str, list[str]]
 

@@ -29,6 +29,7 @@ MIN_CELL = 20  # pixels of 64 that both images show
 STRUCTURE = 120.0  # mean square of fine structure; a cell with less in both images says nothing
 CORNERS = 25  # mean square slope of fine structure along its lesser axis; below, a cell shows but lines
 MIN_SHOWN = 6  # cells with structure; fewer that agree are no evidence
+WORST = 0.25  # share of the cells that fit worst and are left out of the correlation
 AGREE = 0.6  # correlation of a cell that agrees
 AGREEMENT = 0.06  # 80 % of the cells must agree for a similarity of 0.86
 SHORTFALL = 1.75  # counts what the best cells lack: a correlation of 0.92 is a similarity of 0.86
@@ -214,7 +215,7 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
             if not improve(first.smooth[a], second.smooth[b], motion, used, rows, system):
                 break
             cell_sums(first.fine[a], second.fine[b], motion, cells)
-            fine, agreement = agreeing(cells, first.corners[a], used)
+            fine, agreement = agreeing(cells, first.corners[a], used, WORST)
             lacks = (1 - fine) * SHORTFALL * _doubt(motion, series[a] and series[b])
             score = min(1 - lacks, agreement + AGREEMENT)
             gain = score - out[q]
@@ -265,14 +266,14 @@ def by_cell(cells: Any) -> Any:
 
 
 @kernel
-def agreeing(cells: Any, corners: Any, used: Any) -> Any:
-    """Correlation of fine structure without the worst quarter of the cells; the share of cells that agree.
+def agreeing(cells: Any, corners: Any, used: Any, worst: float) -> Any:
+    """Correlation of fine structure without the `worst` share of the cells; the share of cells that agree.
 
     Cells without structure in either image say nothing. `used` becomes False for the worst.
     """
     correlations = by_cell(cells)
     used[:] = cells[:, 0] >= MIN_CELL
-    limit = np.sort(correlations)[(correlations <= 1).sum() // 4]
+    limit = np.sort(correlations)[int(worst * (correlations <= 1).sum())]
     agree = corner = disagree = 0
     aa = bb = ab = 0.0
     for c in range(len(cells)):

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from candid.duplicates.kernels import in_parallel, kernel, popcount
-from candid.duplicates.views import CENTRE, CENTRE_VIEW, LENGTH, Thumbnails, View, search_views, thumbnails
+from candid.duplicates.views import (
+    CENTRE,
+    CENTRE_VIEW,
+    LENGTH,
+    Thumbnails,
+    View,
+    search_views,
+    thumbnails,
+)
 
 MAX_SKETCH_BITS = 28  # of 128
 LEAST_PRODUCT = int(0.65 * LENGTH**2)  # correlation of the thumbnails with all their cells
@@ -39,12 +47,13 @@ def candidate_pairs(
     mirrored: NDArray[np.uint8] | None = None,
     many: int = MANY,
     fresh: NDArray[np.bool_] | None = None,
+    deep: bool = False,
 ) -> Candidates:
     """All pairs of images (uint8, N x SIZE x SIZE) of which some crop resembles the other's centre.
 
     `mirrored`: the same images mirrored, to find mirrored copies; b's motion is then of its mirror image.
     From `many` images on an index is used: faster, and a little less complete. `fresh`: N flags; only pairs
-    with one of these F images are searched, in time that grows with F N.
+    with one of these F images are searched, in time that grows with F N. `deep`: see `search_views`.
 
     Of an image's pairs those with the CLOSEST best correlated images are kept, and those that are among the
     closest of the other. Up to `many` images time grows with the square of N (about 0.4 nanoseconds a pair
@@ -60,7 +69,7 @@ def candidate_pairs(
     if new < len(grey):
         first = Thumbnails(base.features[:new], np.ascontiguousarray(base.sketches[:, :new]))
         parts.append((_index(first, many), new, len(grey)))
-    views, rows = search_views(mirrored is not None), np.empty((0, 4), np.int64)
+    views, rows = search_views(mirrored is not None, deep), np.empty((0, 4), np.int64)
     gathered = [rows]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
         same = mirrored is None and view == CENTRE_VIEW
@@ -71,7 +80,7 @@ def candidate_pairs(
         if sum(map(len, gathered)) > GATHERED or number == len(views) - 1:
             rows = closest(np.concatenate(gathered), len(grey))
             gathered = [rows]
-    return to_verify(rows, len(grey), mirrored is not None)
+    return to_verify(rows, len(grey), views, mirrored is not None)
 
 
 def by_pair(hits: NDArray[np.int64], number: Any, count: int) -> NDArray[np.int64]:
@@ -82,10 +91,10 @@ def by_pair(hits: NDArray[np.int64], number: Any, count: int) -> NDArray[np.int6
     return np.stack([key, -hits[:, 2], np.full(len(hits), number), forward], axis=1)
 
 
-def to_verify(rows: NDArray[np.int64], count: int, mirror: bool) -> Candidates:
+def to_verify(rows: NDArray[np.int64], count: int, views: list[View], mirror: bool) -> Candidates:
     """Pairs and motions from what `closest` kept."""
     pairs = np.stack(np.divmod(rows[:, 0], max(count, 1)), axis=1)
-    return Candidates(pairs, _motions(search_views(mirror), rows[:, 2], rows[:, 3] == 1, mirror))
+    return Candidates(pairs, _motions(views, rows[:, 2], rows[:, 3] == 1, mirror))
 
 
 def closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:

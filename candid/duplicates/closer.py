@@ -21,7 +21,7 @@ from candid.duplicates.alignment import (
     AGREE,
     DECIMALS,
     GAIN,
-    SHORTFALL,
+    WORST,
     Prepared,
     agreeing,
     by_cell,
@@ -35,15 +35,20 @@ from candid.duplicates.hashing import pairs_within
 from candid.duplicates.kernels import in_parallel, kernel
 
 SIDE = 144  # pixels, of the originals for this look
-DETAILED = 2 * 48  # pixels of the shorter side of an original from which on it shows more
+DETAILED = 64  # pixels of the shorter side of an original from which on it shows more than at 48
 HASH_BITS = 10  # of 64 by which similar phashes may differ; imagededup's default
 MOST = 20_000  # pairs; the likeliest, where more are in doubt
 AT_ONCE = 2000  # pairs, of up to 4,000 originals: 250 MiB
 HALF_STEPS, FULL_STEPS, CLOSE_STEPS = 2, 4, 4  # Gauss-Newton steps at 24, 48 and 144 pixels
 LIKELY, LIKELY_CELLS = 0.5, 6  # correlation of the best cells at 48 pixels, and how many agree; else no look
+COVERED = 0.5  # share of the cells that text or a watermark may cover
 HOPELESS = 0.6  # correlation after the first step at 144 pixels, which later ones hardly raise
-FEW, PER_DISAGREEING, ENOUGH = 12, 2, 80  # cells that must agree: 12, and 2 for each that does not, up to 80
-SHARE = 0.65  # of the cells with structure that must agree, lines as well
+CORNERS = (12, 2, 40)  # cells of more than lines that must agree: 12, and 2 for each that disagrees, up to 40
+AGREEING = (12, 3, 110)  # the same, where a quarter of all that agree counts as well
+SHARE = 0.67  # of the cells with structure that must agree, lines as well
+CONTRADICT = 50  # cells that disagree, where no SHARE agrees: different pictures in one frame
+CLEAR = 0.95  # similarity at 48 pixels that needs no second look
+SHORTFALL = 2.33  # counts what the best cells lack: a correlation of 0.94 is a similarity of 0.86
 EVIDENT = 0.86  # similarity with just as many
 BLOCK = 64  # pairs at a time
 
@@ -94,7 +99,7 @@ def compare(
     motions: NDArray[np.float64],
     mirrored: bool = False,
 ) -> NDArray[np.float64]:
-    """Similarity of each pair in the originals, 0 to 1, rounded to DECIMALS.
+    """P x 2: the similarity of each pair in the originals, 0 to 1; whether much of them contradicts, 1 or 0.
 
     Args:
         read: as of Originals; called once.
@@ -110,7 +115,8 @@ def compare(
     def look(start: int, stop: int) -> Any:
         return _look(close, others, ends[start:stop], motions[start:stop])
 
-    return np.asarray(np.round(np.concatenate(in_parallel(look, len(pairs), BLOCK)), DECIMALS))
+    said = np.concatenate([np.empty((0, 2)), *in_parallel(look, len(pairs), BLOCK)])
+    return np.asarray(np.round(said, DECIMALS))
 
 
 @kernel
@@ -134,7 +140,7 @@ def _approach(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
             if not together or not improve(first.smooth[a], second.smooth[b], motion, used, rows, system):
                 break
             cell_sums(first.fine[a], second.fine[b], motion, cells)
-            correlation = agreeing(cells, first.corners[a], used)[0]
+            correlation = agreeing(cells, first.corners[a], used, WORST)[0]
             correlations = by_cell(cells)
             agree = ((correlations >= AGREE) & (correlations <= 1)).sum()
             if correlation >= max(LIKELY, hints[q]) and agree >= LIKELY_CELLS:
@@ -146,7 +152,7 @@ def _approach(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
 @kernel
 def _look(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
     rows, system, motion, cells, used = workspace(first)
-    scores = np.zeros(len(pairs))
+    out = np.zeros((len(pairs), 2))
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]
@@ -157,18 +163,20 @@ def _look(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
             if not improve(first.smooth[a], second.smooth[b], motion, used, rows, system):
                 break
             cell_sums(first.fine[a], second.fine[b], motion, cells)
-            fine = agreeing(cells, first.corners[a], used)[0]
-            score = min(1 - (1 - fine) * SHORTFALL, EVIDENT * evidence(by_cell(cells), first.corners[a]))
-            gain = score - scores[q]
-            scores[q] = max(scores[q], score)
+            fine = agreeing(cells, first.corners[a], used, COVERED)[0]
+            enough, disagree, share = evidence(by_cell(cells), first.corners[a])
+            score = min(1 - (1 - fine) * SHORTFALL, EVIDENT * enough)
+            gain = score - out[q, 0]
+            out[q, 0] = max(out[q, 0], score)
+            out[q, 1] = disagree >= CONTRADICT and share < SHARE
             if fine < HOPELESS or gain < GAIN:
                 break
-    return scores
+    return out
 
 
 @kernel
-def evidence(correlations: Any, corners: Any) -> float:
-    """How many cells agree, in parts of those that must: 1 and more is enough."""
+def evidence(correlations: Any, corners: Any) -> Any:
+    """How many cells agree, in parts of those that must; how many disagree; the share of these that agree."""
     grid = round(np.sqrt(len(correlations)))
     agree = corner = disagree = 0
     for c in range(len(correlations)):
@@ -178,5 +186,8 @@ def evidence(correlations: Any, corners: Any) -> float:
             corner += corners[c]
         elif correlations[c] < AGREE and 0 < row < grid - 1 and 0 < column < grid - 1:
             disagree += 1
-    needed = min(FEW + PER_DISAGREEING * disagree, ENOUGH)
-    return min(corner / needed, agree / max(agree + disagree, 1) / SHARE)
+    corners_needed = min(CORNERS[0] + CORNERS[1] * disagree, CORNERS[2])
+    needed = min(AGREEING[0] + AGREEING[1] * disagree, AGREEING[2])
+    share = agree / max(agree + disagree, 1)
+    enough = min(corner / corners_needed, (corner + agree / 4) / needed, share / SHARE)
+    return enough, disagree, share

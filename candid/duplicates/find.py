@@ -13,7 +13,16 @@ from tqdm import tqdm
 
 from candid.duplicates.alignment import Prepared, prepare, similarities
 from candid.duplicates.candidates import Candidates, candidate_pairs
-from candid.duplicates.closer import AT_ONCE, MOST, Originals, approach, compare, likeliest, similar_hashes
+from candid.duplicates.closer import (
+    AT_ONCE,
+    CLEAR,
+    MOST,
+    Originals,
+    approach,
+    compare,
+    likeliest,
+    similar_hashes,
+)
 from candid.duplicates.groups import Copies, collapse, collapsed, copy_pairs, group_ids, open_out
 from candid.duplicates.hashing import hash_images, hash_pairs
 from candid.duplicates.settings import Aligned, Hash
@@ -159,29 +168,44 @@ class Search:
         return np.concatenate([np.arange(len(self.detailed)), self.bordered])
 
     def run(self, least: float, mirror: bool) -> pd.DataFrame:
-        """a, b, similarity, kind, some pairs several times; those below `least` get a second look."""
+        """a, b, similarity, kind, some pairs several times; those below CLEAR get a second look."""
         tables = []
         for mirrored in (False, True)[: 1 + mirror]:
             pairs, motions = self.candidates(mirrored)
             compared, kind = self._comparable(pairs), "mirror" if mirrored else "near"
             pairs, motions = pairs[compared], motions[compared]
-            similarity = self.verified(pairs, motions, mirrored, closer=False)[:, 0]
+            similarity = self.verified(pairs, motions, mirrored, closer=False)[:, 0].copy()
+            if self.detailed.any():
+                accepted = similarity >= least
+                doubtful = (similarity < CLEAR) & (pairs < len(self.detailed)).all(axis=1)
+                seen, closely, wrong = self._look_again(
+                    pairs[doubtful], motions[doubtful], accepted[doubtful], mirrored
+                )
+                similarity[np.flatnonzero(doubtful)[wrong]] = 0.0
+                tables.append(_table(seen, closely, kind))
             tables.append(_table(self.owner[pairs], similarity, kind))
-            if not self.detailed.any():
-                continue
-            doubtful = (similarity < least) & (pairs < len(self.detailed)).all(axis=1)
-            pairs, motions = pairs[doubtful], motions[doubtful]
-            if not mirrored:
-                rows = np.flatnonzero(self.detailed)
-                alike, still = similar_hashes(self.hashes(rows))
-                pairs, motions = np.concatenate([pairs, rows[alike]]), np.concatenate([motions, still])
-            seen = self.detailed[pairs].all(axis=1) & self.fresh[pairs].any(axis=1) & self._comparable(pairs)
-            said = self.verified(pairs[seen], motions[seen], mirrored, closer=True)
-            likely = likeliest(said[:, 0])
-            self.unseen += int((said[:, 0] > 0).sum()) - len(likely)
-            pairs, motions = pairs[seen][likely], said[likely, 1:]
-            tables.append(_table(pairs, self.compare(pairs, motions, mirrored), kind))
         return pd.concat(tables, ignore_index=True)
+
+    def _look_again(
+        self, pairs: Rows, motions: Floats, accepted: Flags, mirrored: bool
+    ) -> tuple[Rows, Floats, Rows]:
+        """Compare the likeliest in the originals, and what has similar hashes.
+
+        Return the pairs and their similarities; and which of the accepted ones the originals contradict.
+        """
+        if not mirrored:
+            rows = np.flatnonzero(self.detailed)
+            alike, still = similar_hashes(self.hashes(rows))
+            pairs, motions = np.concatenate([pairs, rows[alike]]), np.concatenate([motions, still])
+            accepted = np.concatenate([accepted, np.zeros(len(alike), np.bool_)])
+        shown = self.detailed[pairs].all(axis=1) & self.fresh[pairs].any(axis=1) & self._comparable(pairs)
+        seen = np.flatnonzero(shown)
+        said = self.verified(pairs[seen], motions[seen], mirrored, closer=True)
+        likely = likeliest(said[:, 0] * (1 + accepted[seen]))  # what may be contradicted first
+        self.unseen += int((said[:, 0] > 0).sum()) - len(likely)
+        seen, motions = seen[likely], said[likely, 1:]
+        similarity, contradicted = self.compare(pairs[seen], motions, mirrored).T
+        return pairs[seen], similarity, seen[accepted[seen] & (contradicted > 0)]
 
     def limits(self) -> str:
         """What a limit left out of this search, in words."""
@@ -196,7 +220,7 @@ class Search:
     def candidates(self, mirrored: bool) -> Candidates:
         """Pairs worth verifying."""
         images, fresh = _mirrored(self._shown) if mirrored else None, self.fresh[self.owner]
-        return candidate_pairs(self._shown, images, fresh=fresh)
+        return candidate_pairs(self._shown, images, fresh=fresh, deep=bool(self.detailed.any()))
 
     def verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
         """What `verify` says of pairs."""
@@ -216,14 +240,14 @@ class Search:
         return hash_images(self._shown[rows], Hash())
 
     def compare(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
-        """Similarity of pairs in the originals, as closer.compare has it."""
+        """What closer.compare says of pairs."""
         assert self._originals
         blocks = [slice(start, start + AT_ONCE) for start in range(0, len(pairs), AT_ONCE)]
         scores = [
             compare(self._originals.read, pairs[block], motions[block], mirrored)
             for block in tqdm(blocks, desc="looking closer", unit=" blocks", disable=None, leave=False)
         ]
-        return np.concatenate([np.empty(0), *scores])
+        return np.concatenate([np.empty((0, 2)), *scores])
 
 
 def _mirrored(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -25,6 +25,7 @@ FLAT_DEVIATION = 4  # grey levels; a standard deviation below this carries no pi
 CENTRE = 36.0  # pixels, width of the crop that is searched for
 ZOOMED, CLOSER, SQUEEZED = 31.0, 26.0, 29.0  # widths of the narrower crops that are searched
 SHIFTS = (-6.0, -3.0, 0.0, 3.0, 6.0)
+DEEP_SHIFTS = (-5.25, -1.75, 1.75, 5.25)
 WIDE_SHIFTS = (-7.0, -3.5, 0.0, 3.5, 7.0)
 SKETCH_BITS = 128
 FREQUENCIES = 5.0  # half periods a crop; finer structure moves too much between neighbouring views
@@ -49,8 +50,11 @@ class Thumbnails(NamedTuple):
 CENTRE_VIEW = View(0.0, 0.0, CENTRE, CENTRE)
 
 
-def search_views(mirrored: bool = False) -> list[View]:
+def search_views(mirrored: bool = False, deep: bool = False) -> list[View]:
     """Crops that are searched for the centre crop of another image, the centre crop itself first.
+
+    `deep`: also of a little more than half the width, anywhere: what they find is blurred at SIZE pixels, so
+    that it takes the originals to be sure of it.
 
     Wider crops are left out, as the other image's narrower ones are the same question; and of two inverse
     shifts at equal width one is enough, as all ordered pairs are compared. Of a mirrored image the inverse
@@ -63,7 +67,8 @@ def search_views(mirrored: bool = False) -> list[View]:
     closer = View(0.0, 0.0, CLOSER, CLOSER)
     narrow = [View(shift, 0.0, SQUEEZED, CENTRE) for shift in WIDE_SHIFTS]
     low = [View(0.0, shift, CENTRE, SQUEEZED) for shift in WIDE_SHIFTS]
-    return [CENTRE_VIEW, *equal, *zoomed, closer, *narrow, *low]
+    deepest = [View(dx, dy, CLOSER, CLOSER) for dy in DEEP_SHIFTS for dx in DEEP_SHIFTS if deep]
+    return [CENTRE_VIEW, *equal, *zoomed, closer, *narrow, *low, *deepest]
 
 
 def working_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -110,3 +110,23 @@ def test_what_a_limit_leaves_out_is_said(pictures, monkeypatch):
     found = searched(close)
     assert len(ends(found)) <= 5
     assert "left out" in found.warning
+
+
+def test_a_small_part_of_a_picture_is_found_wherever_it_was_cut(pictures):
+    boxes = [(8, 36), (36, 8), (14, 30), (29, 29)]
+    cut = [
+        Image.fromarray(picture).crop((x, y, x + 100, y + 100)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        for picture, (x, y) in zip(pictures, boxes * (COUNT // len(boxes)), strict=True)
+    ]
+    close = np.concatenate([pictures, np.stack([np.asarray(picture) for picture in cut])])
+    found = ends(searched(close))
+    assert not found - {(row, row + COUNT) for row in range(COUNT)}
+    assert len(found) >= 0.8 * COUNT
+    assert len(ends(searched(close, detailed=False))) < 0.5 * COUNT
+
+
+def test_what_looks_alike_when_small_is_contradicted_by_the_originals(pictures):
+    first, second = np.random.default_rng(0).normal(0, 30, (2, COUNT, SIDE, SIDE))
+    close = np.clip(np.concatenate([pictures + first, pictures + second]), 0, 255).astype(np.uint8)
+    assert len(ends(searched(close, detailed=False))) >= 0.5 * COUNT
+    assert not ends(searched(close))
