@@ -217,7 +217,7 @@ class _Cluster(Search):
     def candidates(self, mirrored: bool) -> search.Candidates:
         count, ids = len(self._keys), np.full(2 * len(self._greys.place), -1)
         if not count:
-            return search.Candidates(np.empty((0, 2), np.int64), np.empty((0, 6)))
+            return search.Candidates(np.empty((0, 2), np.int64), np.empty(0, np.int16), np.empty((0, 6)))
         ids[self._keys] = np.arange(count)
         shown = b"".join([*self._images["sketch"], *self._images["inside"].iloc[self.bordered]])
         sketches = np.ascontiguousarray(np.frombuffer(shown, np.uint64).reshape(count, -1).T)
@@ -239,7 +239,11 @@ class _Cluster(Search):
         full = f"the search left out {self.cut:,} entries of cells with more than {MOST_ROWS:,}"
         return "; ".join(filter(None, [full if self.cut else "", super().limits()]))
 
-    def verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
+    def similarity(self, found: search.Candidates, mirrored: bool) -> Floats:
+        motions = found.motions[found.starts]
+        return self._verified(found.pairs, motions, mirrored, closer=False)[:, 0].copy()
+
+    def _verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
         if not len(pairs):
             return np.empty((0, 7))
         rows = pd.DataFrame(motions, columns=MOTION).rename_axis("row").reset_index()

@@ -23,6 +23,7 @@ from candid.duplicates.kernels import in_parallel, kernel
 
 ONE = 65536  # fixed point of coordinates
 CELL = 8  # pixels, the side of a cell: 36 of an image, compared each by itself
+GRID = 6  # of them a side at 48 pixels, and at half size
 NOISE = 6.0  # grey levels; fine structure much weaker than this is not raised to the strength of the rest
 EVENED = 48.0  # strength to which it is
 MIN_CELL = 20  # pixels of 64 that both images show
@@ -60,8 +61,8 @@ def prepare(grey: NDArray[np.uint8]) -> Prepared:
     """Smoothed, halved and high-passed versions of N x S x S images (5 KiB an image of 48 pixels)."""
 
     def block(start: int, stop: int) -> tuple[Any, Any, Any, Any]:
-        smooth, half, fine = _filter(grey[start:stop])
-        return smooth, half, fine, _corners(fine)
+        smooth, fine = _filter(grey[start:stop])
+        return smooth, _halves(grey[start:stop]), fine, _corners(fine)
 
     blocks = in_parallel(block, len(grey), 1024) or [block(0, 0)]
     return Prepared(*(np.concatenate(part) for part in zip(*blocks, strict=True)))
@@ -91,21 +92,47 @@ def similarities(
     return np.asarray(np.round(scores, DECIMALS), np.float64)
 
 
+def halves(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """N x S x S images, smoothed at half size."""
+    blocks = in_parallel(lambda start, stop: _halves(grey[start:stop]), len(grey), 1024)
+    return np.concatenate(blocks or [_halves(grey)])
+
+
+def promising(
+    half: NDArray[np.uint8], others: NDArray[np.uint8], pairs: NDArray[np.int64], motions: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which pairs `similarities` does not give up on at half size; arguments are as there, of `halves`."""
+
+    def block(start: int, stop: int) -> NDArray[np.bool_]:
+        out = np.zeros(stop - start, np.bool_)
+        _promising(half, others, pairs[start:stop], motions[start:stop], out)
+        return out
+
+    return np.concatenate([np.empty(0, np.bool_), *in_parallel(block, len(pairs), BLOCK)])
+
+
 @kernel
-def _filter(grey: Any) -> Any:
+def _halves(grey: Any) -> Any:
     count, size = grey.shape[0], grey.shape[1]
-    smooth, fine = np.empty_like(grey), np.empty(grey.shape, np.int8)
     half = np.empty((count, size // 2, size // 2), np.uint8)
     small = np.empty((size // 2, size // 2), np.uint8)
-    once, twice = np.empty((size, size), np.int32), np.empty((size, size), np.int32)
-    power = np.empty((size, size), np.int32)
     for n in range(count):
-        _binomial(grey[n], smooth[n])
         for j in range(size // 2):
             for i in range(size // 2):
                 total = np.int32(grey[n, 2 * j : 2 * j + 2, 2 * i : 2 * i + 2].sum())
                 small[j, i] = (total + 2) >> 2
         _binomial(small, half[n])
+    return half
+
+
+@kernel
+def _filter(grey: Any) -> Any:
+    count, size = grey.shape[0], grey.shape[1]
+    smooth, fine = np.empty_like(grey), np.empty(grey.shape, np.int8)
+    once, twice = np.empty((size, size), np.int32), np.empty((size, size), np.int32)
+    power = np.empty((size, size), np.int32)
+    for n in range(count):
+        _binomial(grey[n], smooth[n])
         _box(smooth[n], once)
         _box(once, twice)
         for j in range(size):
@@ -117,7 +144,7 @@ def _filter(grey: Any) -> Any:
             for i in range(size):
                 contrast = sqrt(max(power[j, i], 0)) + NOISE
                 fine[n, j, i] = min(max(np.int32(round(EVENED * twice[j, i] / contrast)), -127), 127)
-    return smooth, half, fine
+    return smooth, fine
 
 
 @kernel
@@ -201,15 +228,7 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]
-        used[:] = True
-        likely = True
-        for least in MIN_HALF:
-            likely = likely and improve(first.half[a], second.half[b], motion, used, rows, system)
-            if likely:
-                cell_sums(first.half[a], second.half[b], motion, cells)
-                trim(cells, used)
-                likely = correlation(cells, used)[0] >= least
-        if not likely:
+        if not _alike_at_half(first.half[a], second.half[b], motion, used, rows, system, cells):
             continue
         for _ in range(FULL_STEPS):
             if not improve(first.smooth[a], second.smooth[b], motion, used, rows, system):
@@ -222,6 +241,30 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
             out[q] = max(out[q], score)
             if fine < HOPELESS or gain < GAIN:
                 break
+
+
+@kernel
+def _promising(half: Any, others: Any, pairs: Any, motions: Any, out: Any) -> None:
+    rows, system, motion = np.empty((9, half[0].size)), np.empty((7, 8)), np.empty(6)
+    cells, used = np.empty((GRID * GRID, 6)), np.ones(GRID * GRID, np.bool_)
+    for q in range(len(pairs)):
+        motion[:] = motions[q]
+        a, b = half[pairs[q, 0]], others[pairs[q, 1]]
+        out[q] = _alike_at_half(a, b, motion, used, rows, system, cells)
+
+
+@kernel
+def _alike_at_half(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any, cells: Any) -> bool:
+    """Improve the motion from scratch; `used` becomes False for the cells that fit worst."""
+    used[:] = True
+    for least in MIN_HALF:
+        if not improve(a, b, motion, used, rows, system):
+            return False
+        cell_sums(a, b, motion, cells)
+        trim(cells, used)
+        if correlation(cells, used)[0] < least:
+            return False
+    return True
 
 
 @kernel

@@ -39,7 +39,12 @@ class Candidates(NamedTuple):
     """Pairs to verify."""
 
     pairs: NDArray[np.int64]  # P x 2 rows, a < b, sorted, each pair once
-    motions: NDArray[np.float64]  # P x 6: how b lies over a, roughly; see candid.duplicates.alignment
+    starts: NDArray[np.int16]  # P rows of `motions`
+    motions: NDArray[np.float64]  # n x 6: how b may lie over a, roughly; see candid.duplicates.alignment
+
+    def only(self, chosen: NDArray[Any]) -> Candidates:
+        """Some of the pairs, by flags or places."""
+        return Candidates(self.pairs[chosen], self.starts[chosen], self.motions)
 
 
 def candidate_pairs(
@@ -69,7 +74,7 @@ def candidate_pairs(
     if new < len(grey):
         first = Thumbnails(base.features[:new], np.ascontiguousarray(base.sketches[:, :new]))
         parts.append((_index(first, many), new, len(grey)))
-    views, rows = search_views(mirrored is not None, deep), np.empty((0, 4), np.int64)
+    views, rows = search_views(mirrored is not None, deep), np.empty((0, 2), np.int64)
     gathered = [rows]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
         same = mirrored is None and view == CENTRE_VIEW
@@ -84,35 +89,37 @@ def candidate_pairs(
 
 
 def by_pair(hits: NDArray[np.int64], number: Any, count: int) -> NDArray[np.int64]:
-    """Hits of a view (crop of, centre of, correlation) -> key of the pair, -correlation, view, forward."""
+    """Hits of a view (crop of, centre of, correlation) -> key of the pair; correlation, view, forward in one.
+
+    The less the second, the better.
+    """
     hits = hits[hits[:, 0] != hits[:, 1]]
     forward = hits[:, 0] < hits[:, 1]
     key = np.where(forward, hits[:, 0] * count + hits[:, 1], hits[:, 1] * count + hits[:, 0])
-    return np.stack([key, -hits[:, 2], np.full(len(hits), number), forward], axis=1)
+    return np.stack([key, ((PARTS - hits[:, 2]) << 9) + 2 * np.asarray(number) + forward], axis=1)
 
 
 def to_verify(rows: NDArray[np.int64], count: int, views: list[View], mirror: bool) -> Candidates:
     """Pairs and motions from what `closest` kept."""
     pairs = np.stack(np.divmod(rows[:, 0], max(count, 1)), axis=1)
-    return Candidates(pairs, _motions(views, rows[:, 2], rows[:, 3] == 1, mirror))
+    return Candidates(pairs, np.asarray(rows[:, 1] & 511, np.int16), _motions(views, mirror))
 
 
 def closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Keep each pair's best view, and the pairs that are among the CLOSEST of either image."""
-    rows = rows[np.lexsort(rows.T[::-1])]  # by pair; then the best correlated view, then the first
-    rows = rows[np.unique(rows[:, 0], return_index=True)[1]]
-    ends = np.concatenate(np.divmod(rows[:, 0], max(count, 1)))
-    order = np.lexsort((np.tile(rows[:, 0], 2), np.tile(rows[:, 1], 2), ends))
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    rows = rows[np.append(True, np.diff(rows[:, 0]) > 0)] if len(rows) else rows
+    ends = np.concatenate(np.divmod(rows[:, 0], max(count, 1))[::-1])
+    order = np.lexsort((np.tile(rows[:, 1] >> 9, 2), ends))  # in the order of pairs where these are equal
     ranks = np.empty(len(ends), np.int64)
     ranks[order] = np.arange(len(ends)) - np.searchsorted(ends[order], ends[order])
     return np.asarray(rows[ranks.reshape(2, -1).min(axis=0) < CLOSEST])
 
 
-def _motions(
-    views: list[View], number: NDArray[np.int64], forward: NDArray[np.bool_], mirror: bool
-) -> NDArray[np.float64]:
-    """The motion of b over a: the crop was taken in a where `forward`, else in b."""
-    dx, dy, width, height = (column[number] for column in np.array(views).T)
+def _motions(views: list[View], mirror: bool) -> NDArray[np.float64]:
+    """The motions of b over a of each view: where its crop was taken in b, and where in a (forward)."""
+    number, forward = np.divmod(np.arange(2 * len(views)), 2)
+    dx, dy, width, height = np.array(views).T[:, number]
     across = np.where(forward, CENTRE / width, width / CENTRE)
     down = np.where(forward, CENTRE / height, height / CENTRE)
     dx, dy = np.where(forward, -across * dx, dx), np.where(forward, -down * dy, dy)
@@ -193,7 +200,7 @@ def _majorities(sketches: Any, nearest: Any, pivots: Any) -> Any:
 
 @kernel
 def nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> Any:
-    """Cells of the nearest pivots of each row, the nearest first, of equals the first."""
+    """Cells of the nearest pivots of each row, in their order; of equally near ones the first."""
     words, cells = pivots.shape
     out = np.zeros((stop - start, probes), np.int32)
     apart = np.empty(cells, np.uint16)
@@ -203,15 +210,22 @@ def nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> A
             word, column = sketches[w, i], pivots[w]
             for c in range(cells):
                 apart[c] += np.uint16(popcount(word ^ column[c]))
-        counts = np.zeros(64 * words + 2, np.int32)
+        low, high = 0, 64 * words  # the least distance within which there are as many as probes
+        nearer = 0  # than that
+        while low < high:
+            middle, within = (low + high) // 2, 0
+            for c in range(cells):
+                within += apart[c] <= middle
+            if within >= probes:
+                high = middle
+            else:
+                low, nearer = middle + 1, within
+        n, ties = 0, probes - nearer
         for c in range(cells):
-            counts[apart[c] + 1] += 1
-        counts = counts.cumsum()  # how many are nearer
-        for c in range(cells):
-            rank = counts[apart[c]]
-            counts[apart[c]] += 1
-            if rank < probes:
-                out[i - start, rank] = c
+            if apart[c] <= low and (apart[c] < low or ties > 0):
+                ties -= apart[c] == low
+                out[i - start, n] = c
+                n += 1
     return out
 
 

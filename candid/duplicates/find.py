@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from candid.duplicates.alignment import Prepared, prepare, similarities
+from candid.duplicates.alignment import Prepared, halves, prepare, promising, similarities
 from candid.duplicates.candidates import Candidates, candidate_pairs
 from candid.duplicates.closer import (
     AT_ONCE,
@@ -171,19 +171,18 @@ class Search:
         """a, b, similarity, kind, some pairs several times; those below CLEAR get a second look."""
         tables = []
         for mirrored in (False, True)[: 1 + mirror]:
-            pairs, motions = self.candidates(mirrored)
-            compared, kind = self._comparable(pairs), "mirror" if mirrored else "near"
-            pairs, motions = pairs[compared], motions[compared]
-            similarity = self.verified(pairs, motions, mirrored, closer=False)[:, 0].copy()
+            found, kind = self.candidates(mirrored), "mirror" if mirrored else "near"
+            found = found.only(self._comparable(found.pairs))
+            pairs, similarity = found.pairs, self.similarity(found, mirrored)
             if self.detailed.any():
                 accepted = similarity >= least
                 doubtful = (similarity < CLEAR) & (pairs < len(self.detailed)).all(axis=1)
                 seen, closely, wrong = self._look_again(
-                    pairs[doubtful], motions[doubtful], accepted[doubtful], mirrored
+                    pairs[doubtful], found.motions[found.starts[doubtful]], accepted[doubtful], mirrored
                 )
                 similarity[np.flatnonzero(doubtful)[wrong]] = 0.0
                 tables.append(_table(seen, closely, kind))
-            tables.append(_table(self.owner[pairs], similarity, kind))
+            tables.append(_table(self.owner[pairs[similarity > 0]], similarity[similarity > 0], kind))
         return pd.concat(tables, ignore_index=True)
 
     def _look_again(
@@ -200,7 +199,7 @@ class Search:
             accepted = np.concatenate([accepted, np.zeros(len(alike), np.bool_)])
         shown = self.detailed[pairs].all(axis=1) & self.fresh[pairs].any(axis=1) & self._comparable(pairs)
         seen = np.flatnonzero(shown)
-        said = self.verified(pairs[seen], motions[seen], mirrored, closer=True)
+        said = self.approached(pairs[seen], motions[seen], mirrored)
         likely = likeliest(said[:, 0] * (1 + accepted[seen]))  # what may be contradicted first
         self.unseen += int((said[:, 0] > 0).sum()) - len(likely)
         seen, motions = seen[likely], said[likely, 1:]
@@ -222,8 +221,26 @@ class Search:
         images, fresh = _mirrored(self._shown) if mirrored else None, self.fresh[self.owner]
         return candidate_pairs(self._shown, images, fresh=fresh, deep=bool(self.detailed.any()))
 
-    def verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
-        """What `verify` says of pairs."""
+    def similarity(self, found: Candidates, mirrored: bool) -> Floats:
+        """Similarity of each pair; 0 of most, as half the size already tells."""
+        half, out = halves(self._shown), np.zeros(len(found.pairs))
+        others = _mirrored(half) if mirrored else half
+        alike = [np.empty(0, np.int64)]
+        for start in range(0, len(out), VERIFIED):
+            some = found.only(np.arange(start, min(start + VERIFIED, len(out))))
+            alike.append(
+                start + np.flatnonzero(promising(half, others, some.pairs, some.motions[some.starts]))
+            )
+        rows = np.concatenate(alike)
+        some = found.only(rows)
+        out[rows] = self._verified(some.pairs, some.motions[some.starts], mirrored, closer=False)[:, 0]
+        return out
+
+    def approached(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
+        """Hints and motions, P x 7: see closer.approach."""
+        return self._verified(pairs, motions, mirrored, closer=True)
+
+    def _verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
         said = [np.empty((0, 7 if closer else 1))]
         for start in range(0, len(pairs), VERIFIED):
             block = slice(start, start + VERIFIED)
