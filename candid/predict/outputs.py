@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from candid.evaluation.predictions import DIGITS
@@ -91,20 +90,15 @@ Row = tuple[str, float | None, Labelled]  # file, seconds (of a video's frame), 
 
 def as_csv(rows: Iterable[Row], classes: Sequence[str]) -> str:
     """COLUMNS and p_<class> of each class, one row a face; an empty cell is what does not apply."""
-    cells = (
-        [file, _short(seconds), *map(int, face.box), _short(face.score), face.predicted]
-        + [_short(face.probabilities[name]) for name in classes]
+    cells = [
+        [file, seconds, *map(int, face.box), face.score, face.predicted]
+        + [face.probabilities[name] for name in classes]
         for file, seconds, face in rows
-    )
+    ]
     return csv_text([*COLUMNS, *(f"p_{name}" for name in classes)], cells)
 
 
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a table as CSV with Unix line ends."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue()
-
-
-def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.{DIGITS}g}"
+def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table as CSV with Unix line ends and numbers of DIGITS significant digits."""
+    table = pd.DataFrame(rows, columns=pd.Index(header))
+    return table.to_csv(index=False, lineterminator="\n", float_format=f"%.{DIGITS}g")
