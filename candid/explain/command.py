@@ -5,7 +5,6 @@ Writes explained/where.png and explained/filters.png. They show faces: keep them
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -29,23 +28,6 @@ CONSIDERED = 60  # test faces of each class among which right and wrong predicti
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the faces, explain them, draw both sheets."""
-    options = _parse(arguments)
-    card = read_card(options.model)
-    faces = read_faces(options.faces, card) if options.faces else of_test_set(options, card)
-    classifier = load_classifier(options.model)
-    rows = explain(classifier.probabilities, faces.images, faces.labels, card.classes, options.shown)
-    first = next(each for row in rows for each in (*row.right, *row.wrong)).face
-    layers = first_convolutions(classifier.model, as_taken(first[None], classifier.model.input_shape))
-    model = classifier.describe()
-    where, filters = options.out / "where.png", options.out / "filters.png"
-    where_picture(where, rows, options.shown, model, faces.source)
-    filters_picture(filters, first, layers, model)
-    for note in faces.notes:
-        print(note, file=sys.stderr)
-    print(model, where, filters, sep="\n")
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(prog="candid explain", description=__doc__)
     add = parser.add_argument
     add("--model", type=Path, default=default_model(), help="default: the one that ships")
@@ -59,7 +41,24 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--test: not with --faces")
     if not 1 <= options.shown <= 12:
         raise CandidError(f"--shown {options.shown}: expected 1 to 12")
-    return options
+    card = read_card(options.model)
+    if options.faces:
+        faces = read_faces(options.faces, card)
+    else:
+        parts = read_parts(options.data)
+        drawn = draw_by_class(parts.test, card.classes, CONSIDERED)
+        faces = Faces(*drawn, f"test faces of {parts.source}", other_faces(options.model, parts))
+    classifier = load_classifier(options.model)
+    rows = explain(classifier.probabilities, faces.images, faces.labels, card.classes, options.shown)
+    first = next(each for row in rows for each in (*row.right, *row.wrong)).face
+    layers = first_convolutions(classifier.model, as_taken(first[None], classifier.model.input_shape))
+    model = classifier.describe()
+    where, filters = options.out / "where.png", options.out / "filters.png"
+    where_picture(where, rows, options.shown, model, faces.source)
+    filters_picture(filters, first, layers, model)
+    for note in faces.notes:
+        print(note, file=sys.stderr)
+    print(model, where, filters, sep="\n")
 
 
 class Faces(NamedTuple):
@@ -69,13 +68,6 @@ class Faces(NamedTuple):
     labels: list[str]  # empty text where it is unknown
     source: str
     notes: list[str]
-
-
-def of_test_set(options: argparse.Namespace, card: Card) -> Faces:
-    """Return faces of a run's test set, or of the sample's."""
-    sets = read_parts(options.data)
-    images, labels = draw_by_class(sets.test, card.classes, CONSIDERED)
-    return Faces(images, labels, f"test faces of {sets.source}", other_faces(options.model, sets))
 
 
 def draw_by_class(faces: Labelled, classes: list[str], count: int) -> tuple[Images, list[str]]:

@@ -5,7 +5,6 @@ A float export whose probabilities on test faces differ from Keras's is not kept
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib.util
 import json
@@ -42,7 +41,18 @@ values for the file's own metadata) and load(path), which gives a Runner on one 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read, export, compare, print."""
-    options = _parse(arguments)
+    parser = Parser(prog="candid export", description=__doc__)
+    add = parser.add_argument
+    add("--model", type=Path, default=default_model(), help="default: the one that ships")
+    add("--to", nargs="+", required=True, metavar="FORMAT", help=", ".join(FORMATS))
+    add("--int8", action="store_true", help="also with integers of 8 bits inside")
+    add("--out", type=Path, default=Path("exported"), help="folder; default: exported")
+    add("--data", type=Path, default=Path("data"), help="folder data of a run; without one, the sample")
+    add("--calibrate", type=int, default=512, help="training faces for int8; default: 512")
+    options = parser.parse_args(arguments)
+    if options.calibrate < 1:
+        raise CandidError(f"--calibrate {options.calibrate}: expected at least 1 face")
+    options.to = list(dict.fromkeys(options.to))
     for name in options.to:
         need(name)
     classifier = load(options.model)
@@ -69,22 +79,6 @@ def main(arguments: list[str] | None = None) -> None:
         notes.append(f"int8: ranges from {len(calibrate):,} training faces")
     notes += [*other_faces(options.model, parts), *(str(each.path) for each in measured[1:])]
     print(f"Exports of {classifier.describe()}", *text.table(HEAD, rows), *notes, sep="\n")
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = Parser(prog="candid export", description=__doc__)
-    add = parser.add_argument
-    add("--model", type=Path, default=default_model(), help="default: the one that ships")
-    add("--to", nargs="+", required=True, metavar="FORMAT", help=", ".join(FORMATS))
-    add("--int8", action="store_true", help="also with integers of 8 bits inside")
-    add("--out", type=Path, default=Path("exported"), help="folder; default: exported")
-    add("--data", type=Path, default=Path("data"), help="folder data of a run; without one, the sample")
-    add("--calibrate", type=int, default=512, help="training faces for int8; default: 512")
-    options = parser.parse_args(arguments)
-    if options.calibrate < 1:
-        raise CandidError(f"--calibrate {options.calibrate}: expected at least 1 face")
-    options.to = list(dict.fromkeys(options.to))
-    return options
 
 
 def load(path: Path) -> Classifier:
@@ -155,19 +149,6 @@ def describe(classifier: Classifier, precision: str) -> dict[str, Any]:
     }
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what C++ and Python write to stdout and stderr, warnings and log lines to ourselves."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with hushed(1, 2), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
 def need(name: str) -> None:
     """Stop where there is no such format, or a package that it needs is not installed."""
     if name not in FORMATS:
@@ -179,11 +160,16 @@ def need(name: str) -> None:
 
 def attempt(what: str, work: Callable[..., Any], *arguments: Any) -> Any:
     """Do a converter's work in silence; CandidError with what it says where it fails."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
-        with quiet():
+        with hushed(1, 2), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             return work(*arguments)
     except (CandidError, MemoryError):
         raise
     except Exception as error:  # converters raise whatever they stumble over
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise CandidError(f"{what}: {reason}") from None
+    finally:
+        logging.disable(before)

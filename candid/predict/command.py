@@ -7,7 +7,6 @@ like this one, not what a person feels: docs/responsible-use.md.
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -32,7 +31,17 @@ NO_COPY = "labelled, but no copy of it could be written"
 
 def main(arguments: list[str] | None = None) -> None:
     """Open, detect, label, write, print."""
-    options = _parse(arguments)
+    parser = Parser(prog="candid predict", description=__doc__)
+    add = parser.add_argument
+    add("paths", nargs="+", type=Path, metavar="PATH", help="pictures, videos, folders, zip or tar archives")
+    add("--model", type=Path, default=default_model(), help="a .keras file; default: the one that ships")
+    add("--detector", choices=sorted(DETECTORS), default=DEFAULT, help=f"default: {DEFAULT}")
+    add("--already-cropped", action="store_true", help="each picture is one face: nothing is searched")
+    add("--every", type=float, default=1.0, metavar="SECONDS", help="between a video's frames; default: 1")
+    add("--out", type=Path, default=Path("predictions"), help="folder; default: predictions")
+    options = parser.parse_args(arguments)
+    if not 0 <= options.every < float("inf"):
+        parser.error("--every: expected 0 (all frames) or more seconds")
     sources = pictures(options.paths, options.out, options.every)
     classifier = load_classifier(options.model)
     detector = None if options.already_cropped else make_detector(options.detector)
@@ -46,21 +55,6 @@ def main(arguments: list[str] | None = None) -> None:
     print(*summary(results), f"model: {classifier.describe()}", sep="\n")
     count, files = len(results.rows), results.pictures
     print(f"{count} face{'s' * (count != 1)} in {files} picture{'s' * (files != 1)}: {table}")
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = Parser(prog="candid predict", description=__doc__)
-    add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="PATH", help="pictures, videos, folders, zip or tar archives")
-    add("--model", type=Path, default=default_model(), help="a .keras file; default: the one that ships")
-    add("--detector", choices=sorted(DETECTORS), default=DEFAULT, help=f"default: {DEFAULT}")
-    add("--already-cropped", action="store_true", help="each picture is one face: nothing is searched")
-    add("--every", type=float, default=1.0, metavar="SECONDS", help="between a video's frames; default: 1")
-    add("--out", type=Path, default=Path("predictions"), help="folder; default: predictions")
-    options = parser.parse_args(arguments)
-    if not 0 <= options.every < float("inf"):
-        parser.error("--every: expected 0 (all frames) or more seconds")
-    return options
 
 
 class Results(NamedTuple):
