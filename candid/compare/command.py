@@ -6,16 +6,16 @@ Reads the experiments that git holds; nothing is run or checked out. See docs/re
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from candid.cli import Parser
 from candid.compare.measured import experiment_name, export
-from candid.compare.table import Comparison, build, choose, render
+from candid.compare.table import Pair, build, choose, render
 from candid.errors import CandidError
-from candid.recipes import load_recipe
+from candid.recipes import Recipe, load_recipe
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,26 +34,26 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     recipe = load_recipe(options.recipe)
     runs = choose(recipe, options.only)
-    comparison = build(Path(), recipe, runs, options.folder, options.full or options.export is not None)
+    pairs = build(Path(), recipe, runs, options.folder, options.full or options.export is not None)
     first = f"run `candid reproduce {recipe.key}`"
     if options.export is None:
-        sys.stdout.write(render(comparison, options.full, options.markdown))
-        drawn = [*draw_matrices(comparison, options.plots)] if options.plots else []
+        sys.stdout.write(render(recipe, pairs, options.full, options.markdown))
+        drawn = [*draw_matrices(recipe, pairs, options.plots)] if options.plots else []
         if options.plots and not drawn:
             raise CandidError(f"{recipe.key}: no confusion matrix to draw; {first}")
         print(*drawn, sep="\n", end="\n" * bool(drawn))
         return
-    results = [one for pair in comparison.pairs for _, one in pair.results if not one.recorded]
+    results = [one for pair in pairs for _, one in pair.results if not one.recorded]
     if not results:
         raise CandidError(f"{recipe.key}: no experiment to export here; {first}")
     print(*export(options.export, recipe, results), sep="\n")
 
 
-def draw_matrices(comparison: Comparison, folder: Path) -> Iterator[Path]:
+def draw_matrices(recipe: Recipe, pairs: Sequence[Pair], folder: Path) -> Iterator[Path]:
     """Draw each result's confusion matrix, summed over folds and repetitions, by row and by column."""
     from candid.evaluation.plots import confusion_picture
 
-    for one in (one for pair in comparison.pairs for _, one in pair.results):
+    for one in (one for pair in pairs for _, one in pair.results):
         if one.confusion is None:
             continue
         classes, counts = one.confusion["classes"], np.array(one.confusion["counts"], np.int64)
@@ -62,6 +62,6 @@ def draw_matrices(comparison: Comparison, folder: Path) -> Iterator[Path]:
         if accuracy := one.scores.get("accuracy"):
             report |= {"accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
         for end, by_predicted in (("", False), ("-precision", True)):
-            path = folder / f"{experiment_name(comparison.recipe, one)}{end}.png"
+            path = folder / f"{experiment_name(recipe, one)}{end}.png"
             confusion_picture(path, classes, counts, report, by_predicted)
             yield path

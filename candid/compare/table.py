@@ -83,24 +83,6 @@ class Pair:
         ]
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """All there is to show of a recipe."""
-
-    recipe: Recipe
-    pairs: list[Pair]  # one a run, the nearest to the recipe; in full one more a variation
-
-    def rows(self, full: bool) -> list[Row]:
-        """Rows of all runs."""
-        return [row for pair in self.pairs for row in pair.rows(full)]
-
-    def not_run(self, leak_free: bool) -> list[str]:
-        """Runs of which nothing was measured."""
-        runs = dict.fromkeys(pair.run.name for pair in self.pairs)
-        known = {one.run for pair in self.pairs for _, one in pair.results if one.leak_free == leak_free}
-        return [name for name in runs if name not in known]
-
-
 def compare(
     recipe: str, root: str | Path = ".", full: bool = True, folder: str | Path | None = None
 ) -> pd.DataFrame:
@@ -127,7 +109,7 @@ def compare(
     """
     root = Path(root)
     paper = load_recipe(recipe, root / "recipes", root / "params.yaml")
-    pairs = build(root, paper, paper.runs, None if folder is None else Path(folder), full).pairs
+    pairs = build(root, paper, paper.runs, None if folder is None else Path(folder), full)
     return pd.DataFrame([_record(pair, row) for pair in pairs for row in pair.rows(full)])
 
 
@@ -144,8 +126,8 @@ def _record(pair: Pair, row: Row) -> dict[str, Any]:
 
 def build(
     root: Path, recipe: Recipe, runs: Sequence[Run], folder: Path | None = None, full: bool = False
-) -> Comparison:
-    """Compare the runs; in full every metric, and each variation of a run.
+) -> list[Pair]:
+    """Compare the runs, in their order; in full every metric, and one more pair a variation of a run.
 
     `folder` has recorded results, in place of the experiments; without it the experiments and what is
     committed in recipes/measured/<recipe> are read, and the result nearest to the recipe counts.
@@ -168,7 +150,7 @@ def build(
         rest = [[one for one in pool if full and not any(one is other for other in shown)] for pool in pools]
         for name in dict.fromkeys(one.variation for pool in rest for one in pool):
             pairs.append(_pair(run, *([one for one in pool if one.variation == name] for pool in rest)))
-    return Comparison(recipe, pairs)
+    return pairs
 
 
 def _pair(run: Run, measured: Sequence[Measured], leak_free: Sequence[Measured]) -> Pair:
@@ -196,12 +178,12 @@ def choose(recipe: Recipe, wanted: Sequence[str]) -> list[Run]:
     return [run for run in recipe.runs if run.name in chosen or not wanted]
 
 
-def render(comparison: Comparison, full: bool, as_markdown: bool = False) -> str:
+def render(recipe: Recipe, pairs: Sequence[Pair], full: bool, as_markdown: bool = False) -> str:
     """For a terminal of 120 columns, or as a section of a Markdown page."""
     quote, make = (markdown, markdown_table) if as_markdown else (clean, table)
     starts = {"title": "## ", "head": "### "} if as_markdown else {}
     blocks: list[str] = []
-    for kind, content in _page(comparison, full, quote):
+    for kind, content in _page(recipe, pairs, full, quote):
         if kind == "table":
             header, rows = content
             left = [number for number, name in enumerate(header) if name in LEFT]
@@ -216,35 +198,37 @@ def render(comparison: Comparison, full: bool, as_markdown: bool = False) -> str
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
-def _page(comparison: Comparison, full: bool, quote: Callable[[str], str]) -> Iterator[tuple[str, Any]]:
+def _page(
+    recipe: Recipe, pairs: Sequence[Pair], full: bool, quote: Callable[[str], str]
+) -> Iterator[tuple[str, Any]]:
     """Kind (title, head, text, list, table) and content of what is shown, from top to bottom.
 
     `quote` makes safe what strangers named (settings, classes).
     """
-    recipe = comparison.recipe
     yield "title", f"{recipe.paper.short}: {recipe.paper.title}"
     yield "text", f"Claim: {recipe.claim}"
     described = []
     for name, leak_free in (("published and measured", False), ("leak-free", True)):
         protocols: dict[str, list[str]] = {}
-        for pair in comparison.pairs:
+        for pair in pairs:
             protocols.setdefault(pair.run.protocol(leak_free).text, []).append(pair.run.name)
         for text, names in protocols.items():
             runs = "" if len(protocols) == 1 else f" ({', '.join(dict.fromkeys(names))})"
             described.append(f"{name}{runs}: {text}")
     yield "list", described
-    rows = comparison.rows(full=False)
+    rows = [row for pair in pairs for row in pair.rows(full=False)]
     yield "table", (("run", *HEADER), [[row.run, *_cells(row)] for row in rows])
-    below = summary(comparison)
+    below = summary(pairs)
     below += [f"{pair.run.name}, {name}: {behind(one, quote)}"
-              for pair in comparison.pairs for name, one in pair.results]  # fmt: skip
+              for pair in pairs for name, one in pair.results]  # fmt: skip
     for kind, leak_free, option in (("paper's", False, ""), ("leak-free", True, " --leak-free")):
-        if names := comparison.not_run(leak_free):
+        known = {pair.run.name for pair in pairs if (pair.leak_free if leak_free else pair.measured)}
+        if names := [name for name in dict.fromkeys(pair.run.name for pair in pairs) if name not in known]:
             command = f"candid reproduce {recipe.key}{option}"
             below.append(f"Not run under the {kind} protocol: {', '.join(names)}. To run them: {command}")
     yield "list", below
     if full:
-        for pair in comparison.pairs:
+        for pair in pairs:
             yield from _details(pair, quote)
         yield "head", "Where the paper contradicts itself or the data"
         yield "list", [f"{name}: {note}" for name, note in recipe.notes.items()]
@@ -349,10 +333,10 @@ def _value(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def summary(comparison: Comparison) -> list[str]:
+def summary(pairs: Sequence[Pair]) -> list[str]:
     """The table in a few sentences."""
     sentences = []
-    pairs = list({pair.run.name: pair for pair in reversed(comparison.pairs)}.values())[::-1]
+    pairs = list({pair.run.name: pair for pair in reversed(pairs)}.values())[::-1]
     rows = [pair.rows(full=False)[0] for pair in pairs]
     judged = [row.within for row in rows if row.within is not None]
     if judged:
