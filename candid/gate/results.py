@@ -205,25 +205,21 @@ def as_results(table: pd.DataFrame, name: str, at: str) -> Results:
         raise CandidError(f"{at}: {fault}; expected actual,predicted and digest,source or id, one row a face")
     named = {str(column)[2:] for column in table if str(column).startswith("p_")}
     classes = _ordered(named or {*table["actual"], *table["predicted"]})
-    actual, predicted = (label_numbers(table[column], classes) for column in ("actual", "predicted"))
-    for column, numbers in (("actual", actual), ("predicted", predicted)):
-        for row in np.flatnonzero(numbers < 0)[:1]:
+    numbers = {}
+    for column in ("actual", "predicted"):
+        numbers[column] = pd.Index(classes).get_indexer(pd.Index(table[column]))
+        for row in np.flatnonzero(numbers[column] < 0)[:1]:
             value, known = table[column].iloc[row], ", ".join(classes)
             raise CandidError(f"{at}, row {row}: {column} is {value!r}; expected one of {known}")
     if named:
         columns = table[[f"p_{name}" for name in classes]].apply(pd.to_numeric, errors="coerce")
         values = columns.to_numpy(np.float64)
-        right = values[np.arange(len(values)), predicted] >= values.max(axis=1)  # NaN is not
+        right = values[np.arange(len(values)), numbers["predicted"]] >= values.max(axis=1)  # NaN is not
         for row in np.flatnonzero(~right)[:1]:
             name, shares = table["predicted"].iloc[row], ", ".join(map(str, values[row]))
             line = f"predicted is {name!r} with the probabilities {shares}; expected the class of the largest"
             raise CandidError(f"{at}, row {row}: {line}")
-    return Results(name, classes, table, actual, predicted)
-
-
-def label_numbers(labels: pd.Series[str], classes: tuple[str, ...]) -> Integers:
-    """Position of each of N labels in `classes`; -1 where it is none of them."""
-    return np.asarray(pd.Index(classes).get_indexer(pd.Index(labels)), np.int64)
+    return Results(name, classes, table, numbers["actual"], numbers["predicted"])
 
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
@@ -281,7 +277,7 @@ def pair(baseline: Results, candidate: Results, min_common: float = 1.0) -> tupl
         )
     classes = _ordered({*baseline.classes, *candidate.classes})
     columns = ("actual_after", "predicted_before", "predicted_after")
-    labels = [label_numbers(joined[name], classes) for name in columns]
+    labels = [pd.Index(classes).get_indexer(pd.Index(joined[name])) for name in columns]
     grouped = [np.asarray(pd.factorize(joined[f"group_{when}"])[0]) for when in ("before", "after")]
     groups = components(len(joined), grouped)  # together where either revision has them so
     return Pairs(classes, labels[0], labels[1], labels[2], groups, common), notes

@@ -126,12 +126,11 @@ def compare_pairs(
     margin: float = 0.005,
     class_margin: float = 0.05,
     resamples: int = RESAMPLES,
-    seed: int = SEED,
 ) -> Comparison:
-    """Compare two models on the same faces; the same seed gives the same answer.
+    """Compare two models on the same faces; the same faces give the same answer.
 
-    `margin` is the non-inferiority margin of accuracy and macro F1, a fraction; `resamples` and `seed` are of
-    the bootstrap and of the permutation test. CandidError where no check could fail: too few groups.
+    `margin` is the non-inferiority margin of accuracy and macro F1, a fraction; `resamples` is of the
+    bootstrap and of the permutation test. CandidError where no check could fail: too few groups.
     """
     kinds = group_kinds(pairs)
     groups = int(kinds.times.sum())
@@ -139,7 +138,7 @@ def compare_pairs(
         has = f"{groups} independent groups, worth {kinds.effective_groups:.1f} groups of equal size"
         least = f"{MIN_GROUPS} groups, worth {MIN_EFFECTIVE_GROUPS} of equal size"
         raise CandidError(f"{len(pairs.actual):,} test faces in {has}; expected at least {least}")
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(SEED)
     resampled = bootstrap(kinds, resamples, generator)
     permuted = permutations(kinds, resamples, generator)
     present = np.flatnonzero(kinds.total[0].sum(axis=1))
@@ -166,7 +165,6 @@ class Kinds(NamedTuple):
 
     counts: Integers  # confusion matrices of a group's faces, before and after: T x 2 x K x K
     times: Integers  # groups of each kind: T
-    faces: Integers  # faces in a group of each kind: T
 
     @property
     def total(self) -> Integers:
@@ -176,7 +174,8 @@ class Kinds(NamedTuple):
     @property
     def effective_groups(self) -> float:
         """Groups of equal size with as much information (Kish 1965): (sum of sizes)^2 / sum of squares."""
-        return float((self.times @ self.faces) ** 2 / (self.times @ self.faces**2))
+        faces = self.counts[:, 0].sum(axis=(1, 2))  # in a group of each kind
+        return float((self.times @ faces) ** 2 / (self.times @ faces**2))
 
     def groups_of(self, column: int) -> int:
         """Groups that a score (a column of `changes`) depends on: all, or those where its class occurs."""
@@ -200,7 +199,7 @@ def group_kinds(pairs: Pairs) -> Kinds:
     for model, predicted in enumerate((codes // K % K, codes % K)):
         cells: Any = (rows, model, codes // K**2, predicted)
         np.add.at(counts, cells, 1)
-    return Kinds(counts, np.array(list(times.values())), sizes)
+    return Kinds(counts, np.array(list(times.values())))
 
 
 def changes(counts: Integers) -> Floats:
