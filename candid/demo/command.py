@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
         reason = "is in use" if busy else f"can't be used: {error}"
         raise CandidError(f"port {options.port} on {ADDRESS} {reason}; expected a free one: --port") from None
     with server:
-        print(f"model: {service.classifier(0).describe()}")
+        print(f"model: {service.classifier(models[0]).describe()}")
         print(f"open {server.url} in a browser of this machine; Ctrl-C stops it", flush=True)
         try:
             server.serve_forever()

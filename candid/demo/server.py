@@ -137,13 +137,14 @@ class Handler(BaseHTTPRequestHandler):
         values = {name: values[-1] for name, values in parse_qs(query).items()}
         service, number, detector = self.server.service, values.get("model", "0"), values.get("detector")
         detector = detector or service.detectors[0]
-        if not re.fullmatch("[0-9]{1,9}", number) or detector not in service.detectors:
+        models = {str(place): model for place, model in enumerate(service.models)}
+        if number not in models or detector not in service.detectors:
             choices = f"model {number[:20]!r}, detector {detector[:20]!r}"
             raise RefusedError(400, f"{choices}: not among the choices")
         if not self.server.slots.acquire(blocking=False):
             raise RefusedError(503, f"{AT_ONCE} pictures are in work already: try again")
         try:
-            return service.predict(self._body(), int(number), detector, values.get("cropped") == "1")
+            return service.predict(self._body(), models[number], detector, values.get("cropped") == "1")
         finally:
             self.server.slots.release()
 

@@ -14,7 +14,7 @@ from candid.data.archives import UnreadableError
 from candid.data.images import open_picture
 from candid.errors import CandidError
 from candid.html import data_uri
-from candid.predict.classifier import Classifier, load_classifier
+from candid.predict.classifier import load_classifier
 from candid.predict.detectors import DEFAULT, DETECTORS, make_detector
 from candid.predict.faces import find_faces, label, reduced
 
@@ -27,16 +27,10 @@ class PredictionService:
     def __init__(self, models: Sequence[Path]) -> None:
         self.models = list(models)
         self.detectors = [DEFAULT, *sorted(set(DETECTORS) - {DEFAULT})]
-        self._load, self._detector = cache(load_classifier), cache(make_detector)
+        self.classifier, self._detector = cache(load_classifier), cache(make_detector)
         self._lock = threading.Lock()
 
-    def classifier(self, number: int) -> Classifier:
-        """Load a model, or give the one that is loaded; CandidError where there is none of that number."""
-        if not 0 <= number < len(self.models):
-            raise CandidError(f"model {number}; expected 0 to {len(self.models) - 1}")
-        return self._load(self.models[number])
-
-    def predict(self, data: bytes, number: int, detector: str, cropped: bool) -> dict[str, Any]:
+    def predict(self, data: bytes, model: Path, detector: str, cropped: bool) -> dict[str, Any]:
         """Find and label the faces of a picture's file, as candid.predict does.
 
         Returns width, height of the upright picture, in pixels; faces: box (x, y, width, height), score,
@@ -45,7 +39,7 @@ class PredictionService:
         """
         with self._lock:
             started = time.perf_counter()
-            classifier = self.classifier(number)
+            classifier = self.classifier(model)
             try:
                 image = open_picture(data)
             except UnreadableError as error:

@@ -143,7 +143,7 @@ def _same(a: Box, b: Box) -> bool:
     return shared > SAME_FACE * (first + second - shared) or shared > SAME_PART * min(first, second)
 
 
-DETECTORS: dict[str, Callable[[], Any]] = {"cascade": Cascade, "mtcnn": Mtcnn}
+DETECTORS: dict[str, Callable[[], Detector]] = {"cascade": Cascade, "mtcnn": Mtcnn}
 DEFAULT = "mtcnn"
 
 
@@ -152,8 +152,7 @@ def make_detector(name: str) -> Detector:
     if name not in DETECTORS:
         raise CandidError(f"detector {name!r}; expected one of {', '.join(sorted(DETECTORS))}")
     try:
-        made: Detector = DETECTORS[name]()
+        return DETECTORS[name]()
     except ModuleNotFoundError as error:
         expected = "expected what requirements.txt names"
         raise CandidError(f"detector {name!r}: {error.name} is not installed; {expected}") from None
-    return made

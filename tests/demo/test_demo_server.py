@@ -96,7 +96,7 @@ def test_no_face_is_an_answer_and_a_whole_picture_can_be_the_face(ask):
         ("/predict", b"words", 422, "no picture in a known format"),
         ("/predict", b"", 422, "0 bytes"),
         ("/predict?model=1", b"x", 422, "not a .keras file"),
-        ("/predict?model=9", b"x", 422, "expected 0 to 2"),
+        ("/predict?model=9", b"x", 400, "not among the choices"),
         ("/predict?model=-1", b"x", 400, "not among the choices"),
         ("/predict?model=%C2%B2", b"x", 400, "not among the choices"),
         ("/predict?detector=x", b"x", 400, "not among the choices"),
