@@ -9,8 +9,7 @@ import errno
 from pathlib import Path
 
 from candid.cli import Parser
-from candid.demo.server import ADDRESS, Server
-from candid.demo.service import PredictionService
+from candid.demo.server import ADDRESS, PredictionService, Server
 from candid.errors import CandidError
 from candid.predict.classifier import default_model
 
