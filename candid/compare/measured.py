@@ -229,8 +229,8 @@ def _measure(
     metrics: Sequence[str],
     every_class: bool,
 ) -> Measured:
-    over, settings = run.protocol(leak_free).over, run.members(leak_free)
-    units, complete, begun = _units(members, settings, over)
+    settings = run.members(leak_free)
+    units, over = _units(members, settings, run.protocol(leak_free).over)
     counted = [one for unit in units for one in unit]
     faces = joined(counted)
     classes = list(faces.classes) if faces else []
@@ -245,7 +245,7 @@ def _measure(
         leak_free=leak_free,
         variation=variation,
         changed={key: _portable(key, values) for key, values in max(changes, key=len).items()},
-        over=_over(over, len(settings), len(members), complete, begun),
+        over=over,
         members=len(members),
         wanted=len(settings),
         faces=sum(int(one.report.get("faces", 0)) for one in counted),
@@ -277,8 +277,8 @@ def _portable(key: str, values: Sequence[Any]) -> list[Any]:
 
 def _units(
     members: Mapping[str, Experiment], settings: Mapping[str, Overrides], over: Mapping[str, Sequence[Any]]
-) -> tuple[list[list[Experiment]], int, int]:
-    """The experiments to score together, and how many repetitions are complete and begun.
+) -> tuple[list[list[Experiment]], str]:
+    """The experiments to score together, and what the scores are of, in words; empty for a run of one.
 
     A unit is the folds of a complete repetition; where none is complete, all experiments that there are.
     """
@@ -286,21 +286,19 @@ def _units(
     for member, one in members.items():
         others = {key: settings[member][key] for key in over if key != FOLD}
         repetitions.setdefault(repr(others), []).append(one)
-    complete = [unit for unit in repetitions.values() if len(unit) == len(over.get(FOLD, [0]))]
-    return complete or [list(members.values())], len(complete), len(repetitions)
-
-
-def _over(over: Mapping[str, Sequence[Any]], wanted: int, members: int, complete: int, begun: int) -> str:
-    """What the scores are of, in words; empty for a run of one experiment."""
-    if wanted == 1:
-        return ""
     folds = len(over.get(FOLD, [0]))
+    complete = [unit for unit in repetitions.values() if len(unit) == folds]
     name = "seeds" if all(key in SEEDS for key in over if key != FOLD) else "repetitions"
-    if folds == 1:
-        return f"{complete} {name}" if complete == wanted else f"{complete} of {wanted} {name}"
-    if not complete:
-        return f"{members} of {begun * folds} folds"
-    return f"{folds} folds" if complete == 1 else f"{complete} {name} of {folds} folds"
+    count = len(complete)
+    if len(settings) == 1:
+        words = ""
+    elif folds == 1:
+        words = f"{count} {name}" if count == len(settings) else f"{count} of {len(settings)} {name}"
+    elif not complete:
+        words = f"{len(members)} of {len(repetitions) * folds} folds"
+    else:
+        words = f"{folds} folds" if count == 1 else f"{count} {name} of {folds} folds"
+    return complete or [list(members.values())], words
 
 
 def _score(
