@@ -135,7 +135,7 @@ def _side_by_side(first: Run, run: Run) -> tuple[str, ...]:
             change = text.clean(str(error).partition(";")[0])
     scores = run.scores
     headline = (share(scores, "accuracy"), share(scores["macro"], "f1"), number(scores.get("faces")))
-    return text.clean(run.name), about, *headline, change
+    return text.clean(run.results.name), about, *headline, change
 
 
 def _per_class(run: Run) -> list[list[str]]:

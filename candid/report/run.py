@@ -37,11 +37,6 @@ class Run:
     pictures: dict[str, bytes] = field(default_factory=dict)  # plots/<name>.png of PICTURES
 
     @property
-    def name(self) -> str:
-        """How the revision is called."""
-        return self.results.name
-
-    @property
     def scores(self) -> dict[str, Any]:
         """metrics/report.json."""
         return self.results.report
