@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def version() -> str:
-    """The installed version; `unknown` in a checkout that was not installed."""
+    """The installed version; `(not installed)` in a checkout that was not installed."""
     try:
         return importlib.metadata.version("candid-fer")
     except importlib.metadata.PackageNotFoundError:

@@ -36,12 +36,9 @@ PATIENCE = 60  # seconds that a client may stay silent
 SHOWN = 1280  # pixels of the longer side of what goes back to the page
 
 
-def read_page(limit: int) -> tuple[bytes, str]:
-    """Read page.html and make its Content-Security-Policy: this very script, this machine, and nothing else.
-
-    `limit` is the size in bytes from which on the page refuses a picture itself.
-    """
-    html = Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("__LIMIT__", str(limit))
+def read_page() -> tuple[bytes, str]:
+    """Read page.html and make its Content-Security-Policy: this script, this machine, and nothing else."""
+    html = Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("__LIMIT__", str(LIMIT))
     script = re.search("<script>(.*)</script>", html, re.DOTALL)
     assert script is not None
     digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
@@ -97,7 +94,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, port: int, service: PredictionService) -> None:
         self.service = service
-        self.page, self.policy = read_page(LIMIT)
+        self.page, self.policy = read_page()
         self.slots = threading.BoundedSemaphore(AT_ONCE)
         super().__init__((ADDRESS, port), Handler)
         self.hosts = {f"{name}:{self.server_port}" for name in (ADDRESS, "localhost")}

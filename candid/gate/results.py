@@ -283,11 +283,11 @@ def pair(baseline: Results, candidate: Results, min_common: float = 1.0) -> tupl
     return Pairs(classes, labels[0], labels[1], labels[2], groups, common), notes
 
 
-def look_up(values: Any, dotted: str) -> Any:
-    """The value under a dotted key of nested mappings; MISSING where there is none."""
+def look_up(values: Any, dotted: str, otherwise: Any = MISSING) -> Any:
+    """The value under a dotted key of nested mappings; `otherwise` where there is none."""
     for key in dotted.split("."):
         if not isinstance(values, dict) or key not in values:
-            return MISSING
+            return otherwise
         values = values[key]
     return values
 

@@ -15,7 +15,7 @@ from candid import text
 from candid.evaluation import scores
 from candid.evaluation.bootstrap import draw
 from candid.evaluation.predictions import as_predictions
-from candid.gate.results import MISSING, Results, Revision, flat, look_up, read_results
+from candid.gate.results import Results, Revision, flat, look_up, read_results
 
 SECTIONS = ("data", "dedup", "split", "class_weights", "model", "archs", "train", "evaluate")
 COUNTS = ("ingest", "dedup", "split", "provenance")
@@ -48,8 +48,7 @@ class Run:
 
     def setting(self, dotted: str) -> Any:
         """A value of params.yaml; None where there is none."""
-        value = look_up(self.params, dotted)
-        return None if value is MISSING else value
+        return look_up(self.params, dotted, None)
 
     def settings(self) -> dict[str, str]:
         """Dotted key and value of what the stages read; of the nets, the one that was trained."""
