@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -31,43 +30,35 @@ def main(arguments: list[str] | None = None) -> None:
     parser = Parser(prog="candid explain", description=__doc__)
     add = parser.add_argument
     add("--model", type=Path, default=default_model(), help="default: the one that ships")
-    add("--faces", type=Path, nargs="+", metavar="PATH", help="pictures of cropped faces, or folders")
-    add("--test", action="store_true", help="faces of the test set (the default)")
+    which = parser.add_mutually_exclusive_group()
+    crops = "pictures of cropped faces, or folders"
+    which.add_argument("--faces", type=Path, nargs="+", metavar="PATH", help=crops)
+    which.add_argument("--test", action="store_true", help="faces of the test set (the default)")
     add("--data", type=Path, default=Path("data"), help="folder data of a run; without one, the sample")
     add("--out", type=Path, default=Path("explained"), help="folder; default: explained")
     add("--shown", type=int, default=3, help="right and wrong faces of a class; default: 3")
     options = parser.parse_args(arguments)
-    if options.faces and options.test:
-        parser.error("--test: not with --faces")
     if not 1 <= options.shown <= 12:
         raise CandidError(f"--shown {options.shown}: expected 1 to 12")
     card = read_card(options.model)
     if options.faces:
-        faces = read_faces(options.faces, card)
+        images, labels, notes = read_faces(options.faces, card)
+        source = "your faces"
     else:
         parts = read_parts(options.data)
-        drawn = draw_by_class(parts.test, card.classes, CONSIDERED)
-        faces = Faces(*drawn, f"test faces of {parts.source}", other_faces(options.model, parts))
+        images, labels = draw_by_class(parts.test, card.classes, CONSIDERED)
+        source, notes = f"test faces of {parts.source}", other_faces(options.model, parts)
     classifier = load_classifier(options.model)
-    rows = explain(classifier.probabilities, faces.images, faces.labels, card.classes, options.shown)
+    rows = explain(classifier.probabilities, images, labels, card.classes, options.shown)
     first = next(each for row in rows for each in (*row.right, *row.wrong)).face
     layers = first_convolutions(classifier.model, as_taken(first[None], classifier.model.input_shape))
     model = classifier.describe()
     where, filters = options.out / "where.png", options.out / "filters.png"
-    where_picture(where, rows, options.shown, model, faces.source)
+    where_picture(where, rows, options.shown, model, source)
     filters_picture(filters, first, layers, model)
-    for note in faces.notes:
+    for note in notes:
         print(note, file=sys.stderr)
     print(model, where, filters, sep="\n")
-
-
-class Faces(NamedTuple):
-    """N faces, N x H x H (x 3) as the model's card says; notes: lines for stderr (unreadable files, say)."""
-
-    images: Images
-    labels: list[str]  # empty text where it is unknown
-    source: str
-    notes: list[str]
 
 
 def draw_by_class(faces: Labelled, classes: list[str], count: int) -> tuple[Images, list[str]]:
@@ -80,10 +71,11 @@ def draw_by_class(faces: Labelled, classes: list[str], count: int) -> tuple[Imag
     return np.asarray(faces.images[faces.ids[chosen]]), [faces.labels[row] for row in chosen]
 
 
-def read_faces(paths: list[Path], card: Card) -> Faces:
+def read_faces(paths: list[Path], card: Card) -> tuple[Images, list[str], list[str]]:
     """Read pictures of cropped faces: files, or folders of them; a folder named like a class is the label.
 
-    CandidError: a path that does not exist, or no picture at all.
+    Returns N faces as the card says (N x H x H, or x 3), labels (empty where unknown), and a line for each
+    file that can't be read. CandidError: a path that does not exist, or no picture at all.
     """
     images, labels, unread = [], [], []
     for source in pictures(paths, None, 1.0):
@@ -96,4 +88,4 @@ def read_faces(paths: list[Path], card: Card) -> Faces:
     if not images:
         problem = unread[0] if unread else f"{', '.join(map(str, paths))}: no picture"
         raise CandidError(f"{problem}; expected pictures of faces")
-    return Faces(np.stack(images), labels, "your faces", unread)
+    return np.stack(images), labels, unread

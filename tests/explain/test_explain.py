@@ -133,10 +133,10 @@ def test_pictures_are_read_as_ingest_reads_them(tmp_path):
         (tmp_path / folder).mkdir()
         Image.fromarray(pixels).save(tmp_path / folder / "a.png")
     (tmp_path / "holiday" / "notes.txt").write_text("no picture")
-    faces = read_faces([tmp_path], CARD)
-    assert np.array_equal(faces.images, np.stack([pixels, pixels]))
-    assert faces.labels == ["happy", ""]
-    assert faces.notes == []
+    images, labels, unread = read_faces([tmp_path], CARD)
+    assert np.array_equal(images, np.stack([pixels, pixels]))
+    assert labels == ["happy", ""]
+    assert unread == []
 
 
 def test_faces_of_the_test_set_are_drawn_by_class(project):
