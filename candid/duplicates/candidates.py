@@ -32,7 +32,7 @@ SAMPLE = 2_000_000  # sketches that place the pivots, at most
 PROBES = 16  # cells of the index that are searched for an image
 ROWS = 256  # of the left side, a unit of work
 CLOSEST = 60  # pairs of an image on its own account; bounds time and memory where all images look alike
-GATHERED = 5_000_000  # hits at a time, 160 MiB
+GATHERED = 5_000_000  # hits at a time, 80 MiB; more once more pairs than that are kept
 
 
 class Candidates(NamedTuple):
@@ -82,7 +82,7 @@ def candidate_pairs(
         hits = np.concatenate([_scan(crops, *part) for part in parts])
         hits[:, :2] = order[hits[:, :2]]
         gathered.append(by_pair(hits, number, len(grey)))
-        if sum(map(len, gathered)) > GATHERED or number == len(views) - 1:
+        if sum(map(len, gathered[1:])) > max(GATHERED, len(rows)) or number == len(views) - 1:
             rows = closest(np.concatenate(gathered), len(grey))
             gathered = [rows]
     return to_verify(rows, len(grey), views, mirrored is not None)
