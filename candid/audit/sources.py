@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from candid.data import archives
-from candid.data.archives import Files, UnreadableError, _Folder, one_line, open_files
+from candid.data.archives import DAMAGED, Files, UnreadableError, _Folder, one_line, open_files
 from candid.data.faces import LABELS
 from candid.data.labels import PART_WORDS, label_key, label_name, part_of, read_layout
-from candid.data.packed import DAMAGED
 from candid.errors import CandidError
 from candid.files import read_csv, read_json
 
