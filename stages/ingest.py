@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from candid.data.catalogue import DataSettings, find_dataset, read_catalogue, selected_datasets
 from candid.data.ingest import assemble, counts, find, planted_table, read_all, refuse, summary
-from candid.data.published import as_json, compare_published, is_probe
+from candid.data.published import as_json, compare_published
 from candid.data.readers import Wanted
 from candid.errors import CandidError, run
 from candid.files import write_csv, write_json, writing
@@ -33,7 +33,7 @@ def main() -> None:
     archives = [find(RAW, archive) for entry in datasets.values() for archive in entry.archives]
     items = tqdm(read_all(datasets, RAW, wanted), desc="ingest", unit=" files", disable=None)
     file_bytes = sum(path.stat().st_size for path in archives)
-    ingested = assemble(items, settings.image_size, settings.color, file_bytes, is_probe(datasets))
+    ingested = assemble(items, settings.image_size, settings.color, file_bytes)
     write_csv("data/rejected.csv", ingested.rejected[["file", "reason"]])
     refuse(ingested, settings.max_rejected_share, settings.classes)
     planted = planted_table(archives[0], next(iter(datasets.values())).planted, ingested.faces)

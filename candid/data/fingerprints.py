@@ -13,7 +13,8 @@ import hashlib
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from candid.data import figures
+from candid.data.archives import open_files
 from candid.data.catalogue import find_dataset, read_catalogue
 from candid.data.figures import FIGURES, MIRROR_BITS, QUANTILES, SIDE, Faces, Figures, distance_bits
 from candid.data.images import decode, opened
@@ -111,20 +113,13 @@ def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[
     for row, i in enumerate(chosen):
         data = images.read(i) if images.read is not None else None
         if data is not None:
-            sizes[row] = _size_of(data)
+            with opened(data) as picture:
+                sizes[row] = picture.size
         if not decoded and data is not None:
             faces[row] = decode(data, SIDE, "grey")
         elif not decoded:
             faces[row] = figures.shrink(images.images[i : i + 1])[0]
     return faces, sizes
-
-
-def _size_of(data: bytes) -> tuple[int, int]:
-    """Width and height in the head of a picture file; a PNG's without Pillow, which takes far longer."""
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
-    with opened(data) as picture:
-        return picture.size
 
 
 def write_fingerprint(path: str | Path, fingerprint: Fingerprint) -> None:
@@ -174,13 +169,15 @@ def read_known() -> dict[str, Fingerprint]:
     return {path.stem: read_fingerprint(path) for path in sorted(FOLDER.glob("*.csv"))}
 
 
-def read_archive(dataset: str, path: Path) -> ImageSet:
+@contextmanager
+def read_archive(dataset: str, path: Path) -> Iterator[ImageSet]:
     """Read all faces of a set in the catalogue from its archive."""
     entry = find_dataset(dataset, read_catalogue())
     items = READERS[entry.reader](dataset, entry, [path], Wanted())
-    ingested = assemble(((dataset, item) for item in items), SIDE, "grey", keep=lambda _: True)
+    ingested = assemble(((dataset, item) for item in items), SIDE, "grey")
     names, labels, parts = (ingested.faces[column].tolist() for column in ("source", "label", "part"))
-    return ImageSet(names, labels, parts, ingested.images, ingested.files.__getitem__)
+    with open_files(path) as files:
+        yield ImageSet(names, labels, parts, ingested.images, lambda i: files.read(names[i]))
 
 
 def _choose(images: ImageSet) -> list[int]:
@@ -214,8 +211,8 @@ def main() -> None:
     parser.add_argument("--reduced-to", type=int, help="longest side in pixels of a reduced copy")
     parser.add_argument("--out", type=Path, required=True)
     settings = parser.parse_args()
-    images = read_archive(settings.dataset, settings.archive)
-    fingerprint = make_fingerprint(settings.dataset, images, settings.reduced_to)
+    with read_archive(settings.dataset, settings.archive) as images:
+        fingerprint = make_fingerprint(settings.dataset, images, settings.reduced_to)
     write_fingerprint(settings.out, fingerprint)
     print(f"{settings.out}: {len(fingerprint.names):,} probes of {fingerprint.faces:,} faces")
 

@@ -262,15 +262,15 @@ def test_the_fingerprints_of_the_known_sets_are_small_and_hold_all_classes():
 @pytest.mark.data
 @pytest.mark.parametrize("dataset", ["ck48", "fer2013", "muxspace"])
 def test_the_fingerprint_is_that_of_the_genuine_archive(dataset, mirror, tmp_path):
-    genuine = read_archive(dataset, mirror / f"{dataset}.zip")
-    made = make_fingerprint(dataset, genuine, 96 if dataset == "muxspace" else None)
-    write_fingerprint(tmp_path / "made.csv", made)
-    assert (tmp_path / "made.csv").read_bytes() == (FOLDER / f"{dataset}.csv").read_bytes()
-    fingerprint = read_known()[dataset]
-    assert compare(fingerprint, genuine).as_published
-    assert (finding := recognise(read_known(), genuine)) is not None
-    assert finding.dataset == dataset
-    names = [f"{i}.png" for i in range(len(genuine.names))]
-    assert compare(fingerprint, replace(genuine, names=names)).changes == {
-        copies.RENAMED: len(fingerprint.names)
-    }
+    with read_archive(dataset, mirror / f"{dataset}.zip") as genuine:
+        made = make_fingerprint(dataset, genuine, 96 if dataset == "muxspace" else None)
+        write_fingerprint(tmp_path / "made.csv", made)
+        assert (tmp_path / "made.csv").read_bytes() == (FOLDER / f"{dataset}.csv").read_bytes()
+        fingerprint = read_known()[dataset]
+        assert compare(fingerprint, genuine).as_published
+        assert (finding := recognise(read_known(), genuine)) is not None
+        assert finding.dataset == dataset
+        names = [f"{i}.png" for i in range(len(genuine.names))]
+        assert compare(fingerprint, replace(genuine, names=names)).changes == {
+            copies.RENAMED: len(fingerprint.names)
+        }
