@@ -123,40 +123,29 @@ def labels_and_parts(names: list[str], use_labels: bool) -> Described:
     }
 
 
+def _of_its_set(method: str) -> Any:
+    """Make the method that asks the set which a name is of."""
+
+    def ask(joined: _Joined, name: str) -> Any:
+        key, _, own = name.partition("/")
+        return getattr(joined.sets[key], method)(own)
+
+    return ask
+
+
 class _Joined(Files):
+    size, read, location = _of_its_set("size"), _of_its_set("read"), _of_its_set("location")
+    stamp, address, _open = _of_its_set("stamp"), _of_its_set("address"), _of_its_set("_open")
+
     def __init__(self, sets: Mapping[str, Files]) -> None:
         super().__init__(next(iter(sets.values())).path)
-        self._sets = sets
+        self.sets = sets
         self.names = [f"{key}/{name}" for key, files in sorted(sets.items()) for name in files.names]
-
-    def size(self, name: str) -> int:
-        key, _, own = name.partition("/")
-        return self._sets[key].size(own)
-
-    def read(self, name: str) -> bytes:
-        key, _, own = name.partition("/")
-        return self._sets[key].read(own)
-
-    def location(self, name: str) -> Path | None:
-        key, _, own = name.partition("/")
-        return self._sets[key].location(own)
-
-    def stamp(self, name: str) -> str:
-        key, _, own = name.partition("/")
-        return self._sets[key].stamp(own)
-
-    def address(self, name: str) -> str | None:
-        key, _, own = name.partition("/")
-        return self._sets[key].address(own)
 
     def in_quickest_order(self, names: Iterable[str]) -> list[str]:
         owns = {key: [name.partition("/")[2] for name in group] for key, group in
                 groupby(sorted(names), lambda name: name.partition("/")[0])}  # fmt: skip
-        return [f"{key}/{own}" for key in owns for own in self._sets[key].in_quickest_order(owns[key])]
-
-    def _open(self, name: str) -> IO[bytes]:
-        key, _, own = name.partition("/")
-        return self._sets[key]._open(own)
+        return [f"{key}/{own}" for key in owns for own in self.sets[key].in_quickest_order(owns[key])]
 
 
 class _Paths(_Folder):

@@ -133,19 +133,6 @@ def planted_table(path: Path, member: str | None, faces: pd.DataFrame) -> pd.Dat
     return pd.DataFrame(sorted(pairs), columns=list(PLANTED_COLUMNS))
 
 
-def truth_table(faces: pd.DataFrame) -> pd.DataFrame:
-    """Make a ground-truth table: file, and for each class a column of 0 and 1.
-
-    Example:
-        >>> truth_table(pd.DataFrame({"source": ["a.png", "b.png"], "label": ["sad", "happy"]}))
-            file  happy  sad
-        0  a.png      0    1
-        1  b.png      1    0
-    """
-    columns = {name: (faces["label"] == name).astype(int) for name in class_order(faces["label"])}
-    return pd.DataFrame({"file": faces["source"], **columns})
-
-
 def refuse(ingested: Ingested, max_rejected_share: float, classes: list[str] | None) -> None:
     """Raise CandidError where too much was rejected, no face remains, or a class has none."""
     rejected, skipped, labels = ingested.rejected, ingested.skipped, {*ingested.faces["label"]}
