@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from candid.data.catalogue import DataSettings, find_dataset, read_catalogue, selected_datasets
+from candid.data.catalogue import DataSettings, read_catalogue, selected_datasets
 from candid.data.ingest import assemble, counts, find, planted_table, read_all, refuse, summary
 from candid.data.published import as_json, compare_published
 from candid.data.readers import Wanted
@@ -29,7 +29,7 @@ def main() -> None:
     settings = read_section("data", DataSettings)
     catalogue = read_catalogue()
     datasets = selected_datasets(settings, catalogue)
-    wanted = Wanted.of(settings, find_dataset(settings.dataset, catalogue))
+    wanted = Wanted.of(settings, catalogue[settings.dataset])
     archives = [find(RAW, archive) for entry in datasets.values() for archive in entry.archives]
     items = tqdm(read_all(datasets, RAW, wanted), desc="ingest", unit=" files", disable=None)
     file_bytes = sum(path.stat().st_size for path in archives)

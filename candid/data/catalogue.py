@@ -111,22 +111,15 @@ def read_catalogue() -> dict[str, Dataset]:
 
 def members(name: str, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
     """Return the datasets with archives that `name` stands for: those of its union, in order, or itself."""
-    entry = find_dataset(name, catalogue)
+    entry = catalogue[name]
     return {part: catalogue[part] for part in entry.union} if entry.union else {name: entry}
 
 
 def selected_datasets(settings: DataSettings, catalogue: dict[str, Dataset]) -> dict[str, Dataset]:
     """Return the datasets of the settings, as `members` gives them, with data.subject_pattern."""
     datasets = members(settings.dataset, catalogue)
-    if find_dataset(settings.dataset, catalogue).every_row:  # `faces` counts pictures
+    if catalogue[settings.dataset].every_row:  # `faces` counts pictures
         return {name: entry.model_copy(update={"faces": None}) for name, entry in datasets.items()}
     if settings.subject_pattern is None:
         return datasets
     return {OWN: datasets[OWN].model_copy(update={"subject_pattern": settings.subject_pattern})}
-
-
-def find_dataset(name: str, catalogue: dict[str, Dataset]) -> Dataset:
-    """Look an entry up; CandidError names the datasets there are."""
-    if name not in catalogue:
-        raise CandidError(f"params.yaml: data.dataset = {name!r}: expected one of {', '.join(catalogue)}")
-    return catalogue[name]

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from candid.data import figures
 from candid.data.archives import open_files
-from candid.data.catalogue import find_dataset, read_catalogue
+from candid.data.catalogue import read_catalogue
 from candid.data.figures import FIGURES, MIRROR_BITS, QUANTILES, SIDE, Faces, Figures, distance_bits
 from candid.data.images import decode, opened
 from candid.data.ingest import READERS, assemble
@@ -107,18 +107,14 @@ def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[
 
     Files are decoded only where ingest decoded them to another size or to colour.
     """
-    decoded = images.images.shape[1:] == (SIDE, SIDE)
-    faces = images.images[list(chosen)] if decoded else np.empty((len(chosen), SIDE, SIDE), np.uint8)
-    sizes = np.zeros((len(chosen), 2), np.int64)
-    for row, i in enumerate(chosen):
-        data = images.read(i) if images.read is not None else None
-        if data is not None:
+    faces, sizes = figures.shrink(images.images[list(chosen)]), np.zeros((len(chosen), 2), np.int64)
+    if images.read is not None:
+        for row, i in enumerate(chosen):
+            data = images.read(i)
             with opened(data) as picture:
                 sizes[row] = picture.size
-        if not decoded and data is not None:
-            faces[row] = decode(data, SIDE, "grey")
-        elif not decoded:
-            faces[row] = figures.shrink(images.images[i : i + 1])[0]
+            if images.images.shape[1:] != (SIDE, SIDE):
+                faces[row] = decode(data, SIDE, "grey")
     return faces, sizes
 
 
@@ -172,7 +168,7 @@ def read_known() -> dict[str, Fingerprint]:
 @contextmanager
 def read_archive(dataset: str, path: Path) -> Iterator[ImageSet]:
     """Read all faces of a set in the catalogue from its archive."""
-    entry = find_dataset(dataset, read_catalogue())
+    entry = read_catalogue()[dataset]
     items = READERS[entry.reader](dataset, entry, [path], Wanted())
     ingested = assemble(((dataset, item) for item in items), SIDE, "grey")
     names, labels, parts = (ingested.faces[column].tolist() for column in ("source", "label", "part"))
@@ -207,7 +203,7 @@ def main() -> None:
     """Make the fingerprint of a genuine archive."""
     parser = argparse.ArgumentParser("candid.data.fingerprints", description=__doc__.splitlines()[0])
     parser.add_argument("archive", type=Path, help="a genuine archive, as published")
-    parser.add_argument("--dataset", required=True, help="its name in the catalogue")
+    parser.add_argument("--dataset", required=True, choices=read_catalogue(), help="in the catalogue")
     parser.add_argument("--reduced-to", type=int, help="longest side in pixels of a reduced copy")
     parser.add_argument("--out", type=Path, required=True)
     settings = parser.parse_args()
