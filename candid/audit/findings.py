@@ -77,7 +77,7 @@ def audit_images(
 ) -> Findings:
     """Search a set for copies, and recognise whether it is a known one.
 
-    `against`: the set is one of open_two, and pairs within the old one are passed over. `verdicts`: what a
+    `against`: the set is two that are joined; pairs within the old one are passed over. `verdicts`: what a
     person said of pairs; it holds for their exact copies, too. `duplicates`: what was found already; of a
     cluster, that keeps the pixels, no known set is recognised.
     """

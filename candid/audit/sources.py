@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -94,21 +93,19 @@ def open_source(
     yield Source(files, lambda names: {str(key): table[key][names].tolist() for key in table}, True)
 
 
-@contextmanager
-def open_two(new: Source, old: Source) -> Iterator[Source]:
+def join(new: Source, old: Source) -> Source:
     """Join two sets; their names begin with new/ and old/."""
-    both = {NEW: new, OLD: old}
 
-    def describe(names: list[str]) -> Described:
-        joined: Described = {"label": [], "part": []}
-        for key, source in both.items():  # names are sorted: new/ comes first
-            own = [name.partition("/")[2] for name in names if name.startswith(f"{key}/")]
-            for column, values in source.describe(own).items():
-                joined[column] += values
-        return joined
+    def describe(names: list[str]) -> Described:  # they are sorted: new/ comes first
+        own = [source.describe(_own_names(key, names)) for key, source in ((NEW, new), (OLD, old))]
+        return {column: [*own[0][column], *own[1][column]] for column in ("label", "part")}
 
-    files = _Joined({NEW: new.files, OLD: old.files})
-    yield Source(files, describe, new.listed or old.listed)
+    return Source(_Joined({NEW: new.files, OLD: old.files}), describe, new.listed or old.listed)
+
+
+def _own_names(key: str, names: Iterable[str]) -> list[str]:
+    """Of names in a joined set those of one, as that set has them."""
+    return [name.removeprefix(f"{key}/") for name in names if name.startswith(f"{key}/")]
 
 
 def labels_and_parts(names: list[str], use_labels: bool) -> Described:
@@ -138,14 +135,14 @@ class _Joined(Files):
     stamp, address, _open = _of_its_set("stamp"), _of_its_set("address"), _of_its_set("_open")
 
     def __init__(self, sets: Mapping[str, Files]) -> None:
-        super().__init__(next(iter(sets.values())).path)
+        super().__init__(sets[NEW].path)
         self.sets = sets
         self.names = [f"{key}/{name}" for key, files in sorted(sets.items()) for name in files.names]
 
     def in_quickest_order(self, names: Iterable[str]) -> list[str]:
-        owns = {key: [name.partition("/")[2] for name in group] for key, group in
-                groupby(sorted(names), lambda name: name.partition("/")[0])}  # fmt: skip
-        return [f"{key}/{own}" for key in owns for own in self.sets[key].in_quickest_order(owns[key])]
+        every = list(names)
+        ordered = {key: files.in_quickest_order(_own_names(key, every)) for key, files in self.sets.items()}
+        return [f"{key}/{name}" for key, own in ordered.items() for name in own]
 
 
 class _Paths(_Folder):

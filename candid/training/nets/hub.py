@@ -39,9 +39,6 @@ EFFICIENTNET_B0: dict[str, Any] = {
     "stackwise_strides": [1, 2, 2, 2, 1, 2, 1],
     "stackwise_squeeze_and_excite_ratios": [0.25] * 7,
     "stackwise_block_types": ["v1"] * 7,
-    "min_depth": None,
-    "use_depth_divisor_as_min_depth": True,
-    "cap_round_filter_decrease": True,
 }
 
 
