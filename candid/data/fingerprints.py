@@ -30,11 +30,10 @@ from candid.data.figures import FIGURES, MIRROR_BITS, QUANTILES, SIDE, Faces, Fi
 from candid.data.images import decode, opened
 from candid.data.ingest import READERS, assemble
 from candid.data.readers import Wanted
-from candid.errors import CandidError, run
+from candid.errors import run
 from candid.files import write_text
 
 FOLDER = Path(__file__).with_suffix("")  # holds <dataset>.csv of each known set
-FORMAT = 1
 PROBES = 960  # with MIN_PROBES the file of FER2013 stays below 100 KB
 MAX_PROBES = 1000  # of a set of no more faces all are probes
 MIN_PROBES = 8  # of each class in each part, where there are as many
@@ -42,7 +41,6 @@ SAME_BITS = 10
 """Two hashes of a face, altered in tone or not, differ by at most this many bits as a rule (re-encoded: by up
 to 4), and no other face of the set comes as near to a probe."""
 MIN_SPREAD = 8  # grey levels, 5 % to 95 % quantile of a probe: the hash of a flatter face is noise
-COLUMNS = ("name", "label", "part", "size", *(FIGURES.names or ()))
 PRECISION: dict[str, Callable[[Any], str]] = {
     **{"hash": "{:016x}".format, "mean": "{:.1f}".format, **dict.fromkeys(QUANTILES, "{:.0f}".format)},
     **dict.fromkeys(("low", "high"), lambda share: f"{share:.3f}".removeprefix("0")),
@@ -99,7 +97,7 @@ def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = No
     parts = [images.parts[i] if images.parts is not None else "" for i in chosen]
     measured = figures.measure(faces)
     exact = Fingerprint(dataset, len(images.names), names, labels, parts, sizes, measured)
-    return _parse(_text(exact))  # as precise as the file
+    return from_text(to_text(exact))  # as precise as the file
 
 
 def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[np.int64]]:
@@ -118,25 +116,11 @@ def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[
     return faces, sizes
 
 
-def write_fingerprint(path: str | Path, fingerprint: Fingerprint) -> None:
-    """Write a fingerprint as text: a line of JSON behind a #, and a CSV table of COLUMNS."""
-    write_text(path, _text(fingerprint))
-
-
-def read_fingerprint(path: str | Path) -> Fingerprint:
-    """Read what write_fingerprint wrote; CandidError where it is something else."""
-    try:
-        return _parse(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CandidError(f"{path}: no such file; expected a fingerprint") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CandidError(f"{path}: not a fingerprint: {error}; expected {','.join(COLUMNS)}") from None
-
-
-def _text(fingerprint: Fingerprint) -> str:
+def to_text(fingerprint: Fingerprint) -> str:
+    """Write a fingerprint as text: a line of JSON behind a #, and a CSV table."""
     sizes = ["x".join(map(str, size)) for size in fingerprint.sizes.tolist()]
     usual = Counter(sizes).most_common(1)[0][0] if sizes else ""
-    head = {"format": FORMAT, "dataset": fingerprint.dataset, "faces": fingerprint.faces, "size": usual}
+    head = {"format": 1, "dataset": fingerprint.dataset, "faces": fingerprint.faces, "size": usual}
     columns = {
         **{"name": fingerprint.names, "label": fingerprint.labels, "part": fingerprint.parts},
         "size": ["" if size == usual else size for size in sizes],
@@ -145,11 +129,10 @@ def _text(fingerprint: Fingerprint) -> str:
     return f"# {json.dumps(head)}\n" + pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
 
 
-def _parse(text: str) -> Fingerprint:
+def from_text(text: str) -> Fingerprint:
+    """Read what to_text wrote."""
     first, _, rest = text.partition("\n")
     head = json.loads(first.removeprefix("# "))
-    if head["format"] != FORMAT:
-        raise ValueError(f"format {head['format']!r}, not {FORMAT}")
     table = pd.read_csv(io.StringIO(rest), dtype=str, keep_default_na=False)
     measured = np.empty(len(table), FIGURES)
     for name in FIGURES.names or ():
@@ -162,7 +145,7 @@ def _parse(text: str) -> Fingerprint:
 
 def read_known() -> dict[str, Fingerprint]:
     """Read the fingerprints of all known sets: dataset -> fingerprint."""
-    return {path.stem: read_fingerprint(path) for path in sorted(FOLDER.glob("*.csv"))}
+    return {path.stem: from_text(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.csv"))}
 
 
 @contextmanager
@@ -209,7 +192,7 @@ def main() -> None:
     settings = parser.parse_args()
     with read_archive(settings.dataset, settings.archive) as images:
         fingerprint = make_fingerprint(settings.dataset, images, settings.reduced_to)
-    write_fingerprint(settings.out, fingerprint)
+    write_text(settings.out, to_text(fingerprint))
     print(f"{settings.out}: {len(fingerprint.names):,} probes of {fingerprint.faces:,} faces")
 
 

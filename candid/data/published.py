@@ -11,7 +11,7 @@ from candid.data.archives import open_files
 from candid.data.catalogue import OWN, Dataset
 from candid.data.copies import Finding, compare, recognise
 from candid.data.faces import LABELS
-from candid.data.fingerprints import FOLDER, ImageSet, read_fingerprint, read_known
+from candid.data.fingerprints import ImageSet, read_known
 from candid.data.ingest import Ingested, find
 from candid.data.readers import Wanted
 
@@ -47,8 +47,7 @@ def _compare(ingested: Ingested, name: str, entry: Dataset, raw: Path, wanted: W
         if entry.fingerprint is None:
             return recognise(read_known(), images)
         classes = [label for label in LABELS if wanted.skips(label, "", name) != "class"]
-        fingerprint = read_fingerprint(FOLDER / f"{entry.fingerprint}.csv")
-        return compare(fingerprint, images, classes, wanted.parts)
+        return compare(read_known()[entry.fingerprint], images, classes, wanted.parts)
 
 
 def as_json(findings: list[Finding]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from candid.data import published
-from candid.data.fingerprints import make_fingerprint, read_archive, write_fingerprint
+from candid.data.fingerprints import make_fingerprint, read_archive
 from candid.data.ingest import assemble, read_all
 from candid.data.published import as_json, compare_published
 from candid.data.readers import Wanted
@@ -39,9 +39,6 @@ def known(tmp_path, monkeypatch):
     """The drawn set is the published one."""
     with read_archive("ck48", zipped(tmp_path / "ck48.zip", pictures())) as images:
         fingerprint = make_fingerprint("ck48", images)
-    (tmp_path / "known").mkdir()
-    write_fingerprint(tmp_path / "known" / "ck48.csv", fingerprint)
-    monkeypatch.setattr(published, "FOLDER", tmp_path / "known")
     monkeypatch.setattr(published, "read_known", lambda: {"ck48": fingerprint})
 
 
