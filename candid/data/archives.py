@@ -38,7 +38,6 @@ MAX_EXPANSION, FREE_BYTES = 100, 1 << 30
 is little anyway."""
 
 MAX_HEADER_BYTES = 1 << 20  # of an extended header of a tar: a name and a few numbers
-MAX_LINKS = 32  # hard links that are followed from one to the next
 CLUTTER = frozenset(
     [
         *("__macosx", "icon\\r", "temporary items", "network trash folder"),  # macOS; text.clean writes \\r
@@ -335,14 +334,10 @@ class _Tar(_Archive[tarfile.TarInfo]):
         self._tar = stack.enter_context(open_tar(path))
         self._list((member.name, member.isdir(), member.size, member) for member in self._tar)
         _read_to_end(self._tar)
-        self._targets = {name: self._target(member) for name, member in self._members.items()}
-
-    def _target(self, member: tarfile.TarInfo) -> tarfile.TarInfo:
-        for _ in range(MAX_LINKS):
-            if not member.islnk():
-                break
-            member = self._members.get(one_line(os.path.normpath(member.linkname)), member)
-        return member
+        self._targets: dict[str, tarfile.TarInfo] = {}
+        for name, member in self._members.items():  # a hard link stands behind its target
+            target = self._targets.get(one_line(os.path.normpath(member.linkname)))
+            self._targets[name] = target if member.islnk() and target else member
 
     def size(self, name: str) -> int:
         if not self._targets[name].isreg():

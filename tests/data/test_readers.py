@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from candid.data.catalogue import DataSettings
+from candid.data.faces import LABELS
 from candid.data.readers import Skipped, Wanted
 from candid.errors import CandidError
 from tests.data.made import CATALOGUE, EVERYTHING, SETTINGS, face, read, records, rejected, skipped, zipped
@@ -157,6 +158,12 @@ def test_classes_and_parts_choose_before_anything_is_read(tmp_path):
     assert [record.source for record in records(items)] == ["train/happy/Training_1.jpg"]
     assert skipped(items) == {"test/happy/PublicTest_3.jpg": "part", "train/sad/Training_2.jpg": "class"}
     assert not [item for item in items if isinstance(item, Skipped) and not item.label]
+
+
+def test_the_catalogue_names_labels_and_datasets_that_there_are():
+    for entry in CATALOGUE.values():
+        assert {*entry.labels.values(), *(label.rpartition(":")[2] for label in entry.drop)} <= {*LABELS}
+        assert {*entry.union} <= CATALOGUE.keys()
 
 
 @pytest.mark.parametrize(
