@@ -48,11 +48,11 @@ def main() -> None:
     write_csv("data/votes.csv", ingested.votes)
     write_json("metrics/ingest.json", counts(ingested, datasets) | {"published": as_json(findings)})
     print(*summary(ingested, datasets), sep="\n")
-    print(
-        *(finding.line for finding in findings if finding.as_published), sep="\n", end="\n" * bool(findings)
-    )
-    for line in altered:
-        print(f"candid ingest: warning: {line}", file=sys.stderr)
+    for finding in findings:
+        if finding.as_published:
+            print(finding.line)
+        else:
+            print(f"candid ingest: warning: {finding.line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

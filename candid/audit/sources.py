@@ -253,7 +253,7 @@ def _read_npz(path: Path, _: list[Path], columns: Columns) -> tuple[Files, pd.Da
                 described["label"] += [" ".join(map(str, row)) for row in rows]
                 described["part"] += [_part_in(key)] * len(images)
                 names += [f"{key}/{row:06d}" for row in range(len(images))]
-                cells.extend(images)
+                cells.extend(images[..., 0] if shape == (1,) else images)
             if not names:
                 expected = "expected images, train_images, x_test, ..."
                 raise CandidError(f"{path}: arrays {', '.join(there)}; {expected}")
@@ -271,8 +271,6 @@ def _is_beside(images: str, name: str) -> bool:
 
 
 def _encoded(pixels: NDArray[np.uint8]) -> bytes:
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[:, :, 0]
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG" if pixels.shape[2:] == (4,) else "PPM")
     return buffer.getvalue()
