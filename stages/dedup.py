@@ -7,7 +7,6 @@ metrics/dedup.json. Run by `dvc repro dedup`, or alone: python -m stages.dedup
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +20,6 @@ from candid.errors import CandidError, run
 from candid.files import read_csv, write_csv, write_json
 from candid.settings import read_section
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 WARN_SHARE = 0.2  # of the faces removed
 
 
@@ -35,7 +31,10 @@ def main() -> None:
         raise CandidError(
             f"data/faces.csv has {len(faces)} rows, data/faces.npy {len(images)}; expected as many"
         )
-    planted = read_planted(len(faces))
+    planted = read_csv("data/planted.csv", ("a", "b"), {"a": np.int64, "b": np.int64})
+    if not planted[["a", "b"]].isin(range(len(faces))).all(axis=None):
+        expected = f"expected 0 to {len(faces) - 1}"
+        raise CandidError(f"data/planted.csv: an id that data/faces.csv lacks; {expected}")
     policy: str = settings.policy
     catalogue = read_catalogue()
     if policy == "auto":
@@ -52,15 +51,6 @@ def main() -> None:
     write_csv("data/duplicates.csv", duplicates.pairs)
     write_csv("data/kept.csv", kept)
     write_json("metrics/dedup.json", metrics)
-
-
-def read_planted(faces: int) -> pd.DataFrame:
-    """Read the pairs of faces that are known to be copies."""
-    planted = read_csv("data/planted.csv", ("a", "b"), {"a": np.int64, "b": np.int64})
-    ends = planted[["a", "b"]].to_numpy()
-    if len(ends) and not 0 <= ends.min() <= ends.max() < faces:
-        raise CandidError(f"data/planted.csv: an id that data/faces.csv lacks; expected 0 to {faces - 1}")
-    return planted
 
 
 if __name__ == "__main__":

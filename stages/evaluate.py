@@ -18,12 +18,13 @@ from candid.evaluation.model_file import check_classes, load_model_file, read_ca
 from candid.evaluation.params import EvaluateSettings, Seen
 from candid.evaluation.plots import read_history, write_plots
 from candid.evaluation.predict import check_input, milliseconds, predict
-from candid.evaluation.predictions import seen_before, tabulate_test_set, with_predictions
+from candid.evaluation.predictions import tabulate_test_set, with_predictions
 from candid.evaluation.provenance import provenance
 from candid.evaluation.report import evaluate, headline
 from candid.files import read_json, write_csv, write_json
 from candid.settings import read_section
 from candid.text import clean
+from candid.training.lineage import ancestor_digests
 
 MODEL, PROVENANCE = "models/model.keras", "metrics/provenance.json"
 FINGERPRINTED = ("data/faces.npy", "data/faces.csv", "data/kept.csv", "data/splits.csv", MODEL)
@@ -36,7 +37,7 @@ def main() -> None:
     images, splits = load_images(), read_splits()
     classes, card = class_order(splits["label"]), read_card(MODEL)
     check_classes(card, classes, MODEL)
-    test = tabulate_test_set(splits, read_faces(), read_kept(), images, seen_before(MODEL, images))
+    test = tabulate_test_set(splits, read_faces(), read_kept(), images, ancestor_digests(MODEL))
     history = read_history("plots/history.csv")
 
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")  # the same probabilities on every run of one GPU too

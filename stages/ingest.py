@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from candid.data.catalogue import DataSettings, find_dataset, read_catalogue, selected_datasets
+from candid.data.catalogue import DataSettings, read_catalogue, selected_datasets
 from candid.data.ingest import assemble, counts, find, planted_table, read_all, refuse, summary
-from candid.data.published import as_json, compare_published, is_probe
+from candid.data.published import as_json, compare_published
 from candid.data.readers import Wanted
 from candid.errors import CandidError, run
 from candid.files import write_csv, write_json, writing
@@ -29,11 +29,11 @@ def main() -> None:
     settings = read_section("data", DataSettings)
     catalogue = read_catalogue()
     datasets = selected_datasets(settings, catalogue)
-    wanted = Wanted.of(settings, find_dataset(settings.dataset, catalogue))
+    wanted = Wanted.of(settings, catalogue[settings.dataset])
     archives = [find(RAW, archive) for entry in datasets.values() for archive in entry.archives]
     items = tqdm(read_all(datasets, RAW, wanted), desc="ingest", unit=" files", disable=None)
     file_bytes = sum(path.stat().st_size for path in archives)
-    ingested = assemble(items, settings.image_size, settings.color, file_bytes, is_probe(datasets))
+    ingested = assemble(items, settings.image_size, settings.color, file_bytes)
     write_csv("data/rejected.csv", ingested.rejected[["file", "reason"]])
     refuse(ingested, settings.max_rejected_share, settings.classes)
     planted = planted_table(archives[0], next(iter(datasets.values())).planted, ingested.faces)
@@ -48,11 +48,11 @@ def main() -> None:
     write_csv("data/votes.csv", ingested.votes)
     write_json("metrics/ingest.json", counts(ingested, datasets) | {"published": as_json(findings)})
     print(*summary(ingested, datasets), sep="\n")
-    print(
-        *(finding.line for finding in findings if finding.as_published), sep="\n", end="\n" * bool(findings)
-    )
-    for line in altered:
-        print(f"candid ingest: warning: {line}", file=sys.stderr)
+    for finding in findings:
+        if finding.as_published:
+            print(finding.line)
+        else:
+            print(f"candid ingest: warning: {finding.line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from PIL import Image
 
 from candid.backend import use_backend, versions
 from candid.data.faces import LABELS, load_images, read_splits
-from candid.errors import CandidError, run
+from candid.errors import run
 from candid.files import read_csv, read_json, write_csv, writing
 from candid.settings import read_section
 from candid.training.checkpoints import Checkpoints, History, fingerprint, run_folder, source_files
@@ -47,10 +47,6 @@ def main() -> None:
     one_step = isinstance(own, HogSettings)  # it sees each face once, as it is
     crop = None if one_step else settings.augment.crop
     size = crop.size if crop else side
-    if size > side:
-        raise CandidError(
-            f"params.yaml: train.augment.crop.size = {size}: {INPUTS[0]} has faces of {side} pixels"
-        )
     start = initial_weights(model.weights)
     shape = {"classes": len(data.classes), "image_size": size, "channels": channels}
     build = partial(build_model, model.arch, **shape, weights=start.preset, **own.model_dump())

@@ -232,7 +232,7 @@ class _Cluster(Search):
         best = table.groupby(["a", "view"])["score"].rank("min", ascending=False)
         table = table[best <= search.CLOSEST]  # as many of a crop as are kept on one machine
         scored = np.stack([ids[table["a"]], ids[table["b"]], table["score"]], axis=1)
-        closest = search.closest(search.by_pair(scored, table["view"], count), count)
+        closest = search.closest(search.by_pair(scored, table["view"].astype(np.int64), count), count)
         return search.to_verify(closest, count, views, mirrored)
 
     def limits(self) -> str:

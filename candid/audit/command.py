@@ -26,7 +26,7 @@ from candid.audit.images import read_images, thumbnails
 from candid.audit.index import Index
 from candid.audit.measure import drawn_pairs, judged_table, planted_recall, precision, read_verdicts
 from candid.audit.page import page, sections
-from candid.audit.sources import COLUMNS, NEW, Source, open_source, open_two
+from candid.audit.sources import COLUMNS, NEW, Source, join, open_source
 from candid.cli import Parser
 from candid.data.faces import PARTS
 from candid.duplicates.settings import Aligned, DedupSettings
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.against:
             name += f" against {clean(Path(options.against).resolve().name)}"
             old = stack.enter_context(_open(options.against, options))
-            source = stack.enter_context(open_two(source, old))
+            source = join(source, old)
         if options.columns and not source.listed:
             raise CandidError(f"{options.path}: --columns has no effect; expected a CSV, parquet or npz file")
         duplicates = None

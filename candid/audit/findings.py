@@ -16,10 +16,9 @@ from candid.audit.images import ImageSet
 from candid.audit.sources import NEW, OLD
 from candid.data.archives import Files
 from candid.data.copies import recognise
-from candid.data.faces import PARTS
+from candid.data.faces import PARTS, class_order
 from candid.data.fingerprints import ImageSet as KnownSet
 from candid.data.fingerprints import read_known
-from candid.data.ingest import truth_table
 from candid.duplicates.find import Duplicates, find_duplicates
 from candid.duplicates.groups import group_ids
 from candid.duplicates.policy import RANK
@@ -78,7 +77,7 @@ def audit_images(
 ) -> Findings:
     """Search a set for copies, and recognise whether it is a known one.
 
-    `against`: the set is one of open_two, and pairs within the old one are passed over. `verdicts`: what a
+    `against`: the set is two that are joined; pairs within the old one are passed over. `verdicts`: what a
     person said of pairs; it holds for their exact copies, too. `duplicates`: what was found already; of a
     cluster, that keeps the pixels, no known set is recognised.
     """
@@ -267,8 +266,9 @@ def tables(findings: Findings, removed: NDArray[np.bool_]) -> dict[str, pd.DataF
         "issues.csv": _issues_table(findings),
         "unreadable.csv": findings.skipped[["file", "reason"]],
     }
-    if (labelled := images[images["label"] != ""].rename(columns={"file": "source"})).size:
-        made["truth.csv"] = truth_table(labelled)
+    if (labelled := images[images["label"] != ""]).size:  # a ground truth: 0 and 1 for each class
+        classes = pd.get_dummies(labelled["label"], dtype=int)[class_order(labelled["label"])]
+        made["truth.csv"] = pd.concat([labelled["file"], classes], axis=1)
     names = ("file", "label", "file_a", "file_b", "label_a", "label_b")
     return {
         name: table.assign(**{column: table[column].map(csv_cell) for column in names if column in table})

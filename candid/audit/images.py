@@ -7,6 +7,7 @@ import os
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -192,8 +193,13 @@ def _reduced(data: bytes, budget: PixelBudget) -> tuple[Image.Image | None, tupl
     """Decode a large JPEG at a reduced size, else None; its full size, and whether the file holds frames."""
     with opened(data) as image:
         frames = image.format != "MPO" and bool(getattr(image, "is_animated", False))
-        size, large = image.size, image.format == "JPEG" and min(image.size) >= 2 * LEAST
-        return _decode_reduced(image, budget) if large else None, size, frames  # draft changes image.size
+        small, size = None, image.size
+        if image.format == "JPEG" and min(size) >= 2 * LEAST:
+            image.draft(None, (LEAST, LEAST))  # the decoder reduces to LEAST pixels a side or more
+            budget.take(image)
+            with suppress(Exception):  # decode says what is wrong
+                small = ImageOps.exif_transpose(image).convert("RGB")
+        return small, size, frames
 
 
 def decode_close(data: bytes) -> NDArray[np.uint8]:
@@ -216,23 +222,6 @@ def originals(source: Files, images: pd.DataFrame) -> Originals:
         return close
 
     return Originals((images[["width", "height"]].min(axis=1) >= DETAILED).to_numpy(), read)
-
-
-def decode_grey(data: bytes) -> NDArray[np.uint8]:
-    """Decode one picture as read_images does: SIZE x SIZE."""
-    return decode(data, PixelBudget(len(data))).grey
-
-
-def _decode_reduced(image: Image.Image, budget: PixelBudget) -> Image.Image | None:
-    """Let the JPEG decoder reduce to LEAST pixels a side or more; None where decode says what is wrong."""
-    try:
-        image.draft(None, (LEAST, LEAST))
-        budget.take(image)
-        return ImageOps.exif_transpose(image).convert("RGB")
-    except UnreadableError:
-        raise
-    except Exception:
-        return None
 
 
 def _tone(image: Image.Image) -> tuple[int, int, float]:

@@ -21,8 +21,7 @@ import PIL
 
 import candid
 from candid.audit.images import Decoded, ImageSet, Made, in_threads
-from candid.data.archives import Files, UnreadableError
-from candid.data.packed import DAMAGED
+from candid.data.archives import DAMAGED, Files, UnreadableError
 from candid.duplicates.find import Duplicates, find_duplicates, pixel_digests
 from candid.duplicates.settings import DedupSettings
 from candid.duplicates.views import SIZE

@@ -16,10 +16,10 @@ from scipy.stats import binomtest
 from tqdm import tqdm
 
 from candid.audit.findings import NO_GROUP, Findings, Verdicts
-from candid.audit.images import ImageSet, decode_close, decode_grey
+from candid.audit.images import ImageSet, decode, decode_close
 from candid.audit.sources import OLD
 from candid.data.archives import Files, UnreadableError
-from candid.data.images import open_picture
+from candid.data.images import PixelBudget, open_picture
 from candid.duplicates.closer import SIDE, Originals
 from candid.duplicates.find import find_duplicates
 from candid.duplicates.settings import DedupSettings
@@ -128,7 +128,7 @@ def planted_recall(
         return close
 
     duplicates = find_duplicates(
-        np.concatenate([read.pixels[base], [decode_grey(data) for data in planted]]),
+        np.concatenate([read.pixels[base], [decode(data, PixelBudget(len(data))).grey for data in planted]]),
         settings.method, settings.mirror, originals=Originals(detailed, again),
         fresh=np.arange(len(base) + len(planted)) >= len(base),
     )  # fmt: skip

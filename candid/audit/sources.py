@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -20,10 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from candid.data import archives
-from candid.data.archives import Files, UnreadableError, _Folder, one_line, open_files
+from candid.data.archives import DAMAGED, Files, UnreadableError, _Folder, one_line, open_files
 from candid.data.faces import LABELS
 from candid.data.labels import PART_WORDS, label_key, label_name, part_of, read_layout
-from candid.data.packed import DAMAGED
 from candid.errors import CandidError
 from candid.files import read_csv, read_json
 
@@ -95,21 +93,19 @@ def open_source(
     yield Source(files, lambda names: {str(key): table[key][names].tolist() for key in table}, True)
 
 
-@contextmanager
-def open_two(new: Source, old: Source) -> Iterator[Source]:
+def join(new: Source, old: Source) -> Source:
     """Join two sets; their names begin with new/ and old/."""
-    both = {NEW: new, OLD: old}
 
-    def describe(names: list[str]) -> Described:
-        joined: Described = {"label": [], "part": []}
-        for key, source in both.items():  # names are sorted: new/ comes first
-            own = [name.partition("/")[2] for name in names if name.startswith(f"{key}/")]
-            for column, values in source.describe(own).items():
-                joined[column] += values
-        return joined
+    def describe(names: list[str]) -> Described:  # they are sorted: new/ comes first
+        own = [source.describe(_own_names(key, names)) for key, source in ((NEW, new), (OLD, old))]
+        return {column: [*own[0][column], *own[1][column]] for column in ("label", "part")}
 
-    files = _Joined({NEW: new.files, OLD: old.files})
-    yield Source(files, describe, new.listed or old.listed)
+    return Source(_Joined({NEW: new.files, OLD: old.files}), describe, new.listed or old.listed)
+
+
+def _own_names(key: str, names: Iterable[str]) -> list[str]:
+    """Of names in a joined set those of one, as that set has them."""
+    return [name.removeprefix(f"{key}/") for name in names if name.startswith(f"{key}/")]
 
 
 def labels_and_parts(names: list[str], use_labels: bool) -> Described:
@@ -124,40 +120,29 @@ def labels_and_parts(names: list[str], use_labels: bool) -> Described:
     }
 
 
+def _of_its_set(method: str) -> Any:
+    """Make the method that asks the set which a name is of."""
+
+    def ask(joined: _Joined, name: str) -> Any:
+        key, _, own = name.partition("/")
+        return getattr(joined.sets[key], method)(own)
+
+    return ask
+
+
 class _Joined(Files):
+    size, read, location = _of_its_set("size"), _of_its_set("read"), _of_its_set("location")
+    stamp, address, _open = _of_its_set("stamp"), _of_its_set("address"), _of_its_set("_open")
+
     def __init__(self, sets: Mapping[str, Files]) -> None:
-        super().__init__(next(iter(sets.values())).path)
-        self._sets = sets
+        super().__init__(sets[NEW].path)
+        self.sets = sets
         self.names = [f"{key}/{name}" for key, files in sorted(sets.items()) for name in files.names]
 
-    def size(self, name: str) -> int:
-        key, _, own = name.partition("/")
-        return self._sets[key].size(own)
-
-    def read(self, name: str) -> bytes:
-        key, _, own = name.partition("/")
-        return self._sets[key].read(own)
-
-    def location(self, name: str) -> Path | None:
-        key, _, own = name.partition("/")
-        return self._sets[key].location(own)
-
-    def stamp(self, name: str) -> str:
-        key, _, own = name.partition("/")
-        return self._sets[key].stamp(own)
-
-    def address(self, name: str) -> str | None:
-        key, _, own = name.partition("/")
-        return self._sets[key].address(own)
-
     def in_quickest_order(self, names: Iterable[str]) -> list[str]:
-        owns = {key: [name.partition("/")[2] for name in group] for key, group in
-                groupby(sorted(names), lambda name: name.partition("/")[0])}  # fmt: skip
-        return [f"{key}/{own}" for key in owns for own in self._sets[key].in_quickest_order(owns[key])]
-
-    def _open(self, name: str) -> IO[bytes]:
-        key, _, own = name.partition("/")
-        return self._sets[key]._open(own)
+        every = list(names)
+        ordered = {key: files.in_quickest_order(_own_names(key, every)) for key, files in self.sets.items()}
+        return [f"{key}/{name}" for key, own in ordered.items() for name in own]
 
 
 class _Paths(_Folder):
@@ -268,7 +253,7 @@ def _read_npz(path: Path, _: list[Path], columns: Columns) -> tuple[Files, pd.Da
                 described["label"] += [" ".join(map(str, row)) for row in rows]
                 described["part"] += [_part_in(key)] * len(images)
                 names += [f"{key}/{row:06d}" for row in range(len(images))]
-                cells.extend(images)
+                cells.extend(images[..., 0] if shape == (1,) else images)
             if not names:
                 expected = "expected images, train_images, x_test, ..."
                 raise CandidError(f"{path}: arrays {', '.join(there)}; {expected}")
@@ -286,8 +271,6 @@ def _is_beside(images: str, name: str) -> bool:
 
 
 def _encoded(pixels: NDArray[np.uint8]) -> bytes:
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[:, :, 0]
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG" if pixels.shape[2:] == (4,) else "PPM")
     return buffer.getvalue()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,12 +19,18 @@ from typing import IO, Generic, TypeVar
 
 from tqdm import tqdm
 
-from candid.data.packed import DAMAGED, check_method
 from candid.errors import CandidError, is_disk_fault
 from candid.files import stamped_entry, writing
 from candid.text import clean
 
 EXPECTED = "expected a folder, zip or tar of pictures"
+DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, ValueError, OverflowError, RuntimeError, OSError),
+)
+"""What zipfile and tarfile raise over archives that are cut, garbled, encrypted or packed in an unknown way
+(NotImplementedError is a RuntimeError); OSError over a disk that fails, too: see errors.is_disk_fault."""
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others without a bound
 
 MAX_FILE_BYTES = 256 << 20  # no picture of images.MAX_PIXELS is larger as a file
 MAX_EXPANSION, FREE_BYTES = 100, 1 << 30
@@ -29,7 +38,6 @@ MAX_EXPANSION, FREE_BYTES = 100, 1 << 30
 is little anyway."""
 
 MAX_HEADER_BYTES = 1 << 20  # of an extended header of a tar: a name and a few numbers
-MAX_LINKS = 32  # hard links that are followed from one to the next
 CLUTTER = frozenset(
     [
         *("__macosx", "icon\\r", "temporary items", "network trash folder"),  # macOS; text.clean writes \\r
@@ -309,8 +317,11 @@ class _Zip(_Archive[zipfile.ZipInfo]):
         return f"{self._members[name].file_size} {self._members[name].CRC}"
 
     def _open(self, name: str) -> IO[bytes]:
-        check_method(self._members[name])
-        return self._zip.open(self._members[name])
+        info = self._members[name]
+        if info.compress_type not in METHODS:
+            packed = f"packed by method {info.compress_type}; expected stored or deflated"
+            raise zipfile.BadZipFile(f"{info.filename!r} is {packed}")
+        return self._zip.open(info)
 
 
 class _Tar(_Archive[tarfile.TarInfo]):
@@ -323,14 +334,10 @@ class _Tar(_Archive[tarfile.TarInfo]):
         self._tar = stack.enter_context(open_tar(path))
         self._list((member.name, member.isdir(), member.size, member) for member in self._tar)
         _read_to_end(self._tar)
-        self._targets = {name: self._target(member) for name, member in self._members.items()}
-
-    def _target(self, member: tarfile.TarInfo) -> tarfile.TarInfo:
-        for _ in range(MAX_LINKS):
-            if not member.islnk():
-                break
-            member = self._members.get(one_line(os.path.normpath(member.linkname)), member)
-        return member
+        self._targets: dict[str, tarfile.TarInfo] = {}
+        for name, member in self._members.items():  # a hard link stands behind its target
+            target = self._targets.get(one_line(os.path.normpath(member.linkname)))
+            self._targets[name] = target if member.islnk() and target else member
 
     def size(self, name: str) -> int:
         if not self._targets[name].isreg():

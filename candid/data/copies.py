@@ -246,8 +246,10 @@ def _geometry(pairs: Pairs) -> dict[str, Mask]:
     kind = CHANGED
     if _cut(pairs, strong) is not None:
         kind = CUT
-    elif len(strong) >= _least(len(own)) and not _related(pairs, strong):
-        kind = REPLACED
+    elif len(strong) >= _least(len(own)):
+        closeness = _closeness(pairs.published["hash"][strong], pairs.shown["hash"][strong])
+        if closeness.mean() <= 4 * closeness.std() / np.sqrt(len(strong)):  # no nearer to their own probes
+            kind = REPLACED
     masks[kind][strong] = True
     return masks
 
@@ -275,12 +277,6 @@ def _cut(pairs: Pairs, rows: NDArray[np.int64]) -> NDArray[np.uint8] | None:
         return None
     _, _, hashes = next(figures.hash_within(pairs.faces[rows], *best))
     return distance_bits(pairs.published["hash"][rows], hashes)
-
-
-def _related(pairs: Pairs, rows: NDArray[np.int64]) -> bool:
-    """Do the faces resemble their own probes more than those of others?"""
-    closeness = _closeness(pairs.published["hash"][rows], pairs.shown["hash"][rows])
-    return bool(closeness.mean() > 4 * closeness.std() / np.sqrt(len(rows)))
 
 
 def _closeness(published: Hashes, shown: Hashes) -> Values:

@@ -5,7 +5,6 @@ Nothing stands under its final name before it has been checked.
 
 from __future__ import annotations
 
-import base64
 import gzip
 import hashlib
 import os
@@ -15,7 +14,6 @@ import zipfile
 import zlib
 from itertools import takewhile
 from pathlib import Path
-from urllib.parse import quote
 
 from tqdm import tqdm
 
@@ -30,7 +28,6 @@ SCHEME = "https://"
 TIMEOUT_SECONDS = 30
 MAX_DOWNLOAD_BYTES = 8 << 30  # of any file: a server could send for ever
 SECRETS = ("KAGGLE_API_TOKEN", "KAGGLE_KEY")
-KEY_FILES = ("kaggle.json", "access_token")
 KEY_LIKE = re.compile(r"(?=[\w+=%-]*\d)(?=[\w+=%-]*[A-Za-z])[\w+=%-]{20,}")
 """What could be a key, or a key in another writing."""
 
@@ -136,11 +133,8 @@ def contents_digest(files: Files) -> str:
 
 def checksum(files: Files, name: str) -> str:
     """CRC-32 of a file in hexadecimal, as MEMBERS has it."""
-    crc = 0
     with files.stream(name) as file:
-        while block := file.read(1 << 20):
-            crc = zlib.crc32(block, crc)
-    return f"{crc:08x}"
+        return f"{zlib.crc32(file.read()):08x}"
 
 
 def _published_names(files: Files) -> list[str]:
@@ -211,17 +205,10 @@ def _from_kaggle(handle: str, archive: Archive, raw: Path, mirror: Path | None) 
 
 
 def without_secrets(text: str) -> str:
-    """Cut out of a message what the environment or Kaggle's files hold, and whatever could be a key."""
-    secrets = [os.environ.get(name, "") for name in SECRETS]
-    for file in KEY_FILES:
-        path = Path(os.environ.get("KAGGLE_CONFIG_DIR") or Path.home() / ".kaggle") / file
-        if path.is_file():
-            secrets += re.findall(r"[\w.+/=-]{6,}", path.read_text(errors="replace"))
-    user = os.environ.get("KAGGLE_USERNAME", "")
-    secrets += [base64.b64encode(f"{user}:{secret}".encode()).decode() for secret in secrets if secret]
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        for written in (secret, quote(secret, safe="")):
-            text = text.replace(written, "<secret>")
+    """Cut out of a message what the environment holds, and whatever could be a key."""
+    for name in SECRETS:
+        if secret := os.environ.get(name):
+            text = text.replace(secret, "<secret>")
     return clean(KEY_LIKE.sub("<...>", text))
 
 

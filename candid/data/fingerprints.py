@@ -13,7 +13,8 @@ import hashlib
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from candid.data import figures
-from candid.data.catalogue import find_dataset, read_catalogue
+from candid.data.archives import open_files
+from candid.data.catalogue import read_catalogue
 from candid.data.figures import FIGURES, MIRROR_BITS, QUANTILES, SIDE, Faces, Figures, distance_bits
 from candid.data.images import decode, opened
 from candid.data.ingest import READERS, assemble
 from candid.data.readers import Wanted
-from candid.errors import CandidError, run
+from candid.errors import run
 from candid.files import write_text
 
 FOLDER = Path(__file__).with_suffix("")  # holds <dataset>.csv of each known set
-FORMAT = 1
 PROBES = 960  # with MIN_PROBES the file of FER2013 stays below 100 KB
 MAX_PROBES = 1000  # of a set of no more faces all are probes
 MIN_PROBES = 8  # of each class in each part, where there are as many
@@ -40,7 +41,6 @@ SAME_BITS = 10
 """Two hashes of a face, altered in tone or not, differ by at most this many bits as a rule (re-encoded: by up
 to 4), and no other face of the set comes as near to a probe."""
 MIN_SPREAD = 8  # grey levels, 5 % to 95 % quantile of a probe: the hash of a flatter face is noise
-COLUMNS = ("name", "label", "part", "size", *(FIGURES.names or ()))
 PRECISION: dict[str, Callable[[Any], str]] = {
     **{"hash": "{:016x}".format, "mean": "{:.1f}".format, **dict.fromkeys(QUANTILES, "{:.0f}".format)},
     **dict.fromkeys(("low", "high"), lambda share: f"{share:.3f}".removeprefix("0")),
@@ -97,7 +97,7 @@ def make_fingerprint(dataset: str, images: ImageSet, reduced_to: int | None = No
     parts = [images.parts[i] if images.parts is not None else "" for i in chosen]
     measured = figures.measure(faces)
     exact = Fingerprint(dataset, len(images.names), names, labels, parts, sizes, measured)
-    return _parse(_text(exact))  # as precise as the file
+    return from_text(to_text(exact))  # as precise as the file
 
 
 def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[np.int64]]:
@@ -105,47 +105,22 @@ def load_faces(images: ImageSet, chosen: Sequence[int]) -> tuple[Faces, NDArray[
 
     Files are decoded only where ingest decoded them to another size or to colour.
     """
-    decoded = images.images.shape[1:] == (SIDE, SIDE)
-    faces = images.images[list(chosen)] if decoded else np.empty((len(chosen), SIDE, SIDE), np.uint8)
-    sizes = np.zeros((len(chosen), 2), np.int64)
-    for row, i in enumerate(chosen):
-        data = images.read(i) if images.read is not None else None
-        if data is not None:
-            sizes[row] = _size_of(data)
-        if not decoded and data is not None:
-            faces[row] = decode(data, SIDE, "grey")
-        elif not decoded:
-            faces[row] = figures.shrink(images.images[i : i + 1])[0]
+    faces, sizes = figures.shrink(images.images[list(chosen)]), np.zeros((len(chosen), 2), np.int64)
+    if images.read is not None:
+        for row, i in enumerate(chosen):
+            data = images.read(i)
+            with opened(data) as picture:
+                sizes[row] = picture.size
+            if images.images.shape[1:] != (SIDE, SIDE):
+                faces[row] = decode(data, SIDE, "grey")
     return faces, sizes
 
 
-def _size_of(data: bytes) -> tuple[int, int]:
-    """Width and height in the head of a picture file; a PNG's without Pillow, which takes far longer."""
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
-    with opened(data) as picture:
-        return picture.size
-
-
-def write_fingerprint(path: str | Path, fingerprint: Fingerprint) -> None:
-    """Write a fingerprint as text: a line of JSON behind a #, and a CSV table of COLUMNS."""
-    write_text(path, _text(fingerprint))
-
-
-def read_fingerprint(path: str | Path) -> Fingerprint:
-    """Read what write_fingerprint wrote; CandidError where it is something else."""
-    try:
-        return _parse(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CandidError(f"{path}: no such file; expected a fingerprint") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CandidError(f"{path}: not a fingerprint: {error}; expected {','.join(COLUMNS)}") from None
-
-
-def _text(fingerprint: Fingerprint) -> str:
+def to_text(fingerprint: Fingerprint) -> str:
+    """Write a fingerprint as text: a line of JSON behind a #, and a CSV table."""
     sizes = ["x".join(map(str, size)) for size in fingerprint.sizes.tolist()]
     usual = Counter(sizes).most_common(1)[0][0] if sizes else ""
-    head = {"format": FORMAT, "dataset": fingerprint.dataset, "faces": fingerprint.faces, "size": usual}
+    head = {"format": 1, "dataset": fingerprint.dataset, "faces": fingerprint.faces, "size": usual}
     columns = {
         **{"name": fingerprint.names, "label": fingerprint.labels, "part": fingerprint.parts},
         "size": ["" if size == usual else size for size in sizes],
@@ -154,11 +129,10 @@ def _text(fingerprint: Fingerprint) -> str:
     return f"# {json.dumps(head)}\n" + pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
 
 
-def _parse(text: str) -> Fingerprint:
+def from_text(text: str) -> Fingerprint:
+    """Read what to_text wrote."""
     first, _, rest = text.partition("\n")
     head = json.loads(first.removeprefix("# "))
-    if head["format"] != FORMAT:
-        raise ValueError(f"format {head['format']!r}, not {FORMAT}")
     table = pd.read_csv(io.StringIO(rest), dtype=str, keep_default_na=False)
     measured = np.empty(len(table), FIGURES)
     for name in FIGURES.names or ():
@@ -171,16 +145,18 @@ def _parse(text: str) -> Fingerprint:
 
 def read_known() -> dict[str, Fingerprint]:
     """Read the fingerprints of all known sets: dataset -> fingerprint."""
-    return {path.stem: read_fingerprint(path) for path in sorted(FOLDER.glob("*.csv"))}
+    return {path.stem: from_text(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.csv"))}
 
 
-def read_archive(dataset: str, path: Path) -> ImageSet:
+@contextmanager
+def read_archive(dataset: str, path: Path) -> Iterator[ImageSet]:
     """Read all faces of a set in the catalogue from its archive."""
-    entry = find_dataset(dataset, read_catalogue())
+    entry = read_catalogue()[dataset]
     items = READERS[entry.reader](dataset, entry, [path], Wanted())
-    ingested = assemble(((dataset, item) for item in items), SIDE, "grey", keep=lambda _: True)
+    ingested = assemble(((dataset, item) for item in items), SIDE, "grey")
     names, labels, parts = (ingested.faces[column].tolist() for column in ("source", "label", "part"))
-    return ImageSet(names, labels, parts, ingested.images, ingested.files.__getitem__)
+    with open_files(path) as files:
+        yield ImageSet(names, labels, parts, ingested.images, lambda i: files.read(names[i]))
 
 
 def _choose(images: ImageSet) -> list[int]:
@@ -210,13 +186,13 @@ def main() -> None:
     """Make the fingerprint of a genuine archive."""
     parser = argparse.ArgumentParser("candid.data.fingerprints", description=__doc__.splitlines()[0])
     parser.add_argument("archive", type=Path, help="a genuine archive, as published")
-    parser.add_argument("--dataset", required=True, help="its name in the catalogue")
+    parser.add_argument("--dataset", required=True, choices=read_catalogue(), help="in the catalogue")
     parser.add_argument("--reduced-to", type=int, help="longest side in pixels of a reduced copy")
     parser.add_argument("--out", type=Path, required=True)
     settings = parser.parse_args()
-    images = read_archive(settings.dataset, settings.archive)
-    fingerprint = make_fingerprint(settings.dataset, images, settings.reduced_to)
-    write_fingerprint(settings.out, fingerprint)
+    with read_archive(settings.dataset, settings.archive) as images:
+        fingerprint = make_fingerprint(settings.dataset, images, settings.reduced_to)
+    write_text(settings.out, to_text(fingerprint))
     print(f"{settings.out}: {len(fingerprint.names):,} probes of {fingerprint.faces:,} faces")
 
 

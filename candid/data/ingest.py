@@ -45,7 +45,6 @@ class Ingested:
     votes: pd.DataFrame  # that of data/votes.csv: id and the raters' votes; empty for sets without
     rejected: pd.DataFrame  # dataset, file, reason and label (or ""), in the order of the files
     skipped: pd.DataFrame  # the same of what was skipped
-    files: dict[int, bytes]  # by id the file of each face that was to be kept
 
 
 def read_all(datasets: dict[str, Dataset], raw: Path, wanted: Wanted) -> Iterator[tuple[str, Item]]:
@@ -77,23 +76,17 @@ def find(raw: Path, archive: Archive) -> Path:
 
 
 def assemble(
-    items: Iterable[tuple[str, Item]],
-    size: int,
-    color: Color,
-    file_bytes: int = 1 << 40,
-    keep: Callable[[str], bool] | None = None,
+    items: Iterable[tuple[str, Item]], size: int, color: Color, file_bytes: int = 1 << 40
 ) -> Ingested:
     """Decode the faces, size x size pixels, in the order of the items (dataset and what its reader gave).
 
-    `file_bytes` of the archives on disk bound the pixels that are decoded (PixelBudget). `keep` says of a
-    source whether its file is kept; None: none is.
+    `file_bytes` of the archives on disk bound the pixels that are decoded (PixelBudget).
     """
     images: list[NDArray[np.uint8]] = []
     faces: list[tuple[int | str, ...]] = []
     votes: list[tuple[int, ...]] = []
     rejected: list[tuple[str, ...]] = []
     skipped: list[tuple[str, ...]] = []
-    files: dict[int, bytes] = {}
     budget = PixelBudget(file_bytes)
     for dataset, item in items:
         if not isinstance(item, Record):
@@ -112,8 +105,6 @@ def assemble(
         faces.append((number, label, source, dataset, *places))
         if voted:
             votes.append((number, *voted))
-        if isinstance(data, bytes) and keep and keep(source):
-            files[number] = data
     raters = ["id", *({"NF": "not_a_face"}.get(vote, label_key(vote)) for vote in VOTES)]
     empty = np.empty((0, size, size) if color == "grey" else (0, size, size, 3), np.uint8)
     return Ingested(
@@ -122,7 +113,6 @@ def assemble(
         pd.DataFrame(votes, columns=raters, dtype=np.int64)[["id", *LABELS, "unknown", "not_a_face"]],
         pd.DataFrame(rejected, columns=list(LOST_COLUMNS)),
         pd.DataFrame(skipped, columns=list(LOST_COLUMNS)),
-        files,
     )
 
 
@@ -134,26 +124,11 @@ def planted_table(path: Path, member: str | None, faces: pd.DataFrame) -> pd.Dat
     if member is None:
         return pd.DataFrame(columns=list(PLANTED_COLUMNS))
     with open_files(path) as files:
-        if member not in files.names:
-            raise CandidError(f"{path}: no {member} in it; expected the list of planted pairs")
         lines = io.StringIO(files.read_text(member), "")
         rows = [*table_rows(lines, PLANTED_COLUMNS, f"{path}: {member}")]
     ids = dict(zip(faces["source"], faces["id"], strict=True))
     pairs = [(*sorted((ids[a], ids[b])), kind) for _, (a, b, kind) in rows if a in ids and b in ids]
     return pd.DataFrame(sorted(pairs), columns=list(PLANTED_COLUMNS))
-
-
-def truth_table(faces: pd.DataFrame) -> pd.DataFrame:
-    """Make a ground-truth table: file, and for each class a column of 0 and 1.
-
-    Example:
-        >>> truth_table(pd.DataFrame({"source": ["a.png", "b.png"], "label": ["sad", "happy"]}))
-            file  happy  sad
-        0  a.png      0    1
-        1  b.png      1    0
-    """
-    columns = {name: (faces["label"] == name).astype(int) for name in class_order(faces["label"])}
-    return pd.DataFrame({"file": faces["source"], **columns})
 
 
 def refuse(ingested: Ingested, max_rejected_share: float, classes: list[str] | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -12,16 +11,9 @@ from candid.data.archives import open_files
 from candid.data.catalogue import OWN, Dataset
 from candid.data.copies import Finding, compare, recognise
 from candid.data.faces import LABELS
-from candid.data.fingerprints import FOLDER, ImageSet, read_fingerprint, read_known, stem
+from candid.data.fingerprints import ImageSet, read_known
 from candid.data.ingest import Ingested, find
 from candid.data.readers import Wanted
-
-
-def is_probe(datasets: dict[str, Dataset]) -> Callable[[str], bool]:
-    """Return what says of a source whether a fingerprint of the datasets has a probe of its name."""
-    known = [entry.fingerprint for entry in datasets.values() if entry.fingerprint]
-    names = {name for dataset in known for name in read_fingerprint(FOLDER / f"{dataset}.csv").names}
-    return lambda source: stem(source) in names
 
 
 def compare_published(
@@ -29,8 +21,8 @@ def compare_published(
 ) -> list[Finding]:
     """Compare each known set among the datasets with its fingerprint; one's own pictures with all of them.
 
-    Probes of classes and parts that are not `wanted` are not missing. Files that were not kept are read again
-    from the archives in `raw`.
+    Probes of classes and parts that are not `wanted` are not missing. Their files are read again from the
+    archives in `raw`.
     """
     findings = (_compare(ingested, name, entry, raw, wanted) for name, entry in datasets.items())
     return [finding for finding in findings if finding]
@@ -45,23 +37,17 @@ def _compare(ingested: Ingested, name: str, entry: Dataset, raw: Path, wanted: W
     is_table = entry.reader == "fer2013_csv"
     with ExitStack() as stack:
         archive = cache(lambda: stack.enter_context(open_files(find(raw, entry.archives[0]))))  # takes time
-
-        def read(i: int) -> bytes:
-            kept = ingested.files.get(first + i)
-            return archive().read(sources[i]) if kept is None else kept  # a probe under another name: rare
-
         images = ImageSet(
             [""] * len(faces) if is_table else sources,
             faces["label"].tolist(),
             parts if name != OWN or any(parts) else None,
             ingested.images[first : first + len(faces)],  # a dataset's rows stand together
-            None if is_table else read,
+            None if is_table else lambda i: archive().read(sources[i]),
         )
         if entry.fingerprint is None:
             return recognise(read_known(), images)
         classes = [label for label in LABELS if wanted.skips(label, "", name) != "class"]
-        fingerprint = read_fingerprint(FOLDER / f"{entry.fingerprint}.csv")
-        return compare(fingerprint, images, classes, wanted.parts)
+        return compare(read_known()[entry.fingerprint], images, classes, wanted.parts)
 
 
 def as_json(findings: list[Finding]) -> dict[str, Any]:

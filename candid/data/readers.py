@@ -68,16 +68,13 @@ class Wanted:
     def of(cls, settings: DataSettings, entry: Dataset) -> Wanted:
         """Take it from the settings; `entry` is what data.dataset names (a union's own, not its members').
 
-        CandidError: a class twice, or one that the set can't have.
+        CandidError: a class twice.
         """
         classes: dict[str, str] = {}
         for name in settings.classes or []:
             key = label_key(name)
             if key in classes:
                 raise CandidError(f"params.yaml: data.classes names {name!r} twice; expected each class once")
-            if key not in LABELS and not entry.other_labels:
-                expected = f"expected some of {', '.join(LABELS)}"
-                raise CandidError(f"params.yaml: data.classes has {name!r}; {expected}")
             classes[key] = key if key in LABELS else label_name(name)
         parts = frozenset(settings.parts) if settings.parts else None
         return cls(classes or None, parts, frozenset(entry.drop), entry.every_row)

@@ -32,7 +32,7 @@ from candid.evaluation.bootstrap import draw
 from candid.evaluation.model_file import Card, read_card
 from candid.evaluation.plots import accuracy_text, leak_warning, write_test_plots
 from candid.evaluation.predict import TOGETHER, Images, check_input, milliseconds, predict
-from candid.evaluation.predictions import as_predictions, seen_before, tabulate_test_set, with_predictions
+from candid.evaluation.predictions import as_predictions, tabulate_test_set, with_predictions
 from candid.evaluation.report import evaluate
 from candid.evaluation.scores import confusion_matrix
 from candid.files import md5, write_csv, write_json
@@ -158,7 +158,7 @@ def tabulate(faces: pd.DataFrame, images: Images, model: Path, seen: Seen) -> pd
     kept = pd.DataFrame({"id": every["id"], "group": find_duplicates(together).groups})
     group = components(len(every), kind_codes(every, kept).values())
     splits = every[["id", "label"]].assign(part=["test"] * count + ["train"] * len(seen.images), group=group)
-    return tabulate_test_set(splits, every, kept, together, seen_before(model, together, own=True))
+    return tabulate_test_set(splits, every, kept, together, seen_digests(model))
 
 
 def lines(name: str, report: dict[str, Any], predictions: pd.DataFrame) -> Iterator[str]:

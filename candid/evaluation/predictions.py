@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from candid.errors import CandidError
 from candid.evaluation.scores import Floats, Integers
 from candid.files import read_csv
 from candid.text import csv_cell
-from candid.training.lineage import ancestor_digests, digests, seen_digests
+from candid.training.lineage import Digests, digests
 
 Images = NDArray[np.uint8]
 DIGITS = 6  # of a probability in tables: log loss and ranks of rare classes live in small ones
@@ -102,11 +102,11 @@ def leaks_of(table: pd.DataFrame) -> Leaks:
 
 
 def tabulate_test_set(
-    splits: pd.DataFrame, faces: pd.DataFrame, kept: pd.DataFrame, images: Images, earlier: Any = None
+    splits: pd.DataFrame, faces: pd.DataFrame, kept: pd.DataFrame, images: Images, seen: Digests | None = None
 ) -> pd.DataFrame:
     """Return the test set by rising id, with columns id, source, digest, dataset, group, Leaks, actual.
 
-    From the files of data/ of these names; `earlier`: ids of faces that the model had seen (`seen_before`).
+    From the files of data/ of these names; `seen`: digests of faces that the model had seen before.
     CandidError: no test face, or the tables do not belong together.
     """
     if len(faces) != len(images):
@@ -117,6 +117,7 @@ def tabulate_test_set(
     unknown = splits["id"][~splits["id"].isin(faces["id"]) | splits["id"].duplicated()]
     if len(unknown):
         raise CandidError(f"data/splits.csv: id {unknown.iloc[0]} is not a face's, or is there twice")
+    earlier = np.flatnonzero(np.isin(digests(images), seen)) if seen is not None and len(seen) else None
     ids = test["id"].to_numpy(np.int64)
     columns = {
         "id": ids,
@@ -139,14 +140,6 @@ def with_predictions(test: pd.DataFrame, classes: Sequence[str], probabilities: 
     columns = {f"{PREFIX}{name}": written[:, number] for number, name in enumerate(classes)}
     predicted = np.array(classes, dtype=object)[written.argmax(axis=1)]
     return test.drop(columns="actual").assign(actual=test["actual"], predicted=predicted, **columns)
-
-
-def seen_before(model: str | Path, images: Images, own: bool = False) -> NDArray[np.int64]:
-    """Return ids of the images that a model's ancestors were trained on; with `own` the model itself, too."""
-    earlier = ancestor_digests(model)
-    if own and (known := seen_digests(model)) is not None:
-        earlier = known
-    return np.flatnonzero(np.isin(digests(images), earlier)) if len(earlier) else np.zeros(0, np.int64)
 
 
 def find_leaks(splits: pd.DataFrame, kept: pd.DataFrame, earlier: NDArray[np.int64] | None = None) -> Leaks:

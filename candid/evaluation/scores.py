@@ -23,10 +23,8 @@ def confusion_matrix(actual: Integers, predicted: Integers, classes: int) -> Int
 
 def _ratio(numerator: Floats | Integers, denominator: Floats | Integers) -> Floats:
     """Divide; NaN where 0 / 0."""
-    shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
-    undefined = np.full(shape, np.nan)
-    quotient: Floats = np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) > 0)
-    return quotient
+    with np.errstate(invalid="ignore"):
+        return np.asarray(numerator / denominator)
 
 
 def named(counts: Integers, metric: str, classes: Sequence[str] = ()) -> Floats:

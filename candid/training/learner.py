@@ -63,9 +63,15 @@ class Learner(keras.Model):
         return {"logits": logits, "targets": targets, "weights": weights}
 
     def view(self, rows: Tensor) -> Tensor:
-        """Return the faces as the net sees them outside training, uint8 B x S x S x C."""
-        crop = self.settings.augment.crop
-        return center_crop(ops.take(self.faces, rows, axis=0), crop.size if crop else None)
+        """Return the faces as the net sees them outside training, uint8 B x S x S x C.
+
+        Of a crop the middle, as torchvision's CenterCrop has it.
+        """
+        faces = ops.take(self.faces, rows, axis=0)
+        if not (crop := self.settings.augment.crop):
+            return faces
+        start = round((faces.shape[1] - crop.size) / 2)
+        return faces[:, start : start + crop.size, start : start + crop.size]
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *rest: Any, **more: Any) -> Any:
         """Return the weighted cross-entropy, averaged over the batch, plus the net's own penalties."""
@@ -100,14 +106,6 @@ def logits_of(net: Any) -> Any:
     if isinstance(last, keras.layers.Softmax):
         return keras.Model(net.input, last.input, name="logits")
     raise TypeError(f"the last layer of {net.name} is {type(last).__name__}; expected a softmax of its own")
-
-
-def center_crop(faces: Tensor, size: int | None) -> Tensor:
-    """Cut B x size x size x C out of the middle, as torchvision's CenterCrop does; None: all of it."""
-    if size is None:
-        return faces
-    top, left = round((faces.shape[1] - size) / 2), round((faces.shape[2] - size) / 2)
-    return faces[:, top : top + size, left : left + size]
 
 
 def seed_epoch(model: Any, seed: int, epoch: int) -> None:

@@ -1,4 +1,7 @@
-"""Digests of all training images of a model and of the models it was initialised from, kept in its file."""
+"""Digests of all training images of a model and of the models it was initialised from, kept in its file.
+
+Files are read that model_file.read_card has checked, or that train wrote.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from candid.data.faces import digest
-from candid.data.packed import read_member
 from candid.errors import CandidError
 from candid.files import md5
 
@@ -50,7 +52,7 @@ def lineage(
 def read_about(path: str | Path) -> dict[str, Any]:
     """Return candid.json of a .keras file; KeyError where it has none."""
     with zipfile.ZipFile(path) as archive:
-        about: dict[str, Any] = json.loads(read_member(archive, archive.getinfo(ABOUT)))
+        about: dict[str, Any] = json.loads(archive.read(ABOUT))
     return about
 
 
@@ -76,7 +78,7 @@ def _read(path: str | Path, name: str) -> Digests | None:
     with zipfile.ZipFile(path) as archive:
         if name not in archive.namelist():
             return None
-        return parse_digests(read_member(archive, archive.getinfo(name)), f"{path}: {name}")
+        return parse_digests(archive.read(name), f"{path}: {name}")
 
 
 def parse_digests(content: bytes, where: str) -> Digests:

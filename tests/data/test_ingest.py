@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from candid.data.images import decode
@@ -13,7 +12,6 @@ from candid.data.ingest import (
     planted_table,
     refuse,
     summary,
-    truth_table,
 )
 from candid.data.readers import Record, Rejected, Skipped, Wanted
 from candid.errors import CandidError
@@ -158,9 +156,3 @@ def test_votes_are_a_table_of_ids_in_the_order_of_the_vocabulary():
         }
     ]
     assert len(assembled(*GOOD[:2]).votes) == 0
-
-
-def test_a_ground_truth_table_has_a_column_of_0_and_1_a_class():
-    table = truth_table(pd.DataFrame({"source": ["x/a.png", "y/a.png"], "label": ["smirk", "sad"]}))
-    assert table.values.tolist() == [["x/a.png", 0, 1], ["y/a.png", 1, 0]]
-    assert table.columns.tolist() == ["file", "sad", "smirk"]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from candid.data import published
-from candid.data.fingerprints import make_fingerprint, read_archive, write_fingerprint
+from candid.data.fingerprints import make_fingerprint, read_archive
 from candid.data.ingest import assemble, read_all
 from candid.data.published import as_json, compare_published
 from candid.data.readers import Wanted
@@ -30,18 +30,15 @@ def pictures(gain=1.0, count=90):
 def findings(tmp_path, files, wanted, name="ck48"):
     entry = CATALOGUE[name]
     zipped(tmp_path / entry.archives[0].name, files)
-    keep = published.is_probe({name: entry})
-    ingested = assemble(read_all({name: entry}, tmp_path, wanted), 48, "grey", keep=keep)
+    ingested = assemble(read_all({name: entry}, tmp_path, wanted), 48, "grey")
     return compare_published(ingested, {name: entry}, tmp_path, wanted)
 
 
 @pytest.fixture
 def known(tmp_path, monkeypatch):
     """The drawn set is the published one."""
-    fingerprint = make_fingerprint("ck48", read_archive("ck48", zipped(tmp_path / "ck48.zip", pictures())))
-    (tmp_path / "known").mkdir()
-    write_fingerprint(tmp_path / "known" / "ck48.csv", fingerprint)
-    monkeypatch.setattr(published, "FOLDER", tmp_path / "known")
+    with read_archive("ck48", zipped(tmp_path / "ck48.zip", pictures())) as images:
+        fingerprint = make_fingerprint("ck48", images)
     monkeypatch.setattr(published, "read_known", lambda: {"ck48": fingerprint})
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from candid.compare.measured import differences, read_export
 from candid.compare.table import headline
-from candid.data.catalogue import find_dataset, read_catalogue
+from candid.data.catalogue import read_catalogue
 from candid.recipes import Published, Recipe, Run, list_recipes, load_recipe
 from candid.recipes.load import flat
 from candid.settings import check, read_yaml
@@ -220,8 +220,8 @@ def test_bah2022_supports_are_a_twentieth_of_fer2013_and_muxspace_without_its_sa
 def test_what_own_images_lack_is_told():
     """A folder names no person by itself, so its honest counterpart can't promise to divide them."""
     own, ck48 = RECIPES["li2021"].runs
-    assert find_dataset(own.paper.settings["data.dataset"], read_catalogue()).subject_pattern is None
-    assert find_dataset(ck48.paper.settings["data.dataset"], read_catalogue()).subject_pattern is not None
+    assert read_catalogue()[own.paper.settings["data.dataset"]].subject_pattern is None
+    assert read_catalogue()[ck48.paper.settings["data.dataset"]].subject_pattern is not None
     assert own.paper.settings.get("data.subject_pattern") is None
     assert "subject_pattern" in PARAMS["data"]
     assert "data.subject_pattern says who is shown" in own.leak_free.text

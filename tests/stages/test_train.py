@@ -157,14 +157,9 @@ def test_a_run_starts_from_an_earlier_model_with_other_classes(project, monkeypa
     ("model", "train", "line"),
     [
         ({"weights": "nowhere.keras"}, {}, r"model\.weights = 'nowhere\.keras': no such file"),
-        (
-            {},
-            {"augment": {**tiny_net.AUGMENT, "crop": {"name": "ten", "size": 40}}},
-            r"crop\.size = 40: data/",
-        ),
         ({}, {"backend": "jax"}, r"'jax', but the environment says KERAS_BACKEND=tensorflow"),
     ],
-    ids=["weights", "crop", "backend"],
+    ids=["weights", "backend"],
 )
 def test_what_does_not_fit_together_is_one_line(project, monkeypatch, model, train, line):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")

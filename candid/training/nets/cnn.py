@@ -113,8 +113,7 @@ def self_built(faces: Tensor, settings: SelfBuiltSettings, classes: int) -> Tens
     """
     x = scaled(faces, settings.scaling, rgb=True)
     for width, kernel, name in zip(settings.widths, (5, 3), ("conv1", "conv2"), strict=True):
-        x = layers.Conv2D(width, kernel, padding="same", kernel_initializer="he_normal", name=name)(x)
-        x = layers.BatchNormalization(momentum=settings.batch_norm_momentum, name=f"{name}_norm")(x)
-        x = layers.MaxPooling2D(name=f"{name}_pool")(layers.ReLU(name=f"{name}_relu")(x))
+        x = _normed(x, width, kernel, settings.batch_norm_momentum, name)
+        x = layers.MaxPooling2D(name=f"{name}_pool")(x)
     x = dense_relu(layers.Flatten(name=f"{HEAD}flat")(x), 4096, "dense1", settings.dropout)
     return probabilities(dense_relu(x, 512, "dense2", settings.dropout), classes)

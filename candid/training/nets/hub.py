@@ -14,15 +14,8 @@ from candid.files import read_json
 from candid.training.nets.parts import HEAD, Tensor, average, dense_relu, probabilities, scaled
 from candid.training.settings import EfficientNetSettings, NormedSettings, ResNetSettings, VGGSettings
 
-BACKBONES = [
-    (f"keras_hub.src.models.{module}", name, f"keras_hub>{name}")
-    for module, name in (
-        ("resnet.resnet_backbone", "ResNetBackbone"),
-        ("vgg.vgg_backbone", "VGGBackbone"),
-        ("efficientnet.efficientnet_backbone", "EfficientNetBackbone"),
-    )
-]
-"""Module, class and registered name of what a preset in a folder may be."""
+BACKBONES = ("ResNetBackbone", "VGGBackbone", "EfficientNetBackbone")
+"""Classes of keras-hub that a preset in a folder may be of."""
 
 # What a layer computes; a preset must agree with the net in these.
 COMPUTES = ("filters", "kernel_size", "strides", "padding", "use_bias", "activation", "axis", "epsilon")
@@ -46,9 +39,6 @@ EFFICIENTNET_B0: dict[str, Any] = {
     "stackwise_strides": [1, 2, 2, 2, 1, 2, 1],
     "stackwise_squeeze_and_excite_ratios": [0.25] * 7,
     "stackwise_block_types": ["v1"] * 7,
-    "min_depth": None,
-    "use_depth_divisor_as_min_depth": True,
-    "cap_round_filter_decrease": True,
 }
 
 
@@ -162,15 +152,19 @@ def _source(preset: str, weights: str) -> Any:
 
 def _check_preset(path: Path) -> None:
     """Refuse a preset of more than a backbone: a tokenizer, say, opens the file that its settings name."""
+    import keras_hub
+
+    kinds = [getattr(keras_hub.models, name) for name in BACKBONES]
+    backbones = [(kind.__module__, kind.__name__, f"keras_hub>{kind.__name__}") for kind in kinds]
     config = read_json(path)
     waiting = [config]
     for value in waiting:
         if isinstance(value, dict):
             waiting.extend(value.values())
             named = value.get("module"), value.get("class_name"), value.get("registered_name")
-            allowed = BACKBONES if value is config else [("keras", "DTypePolicy", None)]
+            allowed = backbones if value is config else [("keras", "DTypePolicy", None)]
             if (value is config or any(named)) and named not in allowed:
-                known = ", ".join(name for _, name, _ in BACKBONES)
+                known = ", ".join(BACKBONES)
                 raise CandidError(f"{path}: names {named}; expected a keras-hub preset of one of {known}")
         elif isinstance(value, list):
             waiting.extend(value)
