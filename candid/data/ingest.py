@@ -124,6 +124,8 @@ def planted_table(path: Path, member: str | None, faces: pd.DataFrame) -> pd.Dat
     if member is None:
         return pd.DataFrame(columns=list(PLANTED_COLUMNS))
     with open_files(path) as files:
+        if member not in files.names:
+            raise CandidError(f"{path}: no {member} in it; expected the list of planted pairs")
         lines = io.StringIO(files.read_text(member), "")
         rows = [*table_rows(lines, PLANTED_COLUMNS, f"{path}: {member}")]
     ids = dict(zip(faces["source"], faces["id"], strict=True))
