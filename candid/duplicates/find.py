@@ -199,7 +199,7 @@ class Search:
             accepted = np.concatenate([accepted, np.zeros(len(alike), np.bool_)])
         shown = self.detailed[pairs].all(axis=1) & self.fresh[pairs].any(axis=1) & self._comparable(pairs)
         seen = np.flatnonzero(shown)
-        said = self.approached(pairs[seen], motions[seen], mirrored)
+        said = self._verified(pairs[seen], motions[seen], mirrored, closer=True)
         likely = likeliest(said[:, 0] * (1 + accepted[seen]))  # what may be contradicted first
         self.unseen += int((said[:, 0] > 0).sum()) - len(likely)
         seen, motions = seen[likely], said[likely, 1:]
@@ -235,10 +235,6 @@ class Search:
         some = found.only(rows)
         out[rows] = self._verified(some.pairs, some.motions[some.starts], mirrored, closer=False)[:, 0]
         return out
-
-    def approached(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
-        """Hints and motions, P x 7: see closer.approach."""
-        return self._verified(pairs, motions, mirrored, closer=True)
 
     def _verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
         said = [np.empty((0, 7 if closer else 1))]
