@@ -147,27 +147,28 @@ def _filter(grey: Any) -> Any:
     return smooth, fine
 
 
-@kernel
 def _corners(fine: Any) -> Any:
+    across, down, both = np.moveaxis(slopes(fine), -1, 0)
+    across, down = across - CORNERS, down - CORNERS
+    return (np.minimum(across, down) >= 0) & (across * down >= both * both)
+
+
+@kernel
+def slopes(fine: Any) -> Any:
+    """Mean squares of the slope of fine structure across and down, and their product, N x cells x 3."""
     count, size = fine.shape[0], fine.shape[1]
     across_all = size // CELL
-    least = 4 * CORNERS * CELL * CELL  # slopes are taken over two pixels
-    out = np.empty((count, across_all * across_all), np.bool_)
-    sums = np.empty((across_all * across_all, 3), np.int64)
+    out = np.zeros((count, across_all * across_all, 3))
     for n in range(count):
-        sums[:] = 0
         for j in range(1, size - 1):
             for i in range(1, size - 1):
                 across = np.int64(fine[n, j, i + 1]) - fine[n, j, i - 1]
                 down = np.int64(fine[n, j + 1, i]) - fine[n, j - 1, i]
                 c = j // CELL * across_all + i // CELL
-                sums[c, 0] += across * across
-                sums[c, 1] += down * down
-                sums[c, 2] += across * down
-        for c in range(len(sums)):
-            across, down = sums[c, 0] - least, sums[c, 1] - least
-            out[n, c] = min(across, down) >= 0 and across * down >= sums[c, 2] * sums[c, 2]
-    return out
+                out[n, c, 0] += across * across
+                out[n, c, 1] += down * down
+                out[n, c, 2] += across * down
+    return out / (4 * CELL * CELL)  # slopes are taken over two pixels
 
 
 @kernel

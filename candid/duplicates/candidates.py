@@ -308,30 +308,25 @@ def correlations(first: Any, second: Any) -> Any:
 def _correlation(a: Any, b: Any) -> Any:
     product = np.int32(0)
     for k in range(len(a)):
-        product += np.int32(a[k]) * np.int32(b[k])
+        product = np.int32(product + np.int32(a[k]) * np.int32(b[k]))  # else of 64 bits, and slow
     return 0.0 if product < LEAST_PRODUCT else trimmed_correlation(a, b, product)
 
 
 @kernel
 def trimmed_correlation(a: Any, b: Any, product: Any) -> Any:
     """Correlation of two thumbnails over the cells where a line fits them: without a logo, say, on either."""
-    used = np.empty(len(a), np.int32)
     slope, level = product / LENGTH**2, 0.0  # of all cells: both have mean 0 and the same length
     most = max(OUTLIER * (LENGTH**2 - slope * product) / len(a), ROUNDING)
     correlation = 0.0
     for _ in range(2):
-        for k in range(len(a)):
-            rest = np.float32(a[k]) - np.float32(slope) * np.float32(b[k]) - np.float32(level)
-            used[k] = rest * rest <= np.float32(most)
+        slope_32, level_32, most_32 = np.float32(slope), np.float32(level), np.float32(most)
         n = sa = sb = saa = sbb = sab = np.int32(0)
         for k in range(len(a)):
-            p, q = used[k] * np.int32(a[k]), used[k] * np.int32(b[k])
-            n += used[k]
-            sa += p
-            sb += q
-            saa += p * p
-            sbb += q * q
-            sab += p * q
+            rest = np.float32(a[k]) - slope_32 * np.float32(b[k]) - level_32
+            used = rest * rest <= most_32
+            p, q = np.int32(a[k] if used else 0), np.int32(b[k] if used else 0)
+            n, sa, sb = np.int32(n + used), np.int32(sa + p), np.int32(sb + q)
+            saa, sbb, sab = np.int32(saa + p * p), np.int32(sbb + q * q), np.int32(sab + p * q)
         if n == 0:
             return 0.0
         mean_a, mean_b = sa / n, sb / n

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import gaussian_filter
 
 from candid.duplicates.closer import SIDE, Originals
 from candid.duplicates.find import find_duplicates
@@ -66,6 +67,18 @@ def test_copies_in_doubt_are_found_in_the_originals(pictures, change):
     assert not found - true
     assert len(found) >= 0.9 * COUNT
     assert len(found) >= len(ends(searched(close, detailed=False)))
+
+
+@pytest.mark.parametrize("change", [turned, logo], ids=lambda change: change.__name__)
+def test_soft_edges_of_many_directions_are_enough(change):
+    noise = np.random.default_rng(2).standard_normal((COUNT, SIDE, SIDE))
+    waves = gaussian_filter(noise, (0, 12, 12))
+    waves /= waves.std(axis=(1, 2), keepdims=True)
+    soft = np.clip(128 + 70 * np.tanh(10 * waves) + 8 * waves, 0, 255).astype(np.uint8)
+    assert not ends(searched(soft))
+    found = ends(searched(np.concatenate([soft, [change(picture) for picture in soft]])))
+    assert not found - {(row, row + COUNT) for row in range(COUNT)}
+    assert len(found) >= 0.9 * COUNT
 
 
 def test_turned_pictures_are_found_only_there(pictures):
