@@ -50,9 +50,7 @@ SLANTED = 100.0  # mean square slope, across and down, of a cell whose lines are
 CORNERS = (12, 2, 40)  # cells of more than lines that must agree: 12, and 2 for each that disagrees, up to 40
 AGREEING = (12, 3, 110)  # the same, where a quarter of all that agree counts as well
 SHARE = 0.67  # of the cells with structure that must agree, lines as well
-EQUAL = (
-    0.985  # correlation of the better half that look-alikes seldom reach but in one frame, where fewer agree
-)
+EQUAL = 0.985  # correlation of the better half that look-alikes seldom reach, but in one frame
 EQUAL_CELLS, EQUAL_CORNERS, EQUAL_SHARE = 80, 10, 0.82  # must agree then: fewer corners, more of all
 CONTRADICT = 50  # cells that disagree, where no SHARE agrees: different pictures in one frame
 CLEAR = 0.95  # similarity at 48 pixels that needs no second look
