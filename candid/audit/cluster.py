@@ -94,8 +94,18 @@ class Greys(NamedTuple):
         out[inside] = without_borders(out[inside])[1]
         return np.ascontiguousarray(out[:, :, ::-1]) if mirrored else out
 
-    def beside(self, rows: Any, end: str, work: Callable[..., Batch], mirrored: bool = False) -> Any:
-        """Call `work` with rows and the images that their column `end` names, block by block."""
+    def beside(
+        self,
+        rows: Any,
+        end: str,
+        work: Callable[..., Batch],
+        mirrored: bool = False,
+        choose: Callable[[Batch], Batch] | None = None,
+    ) -> Any:
+        """Call `work` with rows and the images that their column `end` names, block by block.
+
+        `choose` sees all rows of an image at once, and returns those that count.
+        """
 
         def place(batch: Batch) -> Batch:
             return {**batch, "block": self.place[batch[end] % len(self.place)]}
@@ -104,6 +114,7 @@ class Greys(NamedTuple):
             return work(batch, self.fetch(batch[end], mirrored))
 
         placed = rows.map_batches(place, **WHOLE).sort("block")
+        placed = placed.map_batches(choose, **WHOLE) if choose else placed
         return placed.map_batches(beside, batch_size=BATCH, batch_format="numpy")
 
 
@@ -226,13 +237,15 @@ class _Cluster(Search):
         work = partial(crop_rows, wanted=ids >= 0, pivots=pivots, views=views, mirrored=mirrored)
         crops = self._rows.map_batches(work, **WHOLE).sort("cell")
         hits = crops.map_batches(partial(scan_cells, most=MOST_ROWS), **WHOLE)
-        table = _table(self._greys.beside(hits, "a", partial(correlate, views=views), mirrored))
+        scored = self._greys.beside(hits, "a", partial(correlate, views=views), mirrored, nearest_centres)
+        table = _table(scored)
         self.cut += int(table["cut"].sum())
         table = table[table["a"] != table["b"]]
         best = table.groupby(["a", "view"])["score"].rank("min", ascending=False)
         table = table[best <= search.CLOSEST]  # as many of a crop as are kept on one machine
-        scored = np.stack([ids[table["a"]], ids[table["b"]], table["score"]], axis=1)
-        closest = search.closest(search.by_pair(scored, table["view"].astype(np.int64), count), count)
+        ends = np.stack([ids[table["a"]], ids[table["b"]]], axis=1)
+        hits = search.by_pair(ends, table["score"].to_numpy(), table["view"].to_numpy(np.int64), count)
+        closest = search.closest(hits, count)
         return search.to_verify(closest, count, views, mirrored)
 
     def limits(self) -> str:
@@ -282,21 +295,33 @@ def crop_rows(
         each = np.arange(len(keys)).repeat(probes)
         sent = np.full(len(each), b"", object) if number >= 0 else _bytes(made.features)
         where = {"cell": cells.ravel(), "key": keys[each], "view": np.full(len(each), number, np.int8)}
-        yield {**where, "sketch": made.sketches.T[each], "thumbnail": sent}
+        bits = {"sketch": made.sketches.T[each], "detail": made.details.T[each]}
+        yield {**where, **bits, "thumbnail": sent}
 
 
 def scan_cells(batch: Batch, most: int) -> Iterator[Batch]:
     """Keys (a's crop, b's centre) of alike sketches in a cell; one row, a = b, counts what was left out."""
     order = np.lexsort((batch["key"], batch["cell"]))
     for rows in np.split(order, np.flatnonzero(np.diff(batch["cell"][order])) + 1):
-        key, view, sketch = (batch[name][rows[:most]] for name in ("key", "view", "sketch"))
+        bits = [np.ascontiguousarray(batch[name][rows[:most]].T) for name in ("sketch", "detail")]
+        key, view = batch["key"][rows[:most]], batch["view"][rows[:most]]
         crops, centres = np.flatnonzero(view >= 0), np.flatnonzero(view < 0)
-        i, j = search.alike_sketches(sketch[crops], key[crops], sketch[centres], key[centres]).T
-        i, j = np.append(crops[i], 0), np.append(centres[j], 0)
+        first, second = ([each[:, some] for each in bits] for some in (crops, centres))
+        i, j, apart = search.alike_sketches(*first, key[crops], *second, key[centres]).T
+        i, j, apart = np.append(crops[i], 0), np.append(centres[j], 0), np.append(apart, 0)
         cut = np.zeros(len(i), np.int64)
         cut[-1] = max(len(rows) - most, 0)
-        sent = batch["thumbnail"][rows[j]]
-        yield {"a": key[i], "b": key[j], "view": view[i], "cut": cut, "thumbnail": sent}
+        where = {"a": key[i], "b": key[j], "view": view[i], "apart": apart, "cut": cut}
+        yield {**where, "thumbnail": batch["thumbnail"][rows[j]]}
+
+
+def nearest_centres(hits: Batch) -> Batch:
+    """Those of a crop's hits that are compared on one machine, too; rows that count what was cut stay."""
+    of = pd.DataFrame({name: hits[name] for name in ("a", "view", "apart")})
+    of["other"] = hits["a"] != hits["b"]
+    rank = of.groupby(["a", "view", "other"])["apart"].rank("min")
+    kept = np.asarray((rank <= search.NEAREST) | ~of["other"])
+    return {name: column[kept] for name, column in hits.items()}
 
 
 def correlate(batch: Batch, greys: NDArray[np.uint8], views: list[View]) -> Batch:

@@ -29,6 +29,7 @@ ROUNDING = 16.0  # squared residual of a cell that no picture stays below
 PARTS = 1_000_000  # of a correlation as a whole number
 MANY = 20_000  # images; from here on an index finds the pairs
 SAMPLE = 2_000_000  # sketches that place the pivots, at most
+NEAREST = 32  # of the images near to a crop, those that both sketches have nearest, and equally near ones
 PROBES = 16  # cells of the index that are searched for an image
 ROWS = 256  # of the left side, a unit of work
 CLOSEST = 60  # pairs of an image on its own account; bounds time and memory where all images look alike
@@ -60,8 +61,9 @@ def candidate_pairs(
     From `many` images on an index is used: faster, and a little less complete. `fresh`: N flags; only pairs
     with one of these F images are searched, in time that grows with F N. `deep`: see `search_views`.
 
-    Of an image's pairs those with the CLOSEST best correlated images are kept, and those that are among the
-    closest of the other. Up to `many` images time grows with the square of N (about 0.4 nanoseconds a pair
+    Thumbnails are correlated where few bits of their sketches are unequal; of a crop that has more than NEAREST
+    such images, with the nearest by both sketches. Of an image's pairs those with the CLOSEST best correlated
+    images are kept, and those that are among the closest of the other. Up to `many` images time grows with the square of N (about 0.4 nanoseconds a pair
     and view), from there on with N^1.5; memory grows with N.
     """
     new = len(grey) if fresh is None else int(fresh.sum())
@@ -72,31 +74,35 @@ def candidate_pairs(
     base = thumbnails(grey, CENTRE_VIEW)
     parts = [(_index(base, many), 0, new)]
     if new < len(grey):
-        first = Thumbnails(base.features[:new], np.ascontiguousarray(base.sketches[:, :new]))
-        parts.append((_index(first, many), new, len(grey)))
+        parts.append((_index(base.rows(slice(new)), many), new, len(grey)))
     views, rows = search_views(mirrored is not None, deep), np.empty((0, 2), np.int64)
     gathered = [rows]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
         same = mirrored is None and view == CENTRE_VIEW
         crops = base if same else thumbnails(grey if mirrored is None else mirrored, view)
-        hits = np.concatenate([_scan(crops, *part) for part in parts])
-        hits[:, :2] = order[hits[:, :2]]
-        gathered.append(by_pair(hits, number, len(grey)))
+        for part in parts:
+            for hits in _scan(crops, *part):
+                gathered.append(by_pair(order[hits[:, :2]], hits[:, 2], number, len(grey)))
         if sum(map(len, gathered[1:])) > max(GATHERED, len(rows)) or number == len(views) - 1:
-            rows = closest(np.concatenate(gathered), len(grey))
-            gathered = [rows]
+            rows = np.concatenate(gathered)
+            gathered = [rows := closest(rows, len(grey))]
     return to_verify(rows, len(grey), views, mirrored is not None)
 
 
-def by_pair(hits: NDArray[np.int64], number: Any, count: int) -> NDArray[np.int64]:
-    """Hits of a view (crop of, centre of, correlation) -> key of the pair; correlation, view, forward in one.
+def by_pair(ends: NDArray[Any], correlation: NDArray[Any], number: Any, count: int) -> NDArray[np.int64]:
+    """Hits of a view (crop of, centre of; correlation) -> key of the pair; correlation, view, forward in one.
 
     The less the second, the better.
     """
-    hits = hits[hits[:, 0] != hits[:, 1]]
-    forward = hits[:, 0] < hits[:, 1]
-    key = np.where(forward, hits[:, 0] * count + hits[:, 1], hits[:, 1] * count + hits[:, 0])
-    return np.stack([key, ((PARTS - hits[:, 2]) << 9) + 2 * np.asarray(number) + forward], axis=1)
+    other = ends[:, 0] != ends[:, 1]
+    (crop, centre), correlation, number = (
+        ends[other].T.astype(np.int64),
+        correlation[other],
+        np.asarray(number),
+    )
+    key = np.minimum(crop, centre) * count + np.maximum(crop, centre)
+    said = ((PARTS - correlation.astype(np.int64)) << 9) + 2 * number + (crop < centre)
+    return np.stack([key, said], axis=1)
 
 
 def to_verify(rows: NDArray[np.int64], count: int, views: list[View], mirror: bool) -> Candidates:
@@ -111,9 +117,9 @@ def closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     rows = rows[np.append(True, np.diff(rows[:, 0]) > 0)] if len(rows) else rows
     ends = np.concatenate(np.divmod(rows[:, 0], max(count, 1))[::-1])
     order = np.lexsort((np.tile(rows[:, 1] >> 9, 2), ends))  # in the order of pairs where these are equal
-    ranks = np.empty(len(ends), np.int64)
-    ranks[order] = np.arange(len(ends)) - np.searchsorted(ends[order], ends[order])
-    return np.asarray(rows[ranks.reshape(2, -1).min(axis=0) < CLOSEST])
+    near, ends = np.ones(len(order), np.bool_), ends[order]
+    near[order[CLOSEST:]] = ends[CLOSEST:] != ends[:-CLOSEST]
+    return np.asarray(rows[near.reshape(2, -1).any(axis=0)])
 
 
 def _motions(views: list[View], mirror: bool) -> NDArray[np.float64]:
@@ -167,17 +173,24 @@ def _index(base: Thumbnails, many: int) -> Index:
     nearest = _nearest_pivots(base.sketches, pivots)
     order = np.argsort(nearest, kind="stable")
     offsets = np.searchsorted(nearest[order], np.arange(pivots.shape[1] + 1))
-    thumbs = Thumbnails(base.features[order], np.ascontiguousarray(base.sketches[:, order]))
-    return Index(thumbs, order, offsets, pivots)
+    return Index(base.rows(order), order, offsets, pivots)
 
 
-def _scan(crops: Thumbnails, index: Index, begin: int, end: int) -> NDArray[np.int64]:
-    def rows(start: int, stop: int) -> NDArray[np.int64]:
-        start, stop = begin + start, begin + stop
-        cells = nearest(crops.sketches, index.pivots, start, stop, min(PROBES, index.pivots.shape[1]))
-        return np.asarray(_near(crops, index, cells, start, stop), np.int64)
+def _scan(crops: Thumbnails, index: Index, begin: int, end: int) -> list[NDArray[np.int32]]:
+    """Hits of the crops of some rows: crop of, centre of, correlation in millionths."""
+    probes = min(PROBES, index.pivots.shape[1])
 
-    return np.concatenate([np.empty((0, 3), np.int64), *in_parallel(rows, end - begin, ROWS)])
+    def cells_of(start: int, stop: int) -> NDArray[np.int32]:
+        return np.asarray(nearest(crops.sketches, index.pivots, begin + start, begin + stop, probes))
+
+    cells = np.concatenate([np.empty((0, probes), np.int32), *in_parallel(cells_of, end - begin, ROWS)])
+    near = np.argsort(cells[:, 0], kind="stable")  # one after the other what searches the same cells: cached
+
+    def rows(start: int, stop: int) -> NDArray[np.int32]:
+        some = near[start:stop]
+        return np.asarray(_near(crops, index, cells[some], begin + some))
+
+    return in_parallel(rows, end - begin, ROWS)
 
 
 @kernel
@@ -200,7 +213,7 @@ def _majorities(sketches: Any, nearest: Any, pivots: Any) -> Any:
 
 @kernel
 def nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> Any:
-    """Cells of the nearest pivots of each row, in their order; of equally near ones the first."""
+    """Cells of the nearest pivots of each row, the nearest one first; of equally near ones the first."""
     words, cells = pivots.shape
     out = np.zeros((stop - start, probes), np.int32)
     apart = np.empty(cells, np.uint16)
@@ -220,33 +233,35 @@ def nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> A
                 high = middle
             else:
                 low, nearer = middle + 1, within
-        n, ties = 0, probes - nearer
+        n, ties, least = 0, probes - nearer, 0
         for c in range(cells):
             if apart[c] <= low and (apart[c] < low or ties > 0):
                 ties -= apart[c] == low
                 out[i - start, n] = c
+                least = n if apart[c] < apart[out[i - start, least]] else least
                 n += 1
+        out[i - start, least], out[i - start, 0] = out[i - start, 0], out[i - start, least]
     return out
 
 
 @kernel
-def _near(crops: Thumbnails, index: Index, probed: Any, start: int, stop: int) -> Any:
+def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
     base = index.thumbs
-    words = base.sketches.shape[0]
     out = np.empty((256, 3), np.int32)
+    alike, bits = np.empty(256, np.int64), np.empty(256, np.uint8)  # rows of the index, and how far apart
     apart = np.empty(512, np.uint16)  # short blocks stay in the first cache, and loops over them vectorise
     most = np.uint16(MAX_SKETCH_BITS)
     n = 0
-    for i in range(start, stop):
-        before = n
-        for cell in probed[i - start]:
+    for q, i in enumerate(rows):
+        found = 0
+        for cell in probed[q]:
             end = index.offsets[cell + 1]
             for block in range(index.offsets[cell], end, 512):
                 size = min(512, end - block)
                 word, column = crops.sketches[0, i], base.sketches[0, block : block + size]
                 for j in range(size):
                     apart[j] = np.uint16(popcount(word ^ column[j]))
-                for w in range(1, words):
+                for w in range(1, base.sketches.shape[0]):
                     word, column = crops.sketches[w, i], base.sketches[w, block : block + size]
                     for j in range(size):
                         apart[j] += np.uint16(popcount(word ^ column[j]))
@@ -258,15 +273,24 @@ def _near(crops: Thumbnails, index: Index, probed: Any, start: int, stop: int) -
                 for j in range(size):
                     if apart[j] > most or index.order[block + j] == i:
                         continue
-                    correlation = _correlation(crops.features[i], base.features[block + j])
-                    if correlation < MIN_CORRELATION:
-                        continue
-                    if n == len(out):
-                        out = np.concatenate((out, np.empty_like(out)))
-                    out[n, 0] = i
-                    out[n, 1] = index.order[block + j]
-                    out[n, 2] = round(correlation * PARTS)
-                    n += 1
+                    if found == len(alike):
+                        alike, bits = np.append(alike, alike), np.append(bits, bits)
+                    alike[found] = block + j
+                    bits[found] = apart[j] + _bits_apart(crops.details, i, base.details, block + j)
+                    found += 1
+        furthest, before = _furthest(bits[:found]), n
+        for k in range(found):
+            if bits[k] > furthest:
+                continue
+            correlation = _correlation(crops.features[i], base.features[alike[k]])
+            if correlation < MIN_CORRELATION:
+                continue
+            if n == len(out):
+                out = np.concatenate((out, np.empty_like(out)))
+            out[n, 0] = i
+            out[n, 1] = index.order[alike[k]]
+            out[n, 2] = round(correlation * PARTS)
+            n += 1
         if n - before > CLOSEST:
             limit = np.sort(out[before:n, 2])[n - before - CLOSEST]
             kept = before
@@ -279,17 +303,53 @@ def _near(crops: Thumbnails, index: Index, probed: Any, start: int, stop: int) -
 
 
 @kernel
-def alike_sketches(sketches: Any, keys: Any, others: Any, other_keys: Any) -> Any:
-    """Pairs of rows within MAX_SKETCH_BITS, of different images by their keys."""
-    out, n = np.empty((256, 2), np.int64), 0
+def _bits_apart(first: Any, i: int, second: Any, j: int) -> Any:
+    total = np.uint64(0)
+    for w in range(len(first)):
+        total += popcount(first[w, i] ^ second[w, j])
+    return total
+
+
+@kernel
+def _furthest(bits: Any) -> Any:
+    """The least distance within which there are NEAREST of these; 255 where they are fewer."""
+    if len(bits) < NEAREST:
+        return 255
+    counts = np.zeros(256, np.int64)
+    for distance in bits:
+        counts[distance] += 1
+    distance, total = 0, counts[0]
+    while total < NEAREST:
+        distance += 1
+        total += counts[distance]
+    return distance
+
+
+@kernel
+def alike_sketches(
+    sketches: Any, details: Any, keys: Any, other_sketches: Any, other_details: Any, other_keys: Any
+) -> Any:
+    """Rows within MAX_SKETCH_BITS, of different images by their keys, and how many bits of both are unequal.
+
+    Of each of the first, NEAREST.
+    """
+    out, n = np.empty((256, 3), np.int64), 0
     for i in range(len(keys)):
+        before = n
         for j in range(len(other_keys)):
-            apart = popcount(sketches[i, 0] ^ others[j, 0]) + popcount(sketches[i, 1] ^ others[j, 1])
+            apart = _bits_apart(sketches, i, other_sketches, j)
             if apart <= np.uint64(MAX_SKETCH_BITS) and keys[i] != other_keys[j]:
                 if n == len(out):
                     out = np.concatenate((out, np.empty_like(out)))
                 out[n, 0], out[n, 1] = i, j
+                out[n, 2] = apart + _bits_apart(details, i, other_details, j)
                 n += 1
+        furthest, kept = _furthest(out[before:n, 2]), before
+        for k in range(before, n):
+            if out[k, 2] <= furthest:
+                out[kept] = out[k]
+                kept += 1
+        n = kept
     return out[:n]
 
 

@@ -45,6 +45,12 @@ class Thumbnails(NamedTuple):
 
     features: NDArray[np.int16]  # N x THUMB^2, mean 0, LENGTH long: products are correlations x LENGTH^2
     sketches: NDArray[np.uint64]  # SKETCH_BITS / 64 words x N: signs of projections, alike for like crops
+    details: NDArray[np.uint64]  # as many: which of two neighbouring cells is the lighter one
+
+    def rows(self, chosen: Any) -> Thumbnails:
+        """Those of some images."""
+        words = (np.ascontiguousarray(each[:, chosen]) for each in (self.sketches, self.details))
+        return Thumbnails(self.features[chosen], *words)
 
 
 CENTRE_VIEW = View(0.0, 0.0, CENTRE, CENTRE)
@@ -107,14 +113,14 @@ def low_contrast(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def thumbnails(grey: NDArray[np.uint8], view: View) -> Thumbnails:
     """Reduce one crop of every image of N x SIZE x SIZE to THUMB x THUMB cells."""
     across, down = _weights(view.dx, view.width), _weights(view.dy, view.height)
-    projection = _projection()
+    projection, neighbours = _projection(), _neighbours()
 
-    def block(start: int, stop: int) -> tuple[Any, Any]:
+    def block(start: int, stop: int) -> tuple[Any, Any, Any]:
         features = _features(grey[start:stop], across, down)
-        return features, _sketches(features, projection)
+        return features, _sketches(features, projection), _details(features, neighbours)
 
-    features, sketches = zip(*(in_parallel(block, len(grey), BLOCK) or [block(0, 0)]), strict=True)
-    return Thumbnails(np.concatenate(features), np.ascontiguousarray(np.concatenate(sketches, axis=1)))
+    features, *words = zip(*(in_parallel(block, len(grey), BLOCK) or [block(0, 0)]), strict=True)
+    return Thumbnails(np.concatenate(features), *(np.concatenate(each, axis=1) for each in words))
 
 
 def _weights(offset: float, width: float) -> NDArray[np.int32]:
@@ -146,6 +152,15 @@ def _projection() -> NDArray[np.int32]:
     mixed = np.concatenate(mixers) @ (waves[low] * np.sqrt(frequency[low])[:, None])
     mixed *= LENGTH / np.sqrt((mixed**2).sum(axis=1, keepdims=True))
     return np.ascontiguousarray(np.rint(mixed).T, np.int32)
+
+
+def _neighbours() -> NDArray[np.int64]:
+    """SKETCH_BITS x 2: cells side by side or one above the other, drawn from all of them."""
+    cells = np.arange(THUMB**2).reshape(THUMB, THUMB)
+    beside = np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()], axis=1)
+    below = np.stack([cells[:-1].ravel(), cells[1:].ravel()], axis=1)
+    all_of_them = np.concatenate([beside, below])
+    return all_of_them[np.random.RandomState(0).permutation(len(all_of_them))[:SKETCH_BITS]]
 
 
 @kernel
@@ -196,6 +211,18 @@ def _sketches(features: Any, projection: Any) -> Any:
                 sums[bit] += feature * projection[k, bit]
         for bit in range(bits):
             if sums[bit] > 0:
+                out[bit >> 6, n] |= np.uint64(1) << np.uint64(bit & 63)
+    return out
+
+
+@kernel
+def _details(features: Any, neighbours: Any) -> Any:
+    """Which of two cells is the lighter one, packed: words x N."""
+    count, bits = len(features), len(neighbours)
+    out = np.zeros((bits // 64, count), np.uint64)
+    for n in range(count):
+        for bit in range(bits):
+            if features[n, neighbours[bit, 0]] > features[n, neighbours[bit, 1]]:
                 out[bit >> 6, n] |= np.uint64(1) << np.uint64(bit & 63)
     return out
 

@@ -19,6 +19,7 @@ from candid.audit.images import read_images
 from candid.audit.sources import open_source
 from candid.data.images import open_picture
 from candid.duplicates import candidates, find
+from candid.duplicates.candidates import NEAREST
 from candid.duplicates.settings import Aligned
 from candid.duplicates.views import search_views
 from candid.errors import CandidError
@@ -108,3 +109,13 @@ def test_faults_are_one_line(tmp_path, monkeypatch):
         command.main([str(tmp_path), *options])
     with pytest.raises(CandidError, match="Protocol not known: nowhere; expected the address of a folder"):
         command.main(["nowhere://set", *options])
+
+
+def test_a_crop_of_the_cluster_keeps_its_nearest_centres_and_rows_that_count_what_was_cut():
+    apart = np.concatenate([np.arange(NEAREST - 1), [90, 90, 91], [90], [0]])
+    a, b, view = np.full(len(apart), 7), np.arange(100, 100 + len(apart)), np.zeros(len(apart), np.int8)
+    view[-2], b[-1] = 1, 7  # another view; the row that counts
+    hits = {"a": a, "b": b, "view": view, "apart": apart, "cut": (a == b).astype(int)}
+    kept = cluster.nearest_centres(hits)
+    np.testing.assert_array_equal(kept["b"], np.delete(b, NEAREST + 1))
+    assert kept["cut"].tolist() == [0] * (NEAREST + 2) + [1]
