@@ -61,10 +61,11 @@ def candidate_pairs(
     From `many` images on an index is used: faster, and a little less complete. `fresh`: N flags; only pairs
     with one of these F images are searched, in time that grows with F N. `deep`: see `search_views`.
 
-    Thumbnails are correlated where few bits of their sketches are unequal; of a crop that has more than NEAREST
-    such images, with the nearest by both sketches. Of an image's pairs those with the CLOSEST best correlated
-    images are kept, and those that are among the closest of the other. Up to `many` images time grows with the square of N (about 0.4 nanoseconds a pair
-    and view), from there on with N^1.5; memory grows with N.
+    Thumbnails are correlated where few bits of their sketches are unequal; of a crop that has more than
+    NEAREST such images, with the nearest by both sketches. Of an image's pairs those with the CLOSEST best
+    correlated images are kept, and those that are among the closest of the other. Up to `many` images time
+    grows with the square of N (about 0.4 nanoseconds a pair and view), from there on with N^1.5; memory
+    grows with N.
     """
     new = len(grey) if fresh is None else int(fresh.sum())
     # Fresh ones first: their crops are searched for in all images, those of the others in the fresh ones.
