@@ -44,7 +44,7 @@ from candid.duplicates.views import (
 from candid.errors import CandidError
 
 BATCH = 1024  # files to read, or pairs to compare, at most: what is lost with a worker
-MOST_ROWS = 20_000_000  # of a cell, 0.8 GB; those beyond are left out, and reported
+MOST_ROWS = 20_000_000  # of a cell, 1.1 GB; those beyond are left out, and reported
 FAILED = Decoded(np.zeros((SIZE, SIZE), np.uint8), b"", False, False, 0, 0, 0, 0, 0.0, 0.0)
 MOTION = ["m00", "m01", "m10", "m11", "dx", "dy"]
 Batch = dict[str, NDArray[Any]]
