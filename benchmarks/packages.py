@@ -49,7 +49,7 @@ from candid.evaluation.scores import Floats
 from candid.export import litert
 from candid.export.compare import RESAMPLES, SEED, Faces, paired
 from candid.files import md5, read_json, write_json
-from candid.predict.classifier import default_model, load_classifier
+from candid.predict.classifier import SHIPPED, load_classifier
 
 Images = NDArray[np.uint8]
 Net = Callable[[Images], Any]  # N x 48 x 48 in, N x 7 out
@@ -226,7 +226,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.packages", description=summary)
     parser.add_argument("--folder", type=Path, required=True, help="with the unpacked packages")
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--model", type=Path, nargs="+", default=[default_model()], metavar="FILE")
+    shipped = SHIPPED.with_name("fer2013.keras")
+    parser.add_argument("--model", type=Path, nargs="+", default=[shipped], metavar="FILE")
     parser.add_argument("--views", nargs="+", choices=("none", "flip", "ten_crop"), default=["none"])
     parser.add_argument("--out", type=Path, metavar="JSON")
     options = parser.parse_args(arguments)

@@ -33,6 +33,7 @@ from candid.html import render
 from candid.report.card import described
 from candid.report.run import SECTIONS, Run, read_run, share
 from candid.text import markdown_table
+from candid.training.lineage import ancestor_digests
 
 MODEL = "models/model.keras"
 WEIGHTS = "model.weights.h5"
@@ -77,7 +78,8 @@ def make(model: Path, folder: Path, out: Path) -> dict[str, Any]:
     data = folder / "data"
     images, splits = load_images(data / "faces.npy"), read_splits(data / "splits.csv")
     faces, kept = read_faces(data / "faces.csv"), read_kept(data / "kept.csv")
-    test, classes = predictions.tabulate_test_set(splits, faces, kept, images), class_order(splits["label"])
+    test = predictions.tabulate_test_set(splits, faces, kept, images, ancestor_digests(model))
+    classes = class_order(splits["label"])
     net, description = load_model_file(model)
     check_classes(description, classes, model)
     check_input(net, description, images, "none", model)

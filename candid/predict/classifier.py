@@ -14,7 +14,7 @@ from candid.evaluation.model_file import Card, load_model_file, read_card
 from candid.evaluation.predict import Images, check_input, predict
 from candid.evaluation.scores import Floats
 
-SHIPPED = Path("models/pretrained/fer2013.keras")  # in a checkout; the wheel has the folder as candid/models
+SHIPPED = Path("models/pretrained/ferplus.keras")  # in a checkout; the wheel has the folder as candid/models
 
 
 def default_model() -> Path:

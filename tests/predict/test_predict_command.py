@@ -29,7 +29,7 @@ from tests.data.made import tar_of
 from tests.predict.predict_pictures import astronaut, encoded, exif, noise, on_face, pair
 from tests.predict.tiny_model import CLASSES, write_tiny
 
-MODEL = Path("models/pretrained/fer2013.keras")
+MODEL = Path("models/pretrained/ferplus.keras")
 DOT = encoded(noise(9, 9))
 MADE_ONCE = cache(make_detector)
 
