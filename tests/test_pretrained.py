@@ -71,9 +71,9 @@ def test_its_card_gives_the_numbers_of_the_json(shipped, about):
 @pytest.mark.data
 def test_it_is_as_good_as_is_said_of_it(shipped, about, mirror):
     """Scores on PrivateTest, from the shipped file and the published archive."""
-    name, wanted = shipped.stem, Wanted(None, frozenset({"test"}))
-    entry = read_catalogue()[name]
-    read = READERS[entry.reader](name, entry, [mirror / archive.name for archive in entry.archives], wanted)
+    entry, tested = read_catalogue()[shipped.stem], Wanted(None, frozenset({"test"}))
+    paths = [mirror / archive.name for archive in entry.archives]
+    read = READERS[entry.reader](shipped.stem, entry, paths, tested)
     records = [item for item in read if isinstance(item, Record) and item.label in about["classes"]]
     images = assemble((("fer2013", record) for record in records), 48, "grey").images
     labels = np.array([record.label for record in records])
@@ -88,10 +88,8 @@ def test_it_is_as_good_as_is_said_of_it(shipped, about, mirror):
     numbers = [about["classes"].index(name) for name in labels]
     loss = -np.log(np.maximum(shares[np.arange(len(numbers)), numbers], 1e-12)).mean()
     assert loss == pytest.approx(stated["log_loss"], abs=0.002)
-    for label, scores in stated["per_class"].items():
-        assert (predicted == label)[labels == label].mean() == pytest.approx(scores["recall"], abs=0.02), (
-            label
-        )
+    for name, scores in stated["per_class"].items():
+        assert (predicted == name)[labels == name].mean() == pytest.approx(scores["recall"], abs=0.02), name
 
 
 def test_packing_halves_the_kernels_and_keeps_vectors(tmp_path):

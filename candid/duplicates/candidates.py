@@ -95,14 +95,9 @@ def by_pair(ends: NDArray[Any], correlation: NDArray[Any], number: Any, count: i
 
     The less the second, the better.
     """
-    other = ends[:, 0] != ends[:, 1]
-    (crop, centre), correlation, number = (
-        ends[other].T.astype(np.int64),
-        correlation[other],
-        np.asarray(number),
-    )
+    crop, centre = ends.T.astype(np.int64)
     key = np.minimum(crop, centre) * count + np.maximum(crop, centre)
-    said = ((PARTS - correlation.astype(np.int64)) << 9) + 2 * number + (crop < centre)
+    said = ((PARTS - correlation.astype(np.int64)) << 9) + 2 * np.asarray(number) + (crop < centre)
     return np.stack([key, said], axis=1)
 
 
@@ -254,7 +249,7 @@ def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
     most = np.uint16(MAX_SKETCH_BITS)
     n = 0
     for q, i in enumerate(rows):
-        found = 0
+        near = 0
         for cell in probed[q]:
             end = index.offsets[cell + 1]
             for block in range(index.offsets[cell], end, 512):
@@ -274,13 +269,13 @@ def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
                 for j in range(size):
                     if apart[j] > most or index.order[block + j] == i:
                         continue
-                    if found == len(alike):
+                    if near == len(alike):
                         alike, bits = np.append(alike, alike), np.append(bits, bits)
-                    alike[found] = block + j
-                    bits[found] = apart[j] + _bits_apart(crops.details, i, base.details, block + j)
-                    found += 1
-        furthest, before = _furthest(bits[:found]), n
-        for k in range(found):
+                    alike[near] = block + j
+                    bits[near] = apart[j] + _bits_apart(crops.details, i, base.details, block + j)
+                    near += 1
+        furthest, before = _furthest(bits[:near]), n
+        for k in range(near):
             if bits[k] > furthest:
                 continue
             correlation = _correlation(crops.features[i], base.features[alike[k]])
