@@ -5,7 +5,8 @@ every third subject of data/sample.zip is taken. Each gets a copy of each kind, 
 itself, among all the originals. Printed: the share of copies reported with their original, and the number of
 other pairs reported; then the pairs reported among hard negatives, where each is wrong. Beside `aligned`
 stands phash of imagehash, of the pictures at full size, within 4 and within 10 bits (imagededup's default).
---pictures takes pictures of your own set instead. Figures: docs/near-duplicates.md.
+--pictures takes pictures of your own set instead: all, or those that --names lists, as benchmarks/scenes.txt
+does of the pages of Debian 12's opencv-doc. Figures: docs/near-duplicates.md.
 """
 
 from __future__ import annotations
@@ -68,11 +69,11 @@ def photographs(names: tuple[str, ...]) -> list[Picture]:
     return [tile for tile in tiles if np.asarray(tile.convert("L")).std() >= FLAT]
 
 
-def of_set(path: Path, count: int) -> list[Picture]:
-    """So many pictures of a folder or archive, drawn at random, 320 pixels a side at most."""
+def of_set(path: Path, count: int, listed: list[str] | None = None) -> list[Picture]:
+    """Pictures of a folder or archive, drawn at random, or those listed; 320 pixels a side at most."""
     chosen: list[Picture] = []
     with open_files(path) as files:
-        names = [name for name in files.names if Path(name).suffix.lower() in SUFFIXES]
+        names = [name for name in listed or files.names if Path(name).suffix.lower() in SUFFIXES]
         for i in np.random.default_rng(0).permutation(len(names)):
             picture = Image.open(io.BytesIO(files.read(names[i]))).convert("RGB")
             picture.thumbnail((320, 320), Image.Resampling.LANCZOS)
@@ -310,8 +311,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--pictures", type=Path, help="a folder or archive of pictures")
     parser.add_argument("--count", type=int, default=150, help="so many of them (default: %(default)s)")
+    parser.add_argument("--names", type=Path, help="a file that lists which, a name a line")
     options = parser.parse_args()
-    sets = {"pictures": of_set(options.pictures, options.count)} if options.pictures else {
+    listed = options.names and options.names.read_text(encoding="utf-8").splitlines()
+    sets = {"pictures": of_set(options.pictures, options.count, listed)} if options.pictures else {
         "photographs": photographs(PHOTOGRAPHS),
         "drawn faces": drawn_faces(Path(__file__).parents[1] / "data/sample.zip"),
     }  # fmt: skip

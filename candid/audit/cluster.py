@@ -30,7 +30,7 @@ from candid.duplicates.alignment import prepare
 from candid.duplicates.closer import compare
 from candid.duplicates.find import Duplicates, Floats, Rows, Search, judge, pixel_digests, verify
 from candid.duplicates.groups import collapse
-from candid.duplicates.hashing import hash_images
+from candid.duplicates.parts import PARTS, part_sketches
 from candid.duplicates.settings import Aligned, Hash
 from candid.duplicates.views import (
     CENTRE_VIEW,
@@ -187,7 +187,7 @@ def read_batch(files: Batch) -> Batch:
         "flat": low_contrast(grey),
         "sketch": _bytes(thumbnails(grey, CENTRE_VIEW).sketches.T),
         "inside": inside,  # sketch of what the borders enclose
-        "hash": hash_images(grey, Hash())[:, 0],
+        "parts": _bytes(part_sketches(grey)),
     }
 
 
@@ -265,8 +265,9 @@ class _Cluster(Search):
         said = _table(self._greys.beside(sent, "b", partial(verify_batch, closer=closer), mirrored))
         return np.asarray(said.set_index("row").sort_index())
 
-    def hashes(self, rows: Rows) -> NDArray[np.uint64]:
-        return self._images["hash"].to_numpy()[rows, None]
+    def parts(self, rows: Rows) -> NDArray[np.uint64]:
+        parts = b"".join(self._images["parts"].iloc[rows])
+        return np.frombuffer(parts, np.uint64).reshape(len(rows), len(PARTS), -1)
 
     def compare(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
         import ray

@@ -4,10 +4,12 @@ At 48 pixels a watermark, a line of text or the edge of a black corner blurs int
 144 there are 324 cells, and what an overlay leaves of the picture is enough to recognise it by. What counts
 is how much of the same structure both show: of the cells with more than upright or level lines twice as many
 must agree as cells disagree, so that two plots on the same axes or two pictures in one frame are no copies.
-Fewer do where what agrees is equal to the last detail. Cells of the rim may disagree, as after a turn or in a
-new border. Motions of every kind are believed alike: there is evidence enough without a prior. Beside the
-candidates of the search, pairs of similar phash get this look: it survives a watermark across the picture,
-but is no proof.
+Fewer do where one picture is the other with something put on it: what agrees is equal to the last detail, as
+is the light of even cells, and nearly all cells that disagree vary more in the same one of the two. Two
+pictures in one frame differ in light; of two moments of one scene, now this and now that varies more. Cells
+of the rim may disagree, as after a turn or in a new border. Motions of every kind are believed alike: there
+is evidence enough without a prior. Beside the candidates of the search, pairs that look alike in a part get
+this look.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from candid.duplicates.alignment import (
     AGREE,
     DECIMALS,
     GAIN,
+    MIN_CELL,
     WORST,
     Prepared,
     agreeing,
@@ -33,25 +36,29 @@ from candid.duplicates.alignment import (
     trim,
     workspace,
 )
-from candid.duplicates.hashing import pairs_within
 from candid.duplicates.kernels import in_parallel, kernel
 
 STILL = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)  # no motion
 SIDE = 144  # pixels, of the originals for this look
 DETAILED = 64  # pixels of the shorter side of an original from which on it shows more than at 48
-HASH_BITS = 10  # of 64 by which similar phashes may differ; imagededup's default
 MOST = 20_000  # pairs; the likeliest, where more are in doubt
 AT_ONCE = 2000  # pairs, of up to 4,000 originals: 250 MiB
 HALF_STEPS, FULL_STEPS, CLOSE_STEPS = 2, 4, 4  # Gauss-Newton steps at 24, 48 and 144 pixels
-LIKELY, LIKELY_CELLS = 0.5, 6  # correlation of the best cells at 48 pixels, and how many agree; else no look
+# A pair gets a look where at 48 pixels the best cells correlate so, and so many agree; or where SEEN of its
+# pixels, unmoved, differ by no more than SHADE.
+LIKELY, LIKELY_CELLS = 0.5, 6
 COVERED = 0.5  # share of the cells that text or a watermark may cover
 HOPELESS = 0.6  # correlation after the first step at 144 pixels, which later ones hardly raise
 SLANTED = 100.0  # mean square slope, across and down, of a cell whose lines are no frame's or table's
 CORNERS = (12, 2, 40)  # cells of more than lines that must agree: 12, and 2 for each that disagrees, up to 40
 AGREEING = (12, 3, 110)  # the same, where a quarter of all that agree counts as well
 SHARE = 0.67  # of the cells with structure that must agree, lines as well
-EQUAL = 0.985  # correlation of the better half that look-alikes seldom reach, but in one frame
-EQUAL_CELLS, EQUAL_CORNERS, EQUAL_SHARE = 80, 10, 0.82  # must agree then: fewer corners, more of all
+EQUAL = 0.96  # correlation of the better half that look-alikes seldom reach, but in one frame
+SHADE = 4  # grey levels by which the mean of a cell may miss the line that fits most means
+FAR = 32  # grey levels by which no cell of a copy does, whatever was done to its tones
+SHADES, SEEN = 0.85, 0.62  # share of the cells that must fit it, and of those that do not disagree
+ADDED = 0.8  # share of the cells that disagree that must vary more in the same one of the two
+EQUAL_CELLS, EQUAL_CORNERS = 40, 5  # must agree, where all this holds
 CONTRADICT = 50  # cells that disagree, where no SHARE agrees: different pictures in one frame
 CLEAR = 0.95  # similarity at 48 pixels that needs no second look
 SHORTFALL = 2.33  # counts what the best cells lack: a correlation of 0.94 is a similarity of 0.86
@@ -70,12 +77,6 @@ class Originals(NamedTuple):
     def of(self, rows: NDArray[np.int64]) -> Originals:
         """Those of some of the images."""
         return Originals(self.detailed[rows], lambda some: self.read(rows[some]))
-
-
-def similar_hashes(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Pairs of rows within HASH_BITS, P x 2, and the motion to start from: none. `hashes`: of hash_images."""
-    near = pairs_within(hashes, HASH_BITS)
-    return np.stack([near.a, near.b], axis=1), np.tile(STILL, (len(near.a), 1))
 
 
 def approach(
@@ -119,16 +120,16 @@ def compare(
     others = prepare(np.ascontiguousarray(grey[:, :, ::-1])) if mirrored else close
     telling = close.corners | (slopes(close.fine)[..., :2].min(axis=-1) >= SLANTED)
 
-    def looks(ends: NDArray[np.int64], motions: NDArray[np.float64]) -> NDArray[np.float64]:
+    def looks(ends: NDArray[np.int64], motions: NDArray[np.float64], sure: bool) -> NDArray[np.float64]:
         def look(start: int, stop: int) -> Any:
-            return _look(close, others, telling, ends[start:stop], motions[start:stop])
+            return _look(close, others, telling, ends[start:stop], motions[start:stop], sure)
 
         return np.concatenate([np.empty((0, 2)), *in_parallel(look, len(ends), BLOCK)])
 
-    said = looks(ends, motions)
+    said = looks(ends, motions, sure=False)
     # Text leads the motion astray at 48 pixels, but is mostly put on pictures that are not moved.
     unsure = np.flatnonzero(said[:, 0] < EVIDENT)
-    again = looks(ends[unsure], np.tile(STILL, (len(unsure), 1)))
+    again = looks(ends[unsure], np.tile(STILL, (len(unsure), 1)), sure=True)
     better = again[:, 0] > said[unsure, 0]
     said[unsure[better]] = again[better]
     return np.asarray(np.round(said, DECIMALS))
@@ -161,17 +162,35 @@ def _approach(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
             if correlation >= max(LIKELY, hints[q]) and agree >= LIKELY_CELLS:
                 hints[q] = correlation
                 motions[q] = motion
+        if hints[q] == 0 and _equal(first.smooth[a], second.smooth[b]) >= SEEN:
+            hints[q], motions[q] = LIKELY, STILL
     return hints
 
 
 @kernel
-def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any) -> Any:
+def _equal(a: Any, b: Any) -> Any:
+    """Share of the pixels that are equal but for SHADE."""
+    count = 0
+    for j in range(a.shape[0]):
+        for i in range(a.shape[1]):
+            count += int(abs(np.int32(a[j, i]) - np.int32(b[j, i])) <= SHADE)
+    return count / a.size
+
+
+@kernel
+def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any, sure: bool) -> Any:
+    """Similarity, and whether much contradicts, of each pair. `sure`: of the motions, but for some pixels."""
     rows, system, motion, cells, used = workspace(first)
     out = np.zeros((len(pairs), 2))
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]
         used[:] = True
+        if sure:
+            cell_sums(first.fine[a], second.fine[b], motion, cells)
+            if agreeing(cells, telling[a], used, COVERED)[0] < HOPELESS:
+                continue
+            used[:] = True
         cell_sums(first.smooth[a], second.smooth[b], motion, cells)
         trim(cells, used)
         for _ in range(CLOSE_STEPS):
@@ -179,7 +198,10 @@ def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any) -> An
                 break
             cell_sums(first.fine[a], second.fine[b], motion, cells)
             fine = agreeing(cells, telling[a], used, COVERED)[0]
-            enough, disagree, share = evidence(by_cell(cells), telling[a], fine)
+            correlations = by_cell(cells)
+            if fine >= HOPELESS:  # else light matters no more
+                cell_sums(first.smooth[a], second.smooth[b], motion, cells)
+            enough, disagree, share = evidence(correlations, cells, telling[a], fine)
             score = min(1 - (1 - fine) * SHORTFALL, EVIDENT * enough)
             gain = score - out[q, 0]
             out[q, 0] = max(out[q, 0], score)
@@ -190,24 +212,56 @@ def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any) -> An
 
 
 @kernel
-def evidence(correlations: Any, telling: Any, fine: float) -> Any:
-    """How many cells agree, in parts of those that must; how many disagree; the share of these that agree.
+def evidence(correlations: Any, cells: Any, telling: Any, fine: float) -> Any:
+    """How much agrees, in parts of what must; how many cells disagree; the share of these that agree.
 
-    `telling`: cells of more than lines. `fine`: correlation of the better half.
+    `cells`: sums of light, as of `cell_sums`. `telling`: cells of more than lines. `fine`: correlation of the
+    better half.
     """
     grid = round(np.sqrt(len(correlations)))
-    agree = told = disagree = 0
+    varies, misses = _light(correlations, cells)
+    agree = told = disagree = even = fits = differ = more = 0
     for c in range(len(correlations)):
+        if cells[c, 0] < MIN_CELL:
+            continue
         row, column = divmod(c, grid)
         if AGREE <= correlations[c] <= 1:
             agree += 1
             told += telling[c]
-        elif correlations[c] < AGREE and 0 < row < grid - 1 and 0 < column < grid - 1:
-            disagree += 1
+        elif correlations[c] < AGREE or misses[c] > FAR:
+            disagree += int(0 < row < grid - 1 and 0 < column < grid - 1)
+        even += correlations[c] > 1
+        fits += correlations[c] >= AGREE and misses[c] <= SHADE
+        differ += correlations[c] < AGREE
+        more += correlations[c] < AGREE and varies[c] > 0
     corners = min(CORNERS[0] + CORNERS[1] * disagree, CORNERS[2])
     weighted = min(AGREEING[0] + AGREEING[1] * disagree, AGREEING[2])
     share = agree / max(agree + disagree, 1)
     enough = min(told / corners, (told + agree / 4) / weighted, share / SHARE)
-    if fine >= EQUAL:
-        enough = max(enough, min(agree / EQUAL_CELLS, told / EQUAL_CORNERS, share / EQUAL_SHARE))
+    if fine >= EQUAL:  # is the one the other with something put on it?
+        added = max(more, differ - more) / differ if differ else 1.0
+        seen, shades = (agree + even) / (agree + even + differ), fits / max(agree + even, 1)
+        parts = min(agree / EQUAL_CELLS, told / EQUAL_CORNERS, shades / SHADES)
+        enough = max(enough, min(parts, added / ADDED, seen / SEEN))
     return enough, disagree, share
+
+
+@kernel
+def _light(correlations: Any, cells: Any) -> Any:
+    """Of each cell: does B vary more (above 0), and by how many grey levels its mean misses a line.
+
+    The line fits the means of most cells that do not disagree.
+    """
+    n = np.maximum(cells[:, 0], 1.0)
+    a, b = cells[:, 1] / n, cells[:, 2] / n
+    kept = (cells[:, 0] >= MIN_CELL) & (correlations >= AGREE)
+    used, slope, misses = kept, 1.0, np.zeros(len(cells))
+    for _ in range(3):
+        if used.sum() < 2:
+            break
+        middle_a, middle_b = a[used].mean(), b[used].mean()
+        spread = ((b[used] - middle_b) ** 2).sum()
+        slope = ((a[used] - middle_a) * (b[used] - middle_b)).sum() / max(spread, 1.0)
+        misses = np.abs(a - middle_a - slope * (b - middle_b)) / max(1.0, slope)
+        used = kept & (misses <= np.sort(misses[kept])[3 * kept.sum() // 4])
+    return (cells[:, 4] / n - b * b) * slope * slope - (cells[:, 3] / n - a * a), misses

@@ -17,14 +17,15 @@ from candid.duplicates.closer import (
     AT_ONCE,
     CLEAR,
     MOST,
+    STILL,
     Originals,
     approach,
     compare,
     likeliest,
-    similar_hashes,
 )
 from candid.duplicates.groups import Copies, collapse, collapsed, copy_pairs, group_ids, open_out
-from candid.duplicates.hashing import hash_images, hash_pairs
+from candid.duplicates.hashing import hash_pairs
+from candid.duplicates.parts import alike_in_parts, part_sketches
 from candid.duplicates.settings import Aligned, Hash
 from candid.duplicates.views import low_contrast, without_borders, working_images
 from candid.errors import CandidError
@@ -188,14 +189,15 @@ class Search:
     def _look_again(
         self, pairs: Rows, motions: Floats, accepted: Flags, mirrored: bool
     ) -> tuple[Rows, Floats, Rows]:
-        """Compare the likeliest in the originals, and what has similar hashes.
+        """Compare the likeliest in the originals, and what looks alike in a part.
 
         Return the pairs and their similarities; and which of the accepted ones the originals contradict.
         """
         if not mirrored:
             rows = np.flatnonzero(self.detailed)
-            alike, still = similar_hashes(self.hashes(rows))
-            pairs, motions = np.concatenate([pairs, rows[alike]]), np.concatenate([motions, still])
+            alike = alike_in_parts(self.parts(rows))
+            pairs = np.concatenate([pairs, rows[alike]])
+            motions = np.concatenate([motions, np.tile(STILL, (len(alike), 1))])
             accepted = np.concatenate([accepted, np.zeros(len(alike), np.bool_)])
         shown = self.detailed[pairs].all(axis=1) & self.fresh[pairs].any(axis=1) & self._comparable(pairs)
         seen = np.flatnonzero(shown)
@@ -248,9 +250,9 @@ class Search:
             said.append(verify(prepared, others, ends.reshape(-1, 2), motions[block], series, closer))
         return np.concatenate(said)
 
-    def hashes(self, rows: Rows) -> NDArray[np.uint64]:
-        """Hashes of images by phash."""
-        return hash_images(self._shown[rows], Hash())
+    def parts(self, rows: Rows) -> NDArray[np.uint64]:
+        """Sketches of the parts of images."""
+        return part_sketches(self._shown[rows])
 
     def compare(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
         """What closer.compare says of pairs."""
