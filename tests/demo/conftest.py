@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from candid.demo.server import PredictionService, Server
+from candid.demo.command import PredictionService, Server
 from candid.predict.command import main
 from tests.predict.predict_pictures import astronaut, encoded
 from tests.predict.tiny_model import write_tiny

@@ -18,7 +18,7 @@ from http.client import HTTPConnection
 import pytest
 from PIL import Image
 
-from candid.demo.server import AT_ONCE, LIMIT, PredictionService
+from candid.demo.command import AT_ONCE, LIMIT, PredictionService
 from tests.conftest import REPOSITORY
 from tests.predict.predict_pictures import astronaut, encoded, exif, noise, on_face
 from tests.predict.tiny_model import CLASSES

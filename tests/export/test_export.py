@@ -14,7 +14,7 @@ import pytest
 from candid.data.faces import load_images
 from candid.errors import CandidError
 from candid.evaluation.predict import predict
-from candid.export import command, compare, onnx
+from candid.export import command, onnx
 from candid.export.command import FORMATS, load, main
 from candid.labelled import as_taken, read_parts, read_sample
 from candid.predict.classifier import load_classifier
@@ -138,26 +138,26 @@ def test_a_change_has_an_interval_that_holds_it():
     generator = np.random.default_rng(0)
     actual = generator.integers(0, 3, 300)
     before = np.eye(3)[np.where(generator.random(300) < 0.7, actual, (actual + 1) % 3)]
-    faces = compare.Faces(np.zeros((300, 2, 2), np.uint8), actual, np.arange(300), CLASSES)
-    same = compare.paired(faces, before, before)
+    faces = command.Faces(np.zeros((300, 2, 2), np.uint8), actual, np.arange(300), CLASSES)
+    same = command.paired(faces, before, before)
     assert same.accuracy == 0
     assert -0.03 < same.low < 0 < same.high < 0.03
     worse = before.copy()
     worse[:60] = np.eye(3)[(actual[:60] + 1) % 3]
-    lost = compare.paired(faces, before, worse)
+    lost = command.paired(faces, before, worse)
     assert lost.low < lost.accuracy < lost.high < 0
     # the same faces, of which only 30 are independent
     grouped = dataclasses.replace(faces, groups=np.arange(300) // 10)
-    assert np.ptp(compare.paired(grouped, before, worse)[1:]) > np.ptp(lost[1:])
+    assert np.ptp(command.paired(grouped, before, worse)[1:]) > np.ptp(lost[1:])
 
 
 def test_only_faces_of_known_classes_are_judged(project):
     part = read_parts(project / "data").test
-    faces = compare.known_faces(part, ["sad", "happy"], (None, SIZE, SIZE, 1), "data")
+    faces = command.known_faces(part, ["sad", "happy"], (None, SIZE, SIZE, 1), "data")
     assert len(faces.actual) == 30
     assert set(faces.actual) == {0, 1}
     with pytest.raises(CandidError, match="no test face of the classes contempt"):
-        compare.known_faces(part, ["contempt"], (None, SIZE, SIZE, 1), "data")
+        command.known_faces(part, ["contempt"], (None, SIZE, SIZE, 1), "data")
 
 
 def test_the_sample_serves_where_there_is_no_data(tmp_path, monkeypatch):
