@@ -122,10 +122,7 @@ class Comparison:
 
 
 def compare_pairs(
-    pairs: Pairs,
-    margin: float = 0.005,
-    class_margin: float = 0.05,
-    resamples: int = RESAMPLES,
+    pairs: Pairs, margin: float = 0.005, class_margin: float = 0.05, resamples: int = RESAMPLES
 ) -> Comparison:
     """Compare two models on the same faces; the same faces give the same answer.
 
