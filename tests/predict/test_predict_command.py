@@ -21,8 +21,8 @@ from candid.data.archives import open_files
 from candid.data.images import decode
 from candid.evaluation.model_file import load_model_file
 from candid.evaluation.predict import predict
+from candid.predict.command import Folder
 from candid.predict.detectors import make_detector
-from candid.predict.outputs import Folder
 from candid.predict.sources import Picture, Skipped, pictures
 from tests.data.made import folder as write_all
 from tests.data.made import tar_of

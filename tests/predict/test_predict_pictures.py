@@ -14,9 +14,9 @@ from PIL import Image, ImageOps
 from candid.data.images import decode, open_picture
 from candid.evaluation.model_file import Card
 from candid.predict.classifier import Classifier
+from candid.predict.command import drawn
 from candid.predict.detectors import Box, Detection
 from candid.predict.faces import Labelled, as_trained, cut, find_faces, label, reduced, square
-from candid.predict.outputs import drawn
 from tests.predict.predict_pictures import FACE, astronaut, encoded, exif, noise
 
 
