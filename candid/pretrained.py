@@ -30,7 +30,7 @@ from candid.evaluation.report import evaluate
 from candid.files import md5, stamped_entry, write_json, write_text, writing
 from candid.gate.results import Revision, flat, look_up, resolve
 from candid.html import render
-from candid.report.card import described
+from candid.report.command import described
 from candid.report.run import SECTIONS, Run, read_run, share
 from candid.text import markdown_table
 from candid.training.lineage import ancestor_digests
