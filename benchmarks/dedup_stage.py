@@ -24,12 +24,10 @@ from scipy.stats import binomtest
 from candid.data.catalogue import read_catalogue
 from candid.data.images import decode
 from candid.duplicates.find import Duplicates, find_duplicates
-from candid.duplicates.groups import group_ids
 from candid.duplicates.kernels import cores
 from candid.duplicates.settings import Aligned, Hash
 
 VERIFIED = Path(__file__).with_name("dedup_verified_pairs.csv")
-THRESHOLDS = (0.80, 0.82, 0.84, 0.86, 0.88)
 
 
 def load(archive: Path) -> tuple[list[str], NDArray[np.uint8]]:
@@ -56,17 +54,6 @@ def whole_search(
         flush=True,
     )
     return duplicates
-
-
-def by_threshold(images: NDArray[np.uint8], series: NDArray[np.bool_]) -> None:
-    """Print what other values of min_similarity give."""
-    pairs = find_duplicates(images, Aligned(min_similarity=min(THRESHOLDS)), series=series).pairs
-    for least in THRESHOLDS:
-        kept = pairs[pairs["similarity"] >= least]
-        groups = group_ids(kept["a"].to_numpy(), kept["b"].to_numpy(), len(images))
-        near = int((kept["kind"] == "near").sum())
-        count = len(np.unique(groups[groups >= 0]))
-        print(f"  {least:.2f}: {near:,} near pairs, {int((groups >= 0).sum()):,} images in {count:,} groups")
 
 
 def against_verdicts(dataset: str, names: list[str], groups: NDArray[np.int64]) -> None:
@@ -102,8 +89,6 @@ def main() -> None:
         for method in (Hash(), Aligned()):
             duplicates = whole_search(name, images, method, series)
             against_verdicts(name, names, duplicates.groups)
-        if name != "ck48":
-            by_threshold(images, series)
 
 
 if __name__ == "__main__":
