@@ -10,9 +10,8 @@ from PIL import Image
 
 from candid.errors import CandidError
 from candid.evaluation.model_file import Card
-from candid.explain.command import draw_by_class, main, read_faces
+from candid.explain.command import draw_by_class, first_convolutions, main, read_faces
 from candid.explain.occlusion import drops, explain, heat, occluded, patches
-from candid.explain.sheets import first_convolutions
 from candid.labelled import read_parts
 from candid.predict.classifier import load_classifier
 from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
