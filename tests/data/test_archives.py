@@ -10,13 +10,7 @@ import zipfile
 
 import pytest
 
-from candid.data.archives import (
-    UnreadableError,
-    is_tar,
-    open_files,
-    pack,
-    skip_reason,
-)
+from candid.data.archives import UnreadableError, is_tar, open_files, pack, skip_reason
 from candid.errors import CandidError
 from tests.data.made import face, folder, tarred, zipped
 

@@ -16,14 +16,7 @@ import pytest
 from candid.data import download
 from candid.data.archives import open_files
 from candid.data.catalogue import Archive
-from candid.data.download import (
-    check,
-    checksum,
-    contents_digest,
-    obtain,
-    read_mirror,
-    without_secrets,
-)
+from candid.data.download import check, checksum, contents_digest, obtain, read_mirror, without_secrets
 from candid.errors import CandidError
 from tests.data.made import CATALOGUE, face, folder, zipped
 

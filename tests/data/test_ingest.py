@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 
 from candid.data.images import decode
-from candid.data.ingest import (
-    assemble,
-    counts,
-    planted_table,
-    refuse,
-    summary,
-)
+from candid.data.ingest import assemble, counts, planted_table, refuse, summary
 from candid.data.readers import Record, Rejected, Skipped, Wanted
 from candid.errors import CandidError
 from candid.files import read_csv, write_csv

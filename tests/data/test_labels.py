@@ -136,10 +136,7 @@ def test_a_stray_picture_does_not_make_the_enclosing_folder_the_class(tmp_path, 
 
 @pytest.mark.parametrize(
     ("pattern", "subjects"),
-    [
-        ("(p[0-9]+)_", ["folder:p1", "folder:p2", ""]),
-        ("([a-z]+)/", ["", "folder:x", "folder:ada"]),
-    ],
+    [("(p[0-9]+)_", ["folder:p1", "folder:p2", ""]), ("([a-z]+)/", ["", "folder:x", "folder:ada"])],
 )
 def test_persons_are_found_in_the_name_or_in_a_folder_below_the_class(tmp_path, pattern, subjects):
     files = ["set/train/happy/p1_0.png", "set/train/happy/x/p2_7.png", "set/val/sad/ada/3.png"]
