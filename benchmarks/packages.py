@@ -47,7 +47,7 @@ from candid.evaluation.predict import predict
 from candid.evaluation.predictions import Predictions, tabulate_test_set
 from candid.evaluation.scores import Floats
 from candid.export import litert
-from candid.export.compare import RESAMPLES, SEED, Faces, paired
+from candid.export.command import RESAMPLES, SEED, Faces, paired
 from candid.files import md5, read_json, write_json
 from candid.predict.classifier import SHIPPED, load_classifier
 
