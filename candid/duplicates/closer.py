@@ -137,7 +137,7 @@ def compare(
 
 @kernel
 def _approach(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
-    """Improve the motions at 48 pixels; return the correlation where the pair is LIKELY, else 0."""
+    """Improve the motions at 48 pixels; how likely each pair is: correlation, or 1 where pixels are equal."""
     rows, system, motion, cells, used = workspace(first)
     hints = np.zeros(len(pairs))
     for q in range(len(pairs)):
@@ -162,8 +162,10 @@ def _approach(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
             if correlation >= max(LIKELY, hints[q]) and agree >= LIKELY_CELLS:
                 hints[q] = correlation
                 motions[q] = motion
-        if hints[q] == 0 and _equal(first.smooth[a], second.smooth[b]) >= SEEN:
-            hints[q], motions[q] = LIKELY, STILL
+        if _equal(first.smooth[a], second.smooth[b]) >= SEEN:
+            if hints[q] == 0:
+                motions[q] = STILL
+            hints[q] = 1.0
     return hints
 
 
