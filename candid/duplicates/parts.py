@@ -25,7 +25,7 @@ PARTS = [
 BITS = 8  # of 128 by which the sketches of two parts may differ
 WINDOW = 256  # images with the same run, in order of their sketches: each is compared with so many next ones
 NEAREST = 4  # of these that are taken
-MOST = 100_000  # pairs; the most alike
+EACH, MOST = 2, 100_000  # pairs an image, and in all: the most alike
 ROWS = 256  # a unit of work
 
 
@@ -44,7 +44,7 @@ def alike_in_parts(sketches: NDArray[np.uint64]) -> NDArray[np.int64]:
         found = np.concatenate([found, *_in_part(np.ascontiguousarray(sketches[:, part].T))])
         found = found[np.lexsort(found.T[::-1])]
         found = found[np.append(True, np.diff(found[:, :2], axis=0).any(axis=1))[: len(found)]]
-        found = found[np.argsort(found[:, 2], kind="stable")[:MOST]]
+        found = found[np.argsort(found[:, 2], kind="stable")[: min(EACH * len(sketches), MOST)]]
     return np.asarray(found[np.lexsort((found[:, 1], found[:, 0])), :2])
 
 
