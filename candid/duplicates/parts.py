@@ -39,13 +39,13 @@ def alike_in_parts(sketches: NDArray[np.uint64]) -> NDArray[np.int64]:
 
     `sketches`: of `part_sketches`.
     """
-    found = np.empty((0, 3), np.int64)
+    pairs = np.empty((0, 3), np.int64)  # a, b, bits
     for part in range(sketches.shape[1]):
-        found = np.concatenate([found, *_in_part(np.ascontiguousarray(sketches[:, part].T))])
-        found = found[np.lexsort(found.T[::-1])]
-        found = found[np.append(True, np.diff(found[:, :2], axis=0).any(axis=1))[: len(found)]]
-        found = found[np.argsort(found[:, 2], kind="stable")[: min(EACH * len(sketches), MOST)]]
-    return np.asarray(found[np.lexsort((found[:, 1], found[:, 0])), :2])
+        pairs = np.concatenate([pairs, *_in_part(np.ascontiguousarray(sketches[:, part].T))])
+        pairs = pairs[np.lexsort(pairs.T[::-1])]
+        pairs = pairs[np.append(True, np.diff(pairs[:, :2], axis=0).any(axis=1))[: len(pairs)]]
+        pairs = pairs[np.argsort(pairs[:, 2], kind="stable")[: min(EACH * len(sketches), MOST)]]
+    return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0])), :2])
 
 
 def _in_part(words: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
@@ -78,10 +78,10 @@ def _alike(words: Any, runs: Any, band: int, order: Any, start: int, stop: int) 
                 continue
             if n == len(out):
                 out = np.concatenate((out, np.empty_like(out)))
-            place = n
-            while place > before and out[place - 1, 2] > apart:
-                out[place] = out[place - 1]
-                place -= 1
-            out[place] = (min(i, j), max(i, j), apart)
+            row = n
+            while row > before and out[row - 1, 2] > apart:
+                out[row] = out[row - 1]
+                row -= 1
+            out[row] = (min(i, j), max(i, j), apart)
             n = min(n + 1, before + NEAREST)
     return out[:n].copy()

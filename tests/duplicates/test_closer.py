@@ -78,6 +78,15 @@ def test_copies_in_doubt_are_found_in_the_originals(pictures, change):
     assert len(found) >= len(ends(searched(close, detailed=False)))
 
 
+def test_copies_under_a_label_that_outweighs_the_picture_are_found_by_the_rest(pictures):
+    faint = (60 + pictures // 2).astype(np.uint8)
+    labelled = faint.copy()
+    labelled[:, 88:136, 72:136], labelled[:, 100:124, 84:124] = 255, 0
+    found = ends(searched(np.concatenate([faint, labelled])))
+    assert not found - {(row, row + COUNT) for row in range(COUNT)}
+    assert len(found) >= 0.6 * COUNT  # none without the parts
+
+
 @pytest.fixture(scope="module")
 def soft():
     """Pictures of soft edges: most cells are even."""
