@@ -45,6 +45,7 @@ TURN_FREE, TURN_SUSPECT = 0.007, 0.0175  # radians, 0.4 and 1 degree
 SKEW_FREE, SKEW_SUSPECT, SKEW_OF_TURN = 0.005, 0.035, 0.6  # a turned picture of 4 to 3 is skewed once square
 CROP_ZOOM, CROP_SHIFT = 0.1, 3.0  # a new crop is one zoomed by a tenth, or shifted by 3 pixels
 DECIMALS = 4
+AT_ONCE = 1024  # pixels that are laid over at a time, so that the first caches hold them
 BLOCK = 256  # pairs at a time
 
 
@@ -190,51 +191,65 @@ def _binomial(image: Any, out: Any) -> None:
 def _box(image: Any, out: Any) -> None:
     """Mean over 7 x 7 pixels; beyond the border a slope goes on evenly, so that it shows no structure."""
     size = image.shape[0]
-    columns = np.empty((size, size), np.int32)
-    for j in range(size):
+    tall, wide = np.empty((size + 6, size), np.int32), np.empty(size + 6, np.int32)
+    tall[3:-3] = image
+    for k in range(1, 4):
         for i in range(size):
-            total = np.int32(0)
-            for v in range(-3, 4):
-                total += _beyond(image[:, i], j + v)
-            columns[j, i] = total
+            tall[3 - k, i] = 2 * tall[3, i] - tall[3 + k, i]
+            tall[size + 2 + k, i] = 2 * tall[size + 2, i] - tall[size + 2 - k, i]
     for j in range(size):
+        line = wide[3:-3]
+        line[:] = 0
+        for v in range(7):
+            row = tall[j + v]
+            for i in range(size):
+                line[i] += row[i]
+        for k in range(1, 4):
+            wide[3 - k] = 2 * line[0] - line[k]
+            wide[size + 2 + k] = 2 * line[-1] - line[size - 1 - k]
+        into = out[j]
         for i in range(size):
             total = np.int32(24)
-            for u in range(-3, 4):
-                total += _beyond(columns[j], i + u)
-            out[j, i] = total // 49
+            for u in range(7):
+                total = np.int32(total + wide[i + u])
+            into[i] = np.floor((total + 0.5) * (1 / 49))  # as total // 49, which is slow
+
+
+class Work(NamedTuple):
+    """Arrays that the steps of a pair fill, and the pixels that they compare at full and at half size."""
+
+    table: NDArray[np.float64]
+    system: NDArray[np.float64]
+    motion: NDArray[np.float64]
+    cells: NDArray[np.float64]
+    used: NDArray[np.bool_]  # cells
+    full: NDArray[np.int32]
+    half: NDArray[np.int32]
+    rough: NDArray[np.int32]  # every other row of half
 
 
 @kernel
-def _beyond(line: Any, k: int) -> Any:
-    last = len(line) - 1
-    if k < 0:
-        return 2 * np.int32(line[0]) - np.int32(line[-k])
-    if k > last:
-        return 2 * np.int32(line[last]) - np.int32(line[2 * last - k])
-    return np.int32(line[k])
-
-
-@kernel
-def workspace(images: Any) -> Any:
-    """Arrays that the steps of a pair fill: rows, system, motion, cells and which of these are used."""
-    pixels, cells = images.smooth.shape[1] * images.smooth.shape[2], images.corners.shape[1]
-    used = np.ones(cells, np.bool_)
-    return np.empty((9, pixels)), np.empty((7, 8)), np.empty(6), np.empty((cells, 6)), used
+def workspace(size: int, cells: int) -> Any:
+    """Work for images of so many pixels a side and cells."""
+    full, half = pixels_of(size, cells), pixels_of(size // 2, cells)
+    rough, used = pixels_of(size // 2, cells, 2), np.ones(cells, np.bool_)
+    table, system, motion = np.empty((9, size * size)), np.empty((7, 8)), np.empty(6)
+    return Work(table, system, motion, np.empty((cells, 6)), used, full, half, rough)
 
 
 @kernel
 def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out: Any) -> None:
-    rows, system, motion, cells, used = workspace(first)
+    work = workspace(first.smooth.shape[1], first.corners.shape[1])
+    motion, cells, used = work.motion, work.cells, work.used
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]
-        if not _alike_at_half(first.half[a], second.half[b], motion, used, rows, system, cells):
+        if not _alike_at_half(first.half[a], second.half[b], work):
             continue
         for _ in range(FULL_STEPS):
-            if not improve(first.smooth[a], second.smooth[b], motion, used, rows, system):
+            if not improve(first.smooth[a], second.smooth[b], work, work.full):
                 break
-            cell_sums(first.fine[a], second.fine[b], motion, cells)
+            cell_sums(first.fine[a], second.fine[b], work, work.full)
             fine, agreement = agreeing(cells, first.corners[a], used, WORST)
             lacks = (1 - fine) * SHORTFALL * _doubt(motion, series[a] and series[b])
             score = min(1 - lacks, agreement + AGREEMENT)
@@ -246,26 +261,27 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
 
 @kernel
 def _promising(half: Any, others: Any, pairs: Any, motions: Any, out: Any) -> None:
-    rows, system, motion = np.empty((9, half[0].size)), np.empty((7, 8)), np.empty(6)
-    cells, used = np.empty((GRID * GRID, 6)), np.ones(GRID * GRID, np.bool_)
+    work = workspace(2 * half.shape[1], GRID * GRID)
     for q in range(len(pairs)):
-        motion[:] = motions[q]
-        a, b = half[pairs[q, 0]], others[pairs[q, 1]]
-        out[q] = _alike_at_half(a, b, motion, used, rows, system, cells)
+        work.motion[:] = motions[q]
+        out[q] = _alike_at_half(half[pairs[q, 0]], others[pairs[q, 1]], work)
 
 
 @kernel
-def _alike_at_half(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any, cells: Any) -> bool:
+def _alike_at_half(a: Any, b: Any, work: Work) -> Any:
     """Improve the motion from scratch; `used` becomes False for the cells that fit worst."""
-    used[:] = True
-    for least in MIN_HALF:
-        if not improve(a, b, motion, used, rows, system):
-            return False
-        cell_sums(a, b, motion, cells)
-        trim(cells, used)
-        if correlation(cells, used)[0] < least:
-            return False
-    return True
+    work.used[:] = True
+    return _fits(a, b, work, work.rough, MIN_HALF[0]) and _fits(a, b, work, work.half, MIN_HALF[1])
+
+
+@kernel
+def _fits(a: Any, b: Any, work: Work, pixels: Any, least: float) -> Any:
+    """Take a step; whether the images correlate then, but for the cells that fit worst."""
+    if not improve(a, b, work, pixels):
+        return False
+    cell_sums(a, b, work, pixels)
+    trim(work.cells, work.used)
+    return correlation(work.cells, work.used)[0] >= least
 
 
 @kernel
@@ -286,16 +302,22 @@ def correlation(cells: Any, used: Any) -> Any:
 @kernel
 def trim(cells: Any, used: Any) -> None:
     """Leave out the quarter of the cells that fits the used ones' line worst, twice."""
-    rest = np.empty(len(cells))
+    count = len(cells)
+    rest = np.empty(count)
     for _ in range(2):
         _, slope, level = correlation(cells, used)
-        for c in range(len(cells)):
+        shared = 0
+        for c in range(count):
             n, a, b, aa, bb, ab = cells[c]
             squares = aa + level * level * n + slope * slope * bb
             crossed = level * a + slope * ab - level * slope * b
             rest[c] = max(squares - 2 * crossed, 0.0) if n > 0 else -1.0
-        shared = (rest >= 0).sum()
-        used[:] = (rest >= 0) & (rest <= np.sort(rest)[len(cells) - 1 - shared // 4])
+            shared += n > 0
+        for c in range(count):
+            better = 0  # cells that fit better, or are not shared
+            for other in range(count):
+                better += rest[other] < rest[c]
+            used[c] = rest[c] >= 0 and better < count - shared // 4
 
 
 @kernel
@@ -351,97 +373,144 @@ def _doubt(motion: Any, series: bool) -> Any:
 
 
 @kernel
-def cell_sums(a: Any, b: Any, motion: Any, cells: Any) -> None:
-    """Sums of 1, A, B, AA, BB and AB over the pixels that A shares with the warped B, cell by cell."""
-    size = a.shape[0]
-    grid = round(sqrt(len(cells)))
-    side = size // grid
-    shrink = size / 48.0
-    m00, m01 = np.int64(round(motion[0] * ONE)), np.int64(round(motion[1] * ONE))
-    m10, m11 = np.int64(round(motion[2] * ONE)), np.int64(round(motion[3] * ONE))
-    dx, dy = np.int64(round(motion[4] * shrink * ONE)), np.int64(round(motion[5] * shrink * ONE))
-    centre, limit = (size - 1) * (ONE // 2), (size - 1) * ONE
-    cells[:] = 0
-    for j in range(size):
-        v = 2 * j - (size - 1)
-        for block in range(grid):
-            n = sa = sb = saa = sbb = sab = np.int64(0)
-            for i in range(block * side, block * side + side):
-                u = 2 * i - (size - 1)
-                x = centre + dx + ((m00 * u + m01 * v) >> 1)
-                y = centre + dy + ((m10 * u + m11 * v) >> 1)
-                if x < 0 or y < 0 or x >= limit or y >= limit:
-                    continue
-                column, row, fx, fy = x >> 16, y >> 16, (x >> 11) & 31, (y >> 11) & 31
-                b00, b01 = np.int32(b[row, column]), np.int32(b[row, column + 1])
-                b10, b11 = np.int32(b[row + 1, column]), np.int32(b[row + 1, column + 1])
-                top, low = 32 * b00 + fx * (b01 - b00), 32 * b10 + fx * (b11 - b10)
-                p, q = np.int32(a[j, i]), (32 * top + fy * (low - top) + 512) >> 10
-                n += 1
-                sa += p
-                sb += q
-                saa += p * p
-                sbb += q * q
-                sab += p * q
-            c = j // side * grid + block
-            for k, total in enumerate((n, sa, sb, saa, sbb, sab)):
-                cells[c, k] += total
+def pixels_of(size: int, cells: int, step: int = 1) -> Any:
+    """3 x n: u and v, twice the offset from the centre, and place of every pixel, cell by cell.
 
-
-@kernel
-def overlay(a: Any, b: Any, motion: Any, used: Any, rows: Any) -> int:
-    """Warp B over A, of each common pixel of the used cells.
-
-    rows get B, its changes by dx, dy and the four of the matrix, 1 and A.
+    Of every `step`-th row.
     """
-    size = a.shape[0]
-    grid = round(sqrt(len(used)))
+    grid = round(sqrt(cells))
     side = size // grid
-    shrink = size / 48.0
-    m00, m01 = np.int64(round(motion[0] * ONE)), np.int64(round(motion[1] * ONE))
-    m10, m11 = np.int64(round(motion[2] * ONE)), np.int64(round(motion[3] * ONE))
-    dx, dy = np.int64(round(motion[4] * shrink * ONE)), np.int64(round(motion[5] * shrink * ONE))
-    centre, limit = (size - 1) * (ONE // 2), (size - 1) * ONE
+    out = np.empty((3, size * size // step), np.int32)
     n = 0
-    for j in range(size):
-        v = 2 * j - (size - 1)
-        for i in range(size):
-            if not used[j // side * grid + i // side]:
-                continue
-            u = 2 * i - (size - 1)
-            x = centre + dx + ((m00 * u + m01 * v) >> 1)
-            y = centre + dy + ((m10 * u + m11 * v) >> 1)
-            if x < 0 or y < 0 or x >= limit or y >= limit:
-                continue
-            column, row, fx, fy = x >> 16, y >> 16, (x >> 11) & 31, (y >> 11) & 31
-            b00, b01 = np.int32(b[row, column]), np.int32(b[row, column + 1])
-            b10, b11 = np.int32(b[row + 1, column]), np.int32(b[row + 1, column + 1])
-            top, low = 32 * b00 + fx * (b01 - b00), 32 * b10 + fx * (b11 - b10)
-            across, down = ((32 - fy) * (b01 - b00) + fy * (b11 - b10)) >> 2, (low - top) >> 2
-            rows[0, n] = (32 * top + fy * (low - top) + 512) >> 10
-            rows[1, n], rows[2, n] = across, down
-            rows[3, n], rows[4, n], rows[5, n], rows[6, n] = across * u, across * v, down * u, down * v
-            rows[7, n], rows[8, n] = 1, a[j, i]
-            n += 1
-    return n
+    for c in range(cells):
+        for j in range(c // grid * side, c // grid * side + side, step):
+            for i in range(c % grid * side, c % grid * side + side):
+                out[0, n], out[1, n], out[2, n] = 2 * i - (size - 1), 2 * j - (size - 1), j * size + i
+                n += 1
+    return out
 
 
 @kernel
-def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> Any:
+def _warp(b: Any, motion: Any, u: Any, v: Any, out: Any) -> None:
+    """Lay B over some pixels of A: out gets 1 where B has them (else 0), B, its change across and down.
+
+    out: 7 x n, of changes 8 times. Flat loops of 32 bits without a branch: the processor does eight steps at
+    once.
+    """
+    size, i32 = b.shape[0], np.int32
+    shrink = size / 48.0
+    centre, limit, wide = (size - 1) * (ONE // 2), i32((size - 1) * ONE), i32(size)
+    m00, m01 = i32(round(motion[0] * ONE)), i32(round(motion[1] * ONE))
+    m10, m11 = i32(round(motion[2] * ONE)), i32(round(motion[3] * ONE))
+    dx = i32(centre + np.int64(round(motion[4] * shrink * ONE)))
+    dy = i32(centre + np.int64(round(motion[5] * shrink * ONE)))
+    inside, b00, b01, b10, b11, fx, fy = out[0], out[1], out[2], out[3], out[4], out[5], out[6]
+    for i in range(len(u)):
+        x = i32(dx + i32(i32(i32(m00 * u[i]) + i32(m01 * v[i])) >> 1))
+        y = i32(dy + i32(i32(i32(m10 * u[i]) + i32(m11 * v[i])) >> 1))
+        shown = i32((x >= 0) & (y >= 0) & (x < limit) & (y < limit))
+        inside[i] = shown
+        b00[i] = i32(i32(i32(i32(y >> 16) * wide) + i32(x >> 16)) * shown)  # where it lies
+        fx[i] = i32(i32(x >> 11) & i32(31))
+        fy[i] = i32(i32(y >> 11) & i32(31))
+    light = b.reshape(size * size)
+    for i in range(len(u)):
+        k = np.uint64(b00[i])  # unsigned, or a negative one would have to be counted from the end
+        b00[i], b01[i] = light[k], light[k + np.uint64(1)]
+        b10[i], b11[i] = light[k + np.uint64(size)], light[k + np.uint64(size + 1)]
+    for i in range(len(u)):
+        above, below = i32(b01[i] - b00[i]), i32(b11[i] - b10[i])
+        top = i32(i32(i32(32) * b00[i]) + i32(fx[i] * above))
+        low = i32(i32(i32(32) * b10[i]) + i32(fx[i] * below))
+        b00[i] = i32(i32(i32(i32(32) * top) + i32(fy[i] * i32(low - top))) + i32(512)) >> 10
+        b01[i] = i32(i32(i32(i32(32) - fy[i]) * above) + i32(fy[i] * below)) >> 2
+        b10[i] = i32(low - top) >> 2
+
+
+@kernel
+def cell_sums(a: Any, b: Any, work: Work, pixels: Any) -> None:
+    """Sums of 1, A, B, AA, BB and AB over the pixels that A shares with the warped B, cell by cell."""
+    motion, cells = work.motion, work.cells
+    of_cell = pixels.shape[1] // len(cells)
+    at_once = max(AT_ONCE // of_cell, 1)
+    out = np.empty((7, at_once * of_cell), np.int32)
+    light = a.reshape(a.size)
+    for first in range(0, len(cells), at_once):
+        here = slice(first * of_cell, (first + at_once) * of_cell)
+        place = pixels[2, here]
+        _warp(b, motion, pixels[0, here], pixels[1, here], out)
+        inside, warped, shown = out[0], out[1], out[2]
+        for k in range(len(place)):
+            shown[k] = light[np.uint64(place[k])]
+        for c in range(len(place) // of_cell):
+            cell = slice(c * of_cell, (c + 1) * of_cell)
+            counts, first_a, second_b = inside[cell], shown[cell], warped[cell]
+            n = sa = sb = saa = sbb = sab = np.int32(0)
+            for k in range(of_cell):
+                p, q = np.int32(first_a[k] * counts[k]), np.int32(second_b[k] * counts[k])
+                n, sa, sb = np.int32(n + counts[k]), np.int32(sa + p), np.int32(sb + q)
+                saa, sbb, sab = np.int32(saa + p * p), np.int32(sbb + q * q), np.int32(sab + p * q)
+            for which, total in enumerate((n, sa, sb, saa, sbb, sab)):
+                cells[first + c, which] = total
+
+
+@kernel
+def overlay(a: Any, b: Any, work: Work, pixels: Any) -> int:
+    """Warp B over A: how many pixels of the used cells they have in common.
+
+    table gets B, its changes by dx, dy and the four of the matrix, 1 and A; 0 where a pixel does not count.
+    """
+    motion, used, table = work.motion, work.used, work.table
+    of_cell = pixels.shape[1] // len(used)
+    at_once = max(AT_ONCE // of_cell, 1)
+    out = np.empty((7, at_once * of_cell), np.int32)
+    light = a.reshape(a.size)
+    common = 0
+    for first in range(0, len(used), at_once):
+        here = slice(first * of_cell, (first + at_once) * of_cell)
+        counts, u, v, place = out[0], pixels[0, here], pixels[1, here], pixels[2, here]
+        _warp(b, motion, u, v, out)
+        for c in range(len(place) // of_cell):
+            if not used[first + c]:
+                counts[c * of_cell : (c + 1) * of_cell] = 0
+        ones, shown = table[7, here], table[8, here]
+        for k in range(len(place)):
+            ones[k] = counts[k]
+            common += counts[k]
+        for k in range(len(place)):
+            shown[k] = light[np.uint64(place[k])]
+        for k in range(len(place)):
+            shown[k] *= ones[k]
+        for column, row in ((0, 1), (1, 2), (2, 3)):
+            into, values = table[column, here], out[row]
+            for k in range(len(place)):
+                into[k] = np.int32(values[k] * counts[k])
+        for column in (1, 2):
+            change, by_u, by_v = table[column, here], table[2 * column + 1, here], table[2 * column + 2, here]
+            for k in range(len(place)):
+                by_u[k] = change[k] * u[k]
+            for k in range(len(place)):
+                by_v[k] = change[k] * v[k]
+    return common
+
+
+@kernel
+def improve(a: Any, b: Any, work: Work, pixels: Any) -> Any:
     """One Gauss-Newton step of the motion.
 
     False when the images part, the system is singular or the motion is none that crops of a photograph have.
     """
-    size = a.shape[0]
-    shrink = size / 48.0
-    n = overlay(a, b, motion, used, rows)
-    if 10 * n < 3 * size * size:
+    motion, table, system = work.motion, work.table, work.system
+    shrink = a.shape[0] / 48.0
+    count = pixels.shape[1]
+    n = overlay(a, b, work, pixels)
+    if 10 * n < 3 * count:
         return False
     sums = np.zeros((8, 9))
-    for start in range(0, n, 512):  # what the processor's first cache holds
+    for start in range(0, count, AT_ONCE):  # what the processor's first cache holds
         for i in range(8):
             for j in range(i, 9):
-                sums[i, j] += _dot(rows[i, start:n], rows[j, start:n], min(n - start, 512))
+                sums[i, j] += _dot(table[i, start:count], table[j, start:count], min(count - start, AT_ONCE))
     for i in range(7):
         for j in range(i, 7):
             system[i, j] = sums[i, j] - sums[i, 7] * sums[j, 7] / n
@@ -459,7 +528,7 @@ def improve(a: Any, b: Any, motion: Any, used: Any, rows: Any, system: Any) -> A
     return near and min(motion[0], motion[3]) > MIN_SCALE and max(motion[0], motion[3]) < 1 / MIN_SCALE
 
 
-@partial(kernel, fastmath={"reassoc"})
+@partial(kernel, fastmath={"reassoc", "contract"})
 def _dot(x: Any, y: Any, n: int) -> float:
     """Sum of products of whole numbers: below 2^47, so exact in any order of adding, faster ones too."""
     total = 0.0

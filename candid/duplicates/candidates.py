@@ -14,6 +14,7 @@ from candid.duplicates.views import (
     CENTRE,
     CENTRE_VIEW,
     LENGTH,
+    SKETCH_BITS,
     Thumbnails,
     View,
     search_views,
@@ -27,11 +28,13 @@ HOPELESS = 0.86  # correlation after the first time that cells are left out, whe
 OUTLIER = 2.0  # a cell is left out where its squared residual is so many times the mean
 ROUNDING = 16.0  # squared residual of a cell that no picture stays below
 PARTS = 1_000_000  # of a correlation as a whole number
+LACK_BITS = 20  # that hold PARTS
 MANY = 20_000  # images; from here on an index finds the pairs
 SAMPLE = 2_000_000  # sketches that place the pivots, at most
 NEAREST = 32  # of the images near to a crop, those that both sketches have nearest, and equally near ones
 PROBES = 16  # cells of the index that are searched for an image
 ROWS = 256  # of the left side, a unit of work
+BLOCK = 512  # sketches that are compared at a time
 CLOSEST = 60  # pairs of an image on its own account; bounds time and memory where all images look alike
 GATHERED = 5_000_000  # hits at a time, 80 MiB; more once more pairs than that are kept
 
@@ -108,14 +111,21 @@ def to_verify(rows: NDArray[np.int64], count: int, views: list[View], mirror: bo
 
 
 def closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Keep each pair's best view, and the pairs that are among the CLOSEST of either image."""
-    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    rows = rows[np.append(True, np.diff(rows[:, 0]) > 0)] if len(rows) else rows
-    ends = np.concatenate(np.divmod(rows[:, 0], max(count, 1))[::-1])
-    order = np.lexsort((np.tile(rows[:, 1] >> 9, 2), ends))  # in the order of pairs where these are equal
-    near, ends = np.ones(len(order), np.bool_), ends[order]
-    near[order[CLOSEST:]] = ends[CLOSEST:] != ends[:-CLOSEST]
-    return np.asarray(rows[near.reshape(2, -1).any(axis=0)])
+    """Keep each pair's best view, and the pairs that are among the CLOSEST of either image, or as close."""
+    if not len(rows):
+        return rows
+    order = np.argsort(rows[:, 0])
+    key, said = rows[order].T
+    first = np.flatnonzero(np.append(True, np.diff(key) > 0))
+    key, said = key[first], np.minimum.reduceat(said, first)
+    lack = said >> 9  # up to PARTS
+    images = np.divmod(key, count)
+    ranked = np.sort(np.concatenate([(image << LACK_BITS) + lack for image in images]))
+    ends = np.cumsum(np.bincount(ranked >> LACK_BITS, minlength=count))
+    last = np.minimum(np.append(0, ends[:-1]) + CLOSEST, ends) - 1
+    limit = ranked[last] & ((1 << LACK_BITS) - 1)
+    near = (lack <= limit[images[0]]) | (lack <= limit[images[1]])
+    return np.stack([key[near], said[near]], axis=1)
 
 
 def _motions(views: list[View], mirror: bool) -> NDArray[np.float64]:
@@ -210,28 +220,31 @@ def _majorities(sketches: Any, nearest: Any, pivots: Any) -> Any:
 @kernel
 def nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> Any:
     """Cells of the nearest pivots of each row, the nearest one first; of equally near ones the first."""
-    words, cells = pivots.shape
+    cells = pivots.shape[1]
     out = np.zeros((stop - start, probes), np.int32)
-    apart = np.empty(cells, np.uint16)
+    apart, within = np.empty(cells, np.uint16), np.empty(cells, np.int64)
+    column, column_2 = pivots[0], pivots[1]
     for i in range(start, stop):
-        apart[:] = 0
-        for w in range(words):
-            word, column = sketches[w, i], pivots[w]
-            for c in range(cells):
-                apart[c] += np.uint16(popcount(word ^ column[c]))
-        low, high = 0, 64 * words  # the least distance within which there are as many as probes
+        word, word_2 = sketches[0, i], sketches[1, i]
+        for c in range(cells):
+            apart[c] = popcount(word ^ column[c]) + popcount(word_2 ^ column_2[c])
+        low, high = 0, SKETCH_BITS  # the least distance within which there are as many as probes
         nearer = 0  # than that
         while low < high:
-            middle, within = (low + high) // 2, 0
+            middle, some = (low + high) // 2, 0
             for c in range(cells):
-                within += apart[c] <= middle
-            if within >= probes:
+                some += apart[c] <= middle
+            if some >= probes:
                 high = middle
             else:
-                low, nearer = middle + 1, within
-        n, ties, least = 0, probes - nearer, 0
+                low, nearer = middle + 1, some
+        here = 0
         for c in range(cells):
-            if apart[c] <= low and (apart[c] < low or ties > 0):
+            within[here] = c
+            here += apart[c] <= low
+        n, ties, least = 0, probes - nearer, 0
+        for c in within[:here]:
+            if apart[c] < low or ties > 0:
                 ties -= apart[c] == low
                 out[i - start, n] = c
                 least = n if apart[c] < apart[out[i - start, least]] else least
@@ -244,40 +257,37 @@ def nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> A
 def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
     base = index.thumbs
     out = np.empty((256, 3), np.int32)
-    alike, bits = np.empty(256, np.int64), np.empty(256, np.uint8)  # rows of the index, and how far apart
-    apart = np.empty(512, np.uint16)  # short blocks stay in the first cache, and loops over them vectorise
+    alike, bits = np.empty(1024, np.int64), np.empty(1024, np.uint8)  # rows of the index, and how far apart
+    # Short blocks stay in the first cache, and loops over them without a branch vectorise.
+    apart, within = np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.int64)
     most = np.uint16(MAX_SKETCH_BITS)
     n = 0
     for q, i in enumerate(rows):
         near = 0
+        word, word_2 = crops.sketches[0, i], crops.sketches[1, i]
         for cell in probed[q]:
             end = index.offsets[cell + 1]
-            for block in range(index.offsets[cell], end, 512):
-                size = min(512, end - block)
-                word, column = crops.sketches[0, i], base.sketches[0, block : block + size]
+            for block in range(index.offsets[cell], end, BLOCK):
+                size = min(BLOCK, end - block)
+                here = slice(block, block + size)
+                column, column_2 = base.sketches[0, here], base.sketches[1, here]
                 for j in range(size):
-                    apart[j] = np.uint16(popcount(word ^ column[j]))
-                for w in range(1, base.sketches.shape[0]):
-                    word, column = crops.sketches[w, i], base.sketches[w, block : block + size]
-                    for j in range(size):
-                        apart[j] += np.uint16(popcount(word ^ column[j]))
-                some = np.uint16(0)
+                    apart[j] = popcount(word ^ column[j]) + popcount(word_2 ^ column_2[j])
+                few = 0
                 for j in range(size):
-                    some |= np.uint16(apart[j] <= most)
-                if not some:
-                    continue
-                for j in range(size):
-                    if apart[j] > most or index.order[block + j] == i:
-                        continue
-                    if near == len(alike):
-                        alike, bits = np.append(alike, alike), np.append(bits, bits)
+                    within[few] = j
+                    few += apart[j] <= most
+                if near + few > len(alike):
+                    alike, bits = np.append(alike, alike), np.append(bits, bits)
+                for j in within[:few]:
                     alike[near] = block + j
                     bits[near] = apart[j] + _bits_apart(crops.details, i, base.details, block + j)
-                    near += 1
-        furthest, before = _furthest(bits[:near]), n
+                    near += index.order[block + j] != i
+        furthest, before, chosen = _furthest(bits[:near]), n, 0
         for k in range(near):
-            if bits[k] > furthest:
-                continue
+            alike[chosen] = alike[k]
+            chosen += bits[k] <= furthest
+        for k in range(chosen):
             correlation = _correlation(crops.features[i], base.features[alike[k]])
             if correlation < MIN_CORRELATION:
                 continue
@@ -300,10 +310,7 @@ def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
 
 @kernel
 def _bits_apart(first: Any, i: int, second: Any, j: int) -> Any:
-    total = np.uint64(0)
-    for w in range(len(first)):
-        total += popcount(first[w, i] ^ second[w, j])
-    return total
+    return popcount(first[0, i] ^ second[0, j]) + popcount(first[1, i] ^ second[1, j])
 
 
 @kernel

@@ -138,24 +138,25 @@ def compare(
 @kernel
 def _approach(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
     """Improve the motions at 48 pixels; how likely each pair is: correlation, or 1 where pixels are equal."""
-    rows, system, motion, cells, used = workspace(first)
+    work = workspace(first.smooth.shape[1], first.corners.shape[1])
+    motion, cells, used = work.motion, work.cells, work.used
     hints = np.zeros(len(pairs))
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]
         used[:] = True
-        cell_sums(first.half[a], second.half[b], motion, cells)
+        cell_sums(first.half[a], second.half[b], work, work.half)
         trim(cells, used)
         together = True
         for _ in range(HALF_STEPS):
-            together = together and improve(first.half[a], second.half[b], motion, used, rows, system)
+            together = together and improve(first.half[a], second.half[b], work, work.half)
             if together:
-                cell_sums(first.half[a], second.half[b], motion, cells)
+                cell_sums(first.half[a], second.half[b], work, work.half)
                 trim(cells, used)
         for _ in range(FULL_STEPS):
-            if not together or not improve(first.smooth[a], second.smooth[b], motion, used, rows, system):
+            if not together or not improve(first.smooth[a], second.smooth[b], work, work.full):
                 break
-            cell_sums(first.fine[a], second.fine[b], motion, cells)
+            cell_sums(first.fine[a], second.fine[b], work, work.full)
             correlation = agreeing(cells, first.corners[a], used, WORST)[0]
             correlations = by_cell(cells)
             agree = ((correlations >= AGREE) & (correlations <= 1)).sum()
@@ -182,27 +183,28 @@ def _equal(a: Any, b: Any) -> Any:
 @kernel
 def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any, sure: bool) -> Any:
     """Similarity, and whether much contradicts, of each pair. `sure`: of the motions, but for some pixels."""
-    rows, system, motion, cells, used = workspace(first)
+    work = workspace(first.smooth.shape[1], first.corners.shape[1])
+    motion, cells, used = work.motion, work.cells, work.used
     out = np.zeros((len(pairs), 2))
     for q in range(len(pairs)):
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]
         used[:] = True
         if sure:
-            cell_sums(first.fine[a], second.fine[b], motion, cells)
+            cell_sums(first.fine[a], second.fine[b], work, work.full)
             if agreeing(cells, telling[a], used, COVERED)[0] < HOPELESS:
                 continue
             used[:] = True
-        cell_sums(first.smooth[a], second.smooth[b], motion, cells)
+        cell_sums(first.smooth[a], second.smooth[b], work, work.full)
         trim(cells, used)
         for _ in range(CLOSE_STEPS):
-            if not improve(first.smooth[a], second.smooth[b], motion, used, rows, system):
+            if not improve(first.smooth[a], second.smooth[b], work, work.full):
                 break
-            cell_sums(first.fine[a], second.fine[b], motion, cells)
+            cell_sums(first.fine[a], second.fine[b], work, work.full)
             fine = agreeing(cells, telling[a], used, COVERED)[0]
             correlations = by_cell(cells)
             if fine >= HOPELESS:  # else light matters no more
-                cell_sums(first.smooth[a], second.smooth[b], motion, cells)
+                cell_sums(first.smooth[a], second.smooth[b], work, work.full)
             enough, disagree, share = evidence(correlations, cells, telling[a], fine)
             score = min(1 - (1 - fine) * SHORTFALL, EVIDENT * enough)
             gain = score - out[q, 0]

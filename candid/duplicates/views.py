@@ -210,8 +210,7 @@ def _sketches(features: Any, projection: Any) -> Any:
             for bit in range(bits):
                 sums[bit] += feature * projection[k, bit]
         for bit in range(bits):
-            if sums[bit] > 0:
-                out[bit >> 6, n] |= np.uint64(1) << np.uint64(bit & 63)
+            out[bit >> 6, n] |= np.uint64(sums[bit] > 0) << np.uint64(bit & 63)
     return out
 
 
@@ -222,8 +221,8 @@ def _details(features: Any, neighbours: Any) -> Any:
     out = np.zeros((bits // 64, count), np.uint64)
     for n in range(count):
         for bit in range(bits):
-            if features[n, neighbours[bit, 0]] > features[n, neighbours[bit, 1]]:
-                out[bit >> 6, n] |= np.uint64(1) << np.uint64(bit & 63)
+            lighter = features[n, neighbours[bit, 0]] > features[n, neighbours[bit, 1]]
+            out[bit >> 6, n] |= np.uint64(lighter) << np.uint64(bit & 63)
     return out
 
 
