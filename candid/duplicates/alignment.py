@@ -58,15 +58,27 @@ class Prepared(NamedTuple):
     corners: NDArray[np.bool_]  # N x cells: which of them show more than straight lines
 
 
-def prepare(grey: NDArray[np.uint8]) -> Prepared:
-    """Smoothed, halved and high-passed versions of N x S x S images (5 KiB an image of 48 pixels)."""
+def prepare(grey: NDArray[np.uint8], rows: NDArray[np.int64] | None = None) -> Prepared:
+    """Smoothed, halved and high-passed versions of N x S x S images, or of some rows of these.
 
-    def block(start: int, stop: int) -> tuple[Any, Any, Any, Any]:
-        smooth, fine = _filter(grey[start:stop])
-        return smooth, _halves(grey[start:stop]), fine, _corners(fine)
+    They take 5 KiB an image of 48 pixels.
+    """
+    count, size = len(grey) if rows is None else len(rows), grey.shape[1]
+    out = Prepared(
+        np.empty((count, size, size), np.uint8),
+        np.empty((count, size // 2, size // 2), np.uint8),
+        np.empty((count, size, size), np.int8),
+        np.empty((count, (size // CELL) ** 2), np.bool_),
+    )
 
-    blocks = in_parallel(block, len(grey), 1024) or [block(0, 0)]
-    return Prepared(*(np.concatenate(part) for part in zip(*blocks, strict=True)))
+    def block(start: int, stop: int) -> None:
+        here = slice(start, stop)
+        some = grey[here] if rows is None else grey[rows[here]]
+        out.smooth[here], out.fine[here] = _filter(some)
+        out.half[here], out.corners[here] = _halves(some), _corners(out.fine[here])
+
+    in_parallel(block, count, 1024)
+    return out
 
 
 def similarities(

@@ -36,7 +36,7 @@ PROBES = 16  # cells of the index that are searched for an image
 ROWS = 256  # of the left side, a unit of work
 BLOCK = 512  # sketches that are compared at a time
 CLOSEST = 60  # pairs of an image on its own account; bounds time and memory where all images look alike
-GATHERED = 5_000_000  # hits at a time, 80 MiB; more once more pairs than that are kept
+GATHERED = 5_000_000  # hits at a time, 60 MB; more once more pairs than that are kept
 
 
 class Candidates(NamedTuple):
@@ -79,43 +79,53 @@ def candidate_pairs(
     parts = [(_index(base, many), 0, new)]
     if new < len(grey):
         parts.append((_index(base.rows(slice(new)), many), new, len(grey)))
-    views, rows = search_views(mirrored is not None, deep), np.empty((0, 2), np.int64)
-    gathered = [rows]
+    views, hits = search_views(mirrored is not None, deep), Hits(np.empty(0, np.int64), np.empty(0, np.int32))
+    gathered = [hits]
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
         same = mirrored is None and view == CENTRE_VIEW
         crops = base if same else thumbnails(grey if mirrored is None else mirrored, view)
         for part in parts:
-            for hits in _scan(crops, *part):
-                gathered.append(by_pair(order[hits[:, :2]], hits[:, 2], number, len(grey)))
-        if sum(map(len, gathered[1:])) > max(GATHERED, len(rows)) or number == len(views) - 1:
-            rows = np.concatenate(gathered)
-            gathered = [rows := closest(rows, len(grey))]
-    return to_verify(rows, len(grey), views, mirrored is not None)
+            for found in _scan(crops, *part):
+                gathered.append(by_pair(order[found[:, :2]], found[:, 2], number, len(grey)))
+        if sum(len(each.key) for each in gathered) > max(GATHERED, 2 * len(hits.key)):
+            gathered = [hits := closest(joined(gathered), len(grey))]
+    return to_verify(closest(joined(gathered), len(grey)), len(grey), views, mirrored is not None)
 
 
-def by_pair(ends: NDArray[Any], correlation: NDArray[Any], number: Any, count: int) -> NDArray[np.int64]:
-    """Hits of a view (crop of, centre of; correlation) -> key of the pair; correlation, view, forward in one.
+class Hits(NamedTuple):
+    """Pairs of which a crop of one looks like the centre of the other."""
 
-    The less the second, the better.
-    """
+    key: NDArray[np.int64]  # a N + b, a < b
+    said: NDArray[np.int32]  # correlation, view and forward in one: the less, the better
+
+
+def joined(gathered: list[Hits]) -> Hits:
+    """All of them; the list is emptied, as they are large."""
+    hits = Hits(*map(np.concatenate, zip(*gathered, strict=True)))
+    gathered.clear()
+    return hits
+
+
+def by_pair(ends: NDArray[Any], correlation: NDArray[Any], number: Any, count: int) -> Hits:
+    """Hits from the crop of which and the centre of which of `count` images; correlation; which view."""
     crop, centre = ends.T.astype(np.int64)
     key = np.minimum(crop, centre) * count + np.maximum(crop, centre)
     said = ((PARTS - correlation.astype(np.int64)) << 9) + 2 * np.asarray(number) + (crop < centre)
-    return np.stack([key, said], axis=1)
+    return Hits(key, said.astype(np.int32))
 
 
-def to_verify(rows: NDArray[np.int64], count: int, views: list[View], mirror: bool) -> Candidates:
+def to_verify(hits: Hits, count: int, views: list[View], mirror: bool) -> Candidates:
     """Pairs and motions from what `closest` kept."""
-    pairs = np.stack(np.divmod(rows[:, 0], max(count, 1)), axis=1)
-    return Candidates(pairs, np.asarray(rows[:, 1] & 511, np.int16), _motions(views, mirror))
+    pairs = np.stack(np.divmod(hits.key, max(count, 1)), axis=1)
+    return Candidates(pairs, np.asarray(hits.said & 511, np.int16), _motions(views, mirror))
 
 
-def closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def closest(hits: Hits, count: int) -> Hits:
     """Keep each pair's best view, and the pairs that are among the CLOSEST of either image, or as close."""
-    if not len(rows):
-        return rows
-    order = np.argsort(rows[:, 0])
-    key, said = rows[order].T
+    if not len(hits.key):
+        return hits
+    order = np.argsort(hits.key)
+    key, said = hits.key[order], hits.said[order]
     first = np.flatnonzero(np.append(True, np.diff(key) > 0))
     key, said = key[first], np.minimum.reduceat(said, first)
     lack = said >> 9  # up to PARTS
@@ -125,7 +135,7 @@ def closest(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     last = np.minimum(np.append(0, ends[:-1]) + CLOSEST, ends) - 1
     limit = ranked[last] & ((1 << LACK_BITS) - 1)
     near = (lack <= limit[images[0]]) | (lack <= limit[images[1]])
-    return np.stack([key[near], said[near]], axis=1)
+    return Hits(key[near], said[near])
 
 
 def _motions(views: list[View], mirror: bool) -> NDArray[np.float64]:
@@ -258,6 +268,7 @@ def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
     base = index.thumbs
     out = np.empty((256, 3), np.int32)
     alike, bits = np.empty(1024, np.int64), np.empty(1024, np.uint8)  # rows of the index, and how far apart
+    products = np.empty(1024, np.int32)
     # Short blocks stay in the first cache, and loops over them without a branch vectorise.
     apart, within = np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.int64)
     most = np.uint16(MAX_SKETCH_BITS)
@@ -279,6 +290,7 @@ def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
                     few += apart[j] <= most
                 if near + few > len(alike):
                     alike, bits = np.append(alike, alike), np.append(bits, bits)
+                    products = np.empty(len(alike), np.int32)
                 for j in within[:few]:
                     alike[near] = block + j
                     bits[near] = apart[j] + _bits_apart(crops.details, i, base.details, block + j)
@@ -287,8 +299,13 @@ def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
         for k in range(near):
             alike[chosen] = alike[k]
             chosen += bits[k] <= furthest
-        for k in range(chosen):
-            correlation = _correlation(crops.features[i], base.features[alike[k]])
+        likely, crop = 0, crops.features[i]
+        for k in range(chosen):  # by itself, so that the processor fetches the next while it computes
+            product = _product(crop, base.features[alike[k]])
+            alike[likely], products[likely] = alike[k], product
+            likely += product >= LEAST_PRODUCT
+        for k in range(likely):
+            correlation = trimmed_correlation(crop, base.features[alike[k]], products[k])
             if correlation < MIN_CORRELATION:
                 continue
             if n == len(out):
@@ -361,18 +378,19 @@ def correlations(first: Any, second: Any) -> Any:
     """Correlation of each of two thumbnails in millionths, as the search has it; -1 where it is too low."""
     out = np.full(len(first), -1, np.int64)
     for i in range(len(first)):
-        correlation = _correlation(first[i], second[i])
-        if correlation >= MIN_CORRELATION:
+        product = _product(first[i], second[i])
+        correlation = trimmed_correlation(first[i], second[i], product)
+        if product >= LEAST_PRODUCT and correlation >= MIN_CORRELATION:
             out[i] = round(correlation * PARTS)
     return out
 
 
 @kernel
-def _correlation(a: Any, b: Any) -> Any:
+def _product(a: Any, b: Any) -> Any:
     product = np.int32(0)
     for k in range(len(a)):
         product = np.int32(product + np.int32(a[k]) * np.int32(b[k]))  # else of 64 bits, and slow
-    return 0.0 if product < LEAST_PRODUCT else trimmed_correlation(a, b, product)
+    return product
 
 
 @kernel

@@ -30,7 +30,7 @@ from candid.duplicates.settings import Aligned, Hash
 from candid.duplicates.views import low_contrast, without_borders, working_images
 from candid.errors import CandidError
 
-VERIFIED = 500_000  # pairs at a time, whose images are prepared: 5 KiB each
+VERIFIED = 200_000  # pairs at a time, whose images are prepared: 5 KiB each
 JUST_REJECTED = 0.15  # pairs this much below the threshold are handed on, to be looked at
 CAUSES = {
     "aligned": "min_similarity is too low for these images, or they are frames of one video",
@@ -243,9 +243,8 @@ class Search:
         for start in range(0, len(pairs), VERIFIED):
             block = slice(start, start + VERIFIED)
             rows, ends = np.unique(pairs[block], return_inverse=True)
-            images = self._shown[rows]
-            prepared = prepare(images)
-            others = prepare(_mirrored(images)) if mirrored else prepared
+            prepared = prepare(self._shown, rows)
+            others = prepare(_mirrored(self._shown[rows])) if mirrored else prepared
             series = self._series[rows]
             said.append(verify(prepared, others, ends.reshape(-1, 2), motions[block], series, closer))
         return np.concatenate(said)
