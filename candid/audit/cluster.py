@@ -26,12 +26,12 @@ from candid.audit.images import MEASURED, Decoded, ImageSet
 from candid.audit.sources import Source
 from candid.data.images import PixelBudget
 from candid.duplicates import candidates as search
-from candid.duplicates.alignment import prepare
 from candid.duplicates.closer import compare
 from candid.duplicates.find import Duplicates, Floats, Rows, Search, judge, pixel_digests, verify
 from candid.duplicates.groups import collapse
 from candid.duplicates.parts import PARTS, part_sketches
 from candid.duplicates.settings import Aligned, Hash
+from candid.duplicates.structure import prepare
 from candid.duplicates.views import (
     CENTRE_VIEW,
     SIZE,

@@ -26,17 +26,15 @@ from candid.duplicates.alignment import (
     GAIN,
     MIN_CELL,
     WORST,
-    Prepared,
     agreeing,
     by_cell,
     cell_sums,
     improve,
-    prepare,
-    slopes,
     trim,
     workspace,
 )
 from candid.duplicates.kernels import in_parallel, kernel
+from candid.duplicates.structure import Prepared, prepare, slopes
 
 STILL = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)  # no motion
 SIDE = 144  # pixels, of the originals for this look

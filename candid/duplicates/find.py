@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from candid.duplicates.alignment import Prepared, halves, prepare, promising, similarities
+from candid.duplicates.alignment import promising, similarities
 from candid.duplicates.candidates import Candidates, candidate_pairs
 from candid.duplicates.closer import (
     AT_ONCE,
@@ -27,6 +27,7 @@ from candid.duplicates.groups import Copies, collapse, collapsed, copy_pairs, gr
 from candid.duplicates.hashing import hash_pairs
 from candid.duplicates.parts import alike_in_parts, part_sketches
 from candid.duplicates.settings import Aligned, Hash
+from candid.duplicates.structure import Prepared, halves, prepare
 from candid.duplicates.views import low_contrast, without_borders, working_images
 from candid.errors import CandidError
 
