@@ -50,3 +50,20 @@ def test_a_copy_is_a_candidate_among_more_look_alikes_than_a_crop_is_compared_wi
     copies = np.clip(originals * 0.8 + 20, 0, 255).astype(np.uint8)
     pairs = search.candidate_pairs(np.concatenate([originals, copies])).pairs
     assert {(i, 300 + i) for i in range(300)} <= {tuple(pair) for pair in pairs.tolist()}
+
+
+def test_of_an_image_the_closest_pairs_are_kept_in_their_best_view(monkeypatch):
+    monkeypatch.setattr(search, "CLOSEST", 3)
+    random = np.random.default_rng(0)
+    ends = np.argsort(random.random((400, 12)), axis=1)[:, :2]  # crop and centre, different images
+    scores, views = random.integers(950_000, 950_050, 400), random.integers(0, 40, 400)
+    hits = search.closest(search.by_pair(ends, scores, views, 12), 12)
+    best: dict[tuple[int, int], int] = {}
+    for pair, score in zip(np.sort(ends).tolist(), scores, strict=True):
+        best[*pair] = max(best.get((*pair,), 0), score)
+    third = [sorted(score for pair, score in best.items() if image in pair)[-3] for image in range(12)]
+    expected = {pair: score for pair, score in best.items() if score >= min(third[pair[0]], third[pair[1]])}
+    assert len(expected) < len(best)
+    found = [divmod(key, 12) for key in hits.key.tolist()]
+    assert found == sorted(found)
+    assert dict(zip(found, 1_000_000 - (hits.said >> 9), strict=True)) == expected
