@@ -31,7 +31,7 @@ from candid.duplicates.structure import Prepared, halves, prepare
 from candid.duplicates.views import low_contrast, without_borders, working_images
 from candid.errors import CandidError
 
-VERIFIED = 200_000  # pairs at a time, whose images are prepared: 5 KiB each
+VERIFIED = 150_000  # pairs at a time, whose images are prepared: 5 KiB each
 JUST_REJECTED = 0.15  # pairs this much below the threshold are handed on, to be looked at
 CAUSES = {
     "aligned": "min_similarity is too low for these images, or they are frames of one video",
@@ -226,18 +226,19 @@ class Search:
 
     def similarity(self, found: Candidates, mirrored: bool) -> Floats:
         """Similarity of each pair; 0 of most, as half the size already tells."""
-        half, out = halves(self._shown), np.zeros(len(found.pairs))
-        others = _mirrored(half) if mirrored else half
-        alike = [np.empty(0, np.int64)]
-        for start in range(0, len(out), VERIFIED):
-            some = found.only(np.arange(start, min(start + VERIFIED, len(out))))
-            alike.append(
-                start + np.flatnonzero(promising(half, others, some.pairs, some.motions[some.starts]))
-            )
-        rows = np.concatenate(alike)
+        rows, out = self._alike_at_half(found, mirrored), np.zeros(len(found.pairs))
         some = found.only(rows)
         out[rows] = self._verified(some.pairs, some.motions[some.starts], mirrored, closer=False)[:, 0]
         return out
+
+    def _alike_at_half(self, found: Candidates, mirrored: bool) -> Rows:
+        half, alike = halves(self._shown), [np.empty(0, np.int64)]
+        others = _mirrored(half) if mirrored else half
+        for start in range(0, len(found.pairs), VERIFIED):
+            some = found.only(np.arange(start, min(start + VERIFIED, len(found.pairs))))
+            chosen = promising(half, others, some.pairs, some.motions[some.starts])
+            alike.append(start + np.flatnonzero(chosen))
+        return np.concatenate(alike)
 
     def _verified(self, pairs: Rows, motions: Floats, mirrored: bool, closer: bool) -> Floats:
         said = [np.empty((0, 7 if closer else 1))]
