@@ -67,7 +67,7 @@ def candidate_pairs(
     Thumbnails are correlated where few bits of their sketches are unequal; of a crop that has more than
     NEAREST such images, with the nearest by both sketches. Of an image's pairs those with the CLOSEST best
     correlated images are kept, and those that are among the closest of the other. Up to `many` images time
-    grows with the square of N (about 0.4 nanoseconds a pair and view), from there on with N^1.5; memory
+    grows with the square of N (about a nanosecond a pair and view), from there on with N^1.5; memory
     grows with N.
     """
     new = len(grey) if fresh is None else int(fresh.sum())
