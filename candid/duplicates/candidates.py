@@ -36,7 +36,7 @@ PROBES = 16  # cells of the index that are searched for an image
 ROWS = 256  # of the left side, a unit of work
 BLOCK = 512  # sketches that are compared at a time
 CLOSEST = 60  # pairs of an image on its own account; bounds time and memory where all images look alike
-GATHERED = 5_000_000  # hits at a time, 60 MB; more once more pairs than that are kept
+GATHERED = 5_000_000  # hits at a time, 60 MB; half as many as pairs are kept, where these are more
 
 
 class Candidates(NamedTuple):
@@ -87,7 +87,7 @@ def candidate_pairs(
         for part in parts:
             for found in _scan(crops, *part):
                 gathered.append(by_pair(order[found[:, :2]], found[:, 2], number, len(grey)))
-        if sum(len(each.key) for each in gathered) > max(GATHERED, 2 * len(hits.key)):
+        if sum(len(each.key) for each in gathered) > len(hits.key) + max(GATHERED, len(hits.key) // 2):
             gathered = [hits := closest(joined(gathered), len(grey))]
     return to_verify(closest(joined(gathered), len(grey)), len(grey), views, mirrored is not None)
 
