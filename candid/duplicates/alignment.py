@@ -42,7 +42,7 @@ TURN_FREE, TURN_SUSPECT = 0.007, 0.0175  # radians, 0.4 and 1 degree
 SKEW_FREE, SKEW_SUSPECT, SKEW_OF_TURN = 0.005, 0.035, 0.6  # a turned picture of 4 to 3 is skewed once square
 CROP_ZOOM, CROP_SHIFT = 0.1, 3.0  # a new crop is one zoomed by a tenth, or shifted by 3 pixels
 DECIMALS = 4
-AT_ONCE = 1024  # pixels that are laid over at a time, so that the first caches hold them
+AT_ONCE = 1024  # pixels that are laid over, and rows of sums, at a time: 100 KiB, so that caches hold them
 BLOCK = 256  # pairs at a time
 
 
@@ -242,9 +242,9 @@ def _doubt(motion: Any, series: bool) -> Any:
 
 @kernel
 def pixels_of(size: int, cells: int, step: int = 1) -> Any:
-    """3 x n: u and v, twice the offset from the centre, and place of every pixel, cell by cell.
+    """3 x n: of every pixel twice its distance from the centre, u and v, and its offset in the image.
 
-    Of every `step`-th row.
+    Cell by cell, and of these every `step`-th row.
     """
     grid = round(sqrt(cells))
     side = size // grid
@@ -305,17 +305,17 @@ def cell_sums(a: Any, b: Any, work: Work, pixels: Any) -> None:
     light = a.reshape(a.size)
     for first in range(0, len(cells), at_once):
         here = slice(first * of_cell, (first + at_once) * of_cell)
-        place = pixels[2, here]
+        offsets = pixels[2, here]
         _warp(b, motion, pixels[0, here], pixels[1, here], out)
         inside, warped, shown = out[0], out[1], out[2]
-        for k in range(len(place)):
-            shown[k] = light[np.uint64(place[k])]
-        for c in range(len(place) // of_cell):
+        for k in range(len(offsets)):
+            shown[k] = light[np.uint64(offsets[k])]
+        for c in range(len(offsets) // of_cell):
             cell = slice(c * of_cell, (c + 1) * of_cell)
-            counts, first_a, second_b = inside[cell], shown[cell], warped[cell]
+            counts, light_a, light_b = inside[cell], shown[cell], warped[cell]
             n = sa = sb = saa = sbb = sab = np.int32(0)
             for k in range(of_cell):
-                p, q = np.int32(first_a[k] * counts[k]), np.int32(second_b[k] * counts[k])
+                p, q = np.int32(light_a[k] * counts[k]), np.int32(light_b[k] * counts[k])
                 n, sa, sb = np.int32(n + counts[k]), np.int32(sa + p), np.int32(sb + q)
                 saa, sbb, sab = np.int32(saa + p * p), np.int32(sbb + q * q), np.int32(sab + p * q)
             for which, total in enumerate((n, sa, sb, saa, sbb, sab)):
@@ -336,28 +336,28 @@ def overlay(a: Any, b: Any, work: Work, pixels: Any) -> int:
     common = 0
     for first in range(0, len(used), at_once):
         here = slice(first * of_cell, (first + at_once) * of_cell)
-        counts, u, v, place = out[0], pixels[0, here], pixels[1, here], pixels[2, here]
+        counts, u, v, offsets = out[0], pixels[0, here], pixels[1, here], pixels[2, here]
         _warp(b, motion, u, v, out)
-        for c in range(len(place) // of_cell):
+        for c in range(len(offsets) // of_cell):
             if not used[first + c]:
                 counts[c * of_cell : (c + 1) * of_cell] = 0
         ones, shown = table[7, here], table[8, here]
-        for k in range(len(place)):
+        for k in range(len(offsets)):
             ones[k] = counts[k]
             common += counts[k]
-        for k in range(len(place)):
-            shown[k] = light[np.uint64(place[k])]
-        for k in range(len(place)):
+        for k in range(len(offsets)):
+            shown[k] = light[np.uint64(offsets[k])]
+        for k in range(len(offsets)):
             shown[k] *= ones[k]
         for column, row in ((0, 1), (1, 2), (2, 3)):
             into, values = table[column, here], out[row]
-            for k in range(len(place)):
+            for k in range(len(offsets)):
                 into[k] = np.int32(values[k] * counts[k])
         for column in (1, 2):
             change, by_u, by_v = table[column, here], table[2 * column + 1, here], table[2 * column + 2, here]
-            for k in range(len(place)):
+            for k in range(len(offsets)):
                 by_u[k] = change[k] * u[k]
-            for k in range(len(place)):
+            for k in range(len(offsets)):
                 by_v[k] = change[k] * v[k]
     return common
 
@@ -375,7 +375,7 @@ def improve(a: Any, b: Any, work: Work, pixels: Any) -> Any:
     if 10 * n < 3 * count:
         return False
     sums = np.zeros((8, 9))
-    for start in range(0, count, AT_ONCE):  # what the processor's first cache holds
+    for start in range(0, count, AT_ONCE):
         for i in range(8):
             for j in range(i, 9):
                 sums[i, j] += _dot(table[i, start:count], table[j, start:count], min(count - start, AT_ONCE))

@@ -85,8 +85,8 @@ def candidate_pairs(
         same = mirrored is None and view == CENTRE_VIEW
         crops = base if same else thumbnails(grey if mirrored is None else mirrored, view)
         for part in parts:
-            for found in _scan(crops, *part):
-                gathered.append(by_pair(order[found[:, :2]], found[:, 2], number, len(grey)))
+            for alike in _scan(crops, *part):
+                gathered.append(by_pair(order[alike[:, :2]], alike[:, 2], number, len(grey)))
         if sum(len(each.key) for each in gathered) > len(hits.key) + max(GATHERED, len(hits.key) // 2):
             gathered = [hits := closest(joined(gathered), len(grey))]
     return to_verify(closest(joined(gathered), len(grey)), len(grey), views, mirrored is not None)
@@ -267,9 +267,9 @@ def nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> A
 def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
     base = index.thumbs
     out = np.empty((256, 3), np.int32)
-    alike, bits = np.empty(1024, np.int64), np.empty(1024, np.uint8)  # rows of the index, and how far apart
-    products = np.empty(1024, np.int32)
-    # Short blocks stay in the first cache, and loops over them without a branch vectorise.
+    alike, bits = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.uint8)  # rows of the index, and how far apart
+    products = np.empty(BLOCK, np.int32)
+    # Short blocks stay in the first cache; a loop without a branch is fast whatever is near.
     apart, within = np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.int64)
     most = np.uint16(MAX_SKETCH_BITS)
     n = 0

@@ -226,12 +226,12 @@ class Search:
 
     def similarity(self, found: Candidates, mirrored: bool) -> Floats:
         """Similarity of each pair; 0 of most, as half the size already tells."""
-        rows, out = self._alike_at_half(found, mirrored), np.zeros(len(found.pairs))
+        rows, out = self._promising(found, mirrored), np.zeros(len(found.pairs))
         some = found.only(rows)
         out[rows] = self._verified(some.pairs, some.motions[some.starts], mirrored, closer=False)[:, 0]
         return out
 
-    def _alike_at_half(self, found: Candidates, mirrored: bool) -> Rows:
+    def _promising(self, found: Candidates, mirrored: bool) -> Rows:
         half, alike = halves(self._shown), [np.empty(0, np.int64)]
         others = _mirrored(half) if mirrored else half
         for start in range(0, len(found.pairs), VERIFIED):

@@ -27,7 +27,7 @@ ZOOMED, CLOSER, SQUEEZED = 31.0, 26.0, 29.0  # widths of the narrower crops that
 SHIFTS = (-6.0, -3.0, 0.0, 3.0, 6.0)
 DEEP_SHIFTS = (-5.25, -1.75, 1.75, 5.25)
 WIDE_SHIFTS = (-7.0, -3.5, 0.0, 3.5, 7.0)
-SKETCH_BITS = 128
+SKETCH_BITS = 128  # two words, as the loops of candidates.py have them
 FREQUENCIES = 5.0  # half periods a crop; finer structure moves too much between neighbouring views
 
 

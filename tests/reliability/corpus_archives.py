@@ -62,8 +62,8 @@ def link_in_zip() -> bytes:
 
 def twice(first: str, second: str) -> bytes:
     """Two members; the second is renamed in the bytes where both have one name."""
-    placeholder = second if second != first else first[:-1] + "~"
-    return zip_of({first: face(1), placeholder: face(2)}).replace(placeholder.encode(), second.encode())
+    other = second if second != first else first[:-1] + "~"
+    return zip_of({first: face(1), other: face(2)}).replace(other.encode(), second.encode())
 
 
 def encrypted(data: bytes) -> bytes:
