@@ -245,7 +245,7 @@ class _Cluster(Search):
         table = table[best <= search.CLOSEST]  # as many of a crop as are kept on one machine
         ends = np.stack([ids[table["a"]], ids[table["b"]]], axis=1)
         hits = search.by_pair(ends, table["score"].to_numpy(), table["view"].to_numpy(np.int64), count)
-        closest = search.closest(hits, count)
+        closest = search.closest([hits], count)
         return search.to_verify(closest, count, views, mirrored)
 
     def limits(self) -> str:

@@ -79,17 +79,17 @@ def candidate_pairs(
     parts = [(_index(base, many), 0, new)]
     if new < len(grey):
         parts.append((_index(base.rows(slice(new)), many), new, len(grey)))
-    views, hits = search_views(mirrored is not None, deep), Hits(np.empty(0, np.int64), np.empty(0, np.int32))
-    gathered = [hits]
+    views, gathered, kept = search_views(mirrored is not None, deep), list[Hits](), 0
     for number, view in enumerate(tqdm(views, desc="views", unit="view", disable=None, leave=False)):
         same = mirrored is None and view == CENTRE_VIEW
         crops = base if same else thumbnails(grey if mirrored is None else mirrored, view)
         for part in parts:
             for alike in _scan(crops, *part):
                 gathered.append(by_pair(order[alike[:, :2]], alike[:, 2], number, len(grey)))
-        if sum(len(each.key) for each in gathered) > len(hits.key) + max(GATHERED, len(hits.key) // 2):
-            gathered = [hits := closest(joined(gathered), len(grey))]
-    return to_verify(closest(joined(gathered), len(grey)), len(grey), views, mirrored is not None)
+        if sum(len(each.key) for each in gathered) > kept + max(GATHERED, kept // 2):
+            gathered = [closest(gathered, len(grey))]
+            kept = len(gathered[0].key)
+    return to_verify(closest(gathered, len(grey)), len(grey), views, mirrored is not None)
 
 
 class Hits(NamedTuple):
@@ -97,13 +97,6 @@ class Hits(NamedTuple):
 
     key: NDArray[np.int64]  # a N + b, a < b
     said: NDArray[np.int32]  # correlation, view and forward in one: the less, the better
-
-
-def joined(gathered: list[Hits]) -> Hits:
-    """All of them; the list is emptied, as they are large."""
-    hits = Hits(*map(np.concatenate, zip(*gathered, strict=True)))
-    gathered.clear()
-    return hits
 
 
 def by_pair(ends: NDArray[Any], correlation: NDArray[Any], number: Any, count: int) -> Hits:
@@ -120,18 +113,28 @@ def to_verify(hits: Hits, count: int, views: list[View], mirror: bool) -> Candid
     return Candidates(pairs, np.asarray(hits.said & 511, np.int16), _motions(views, mirror))
 
 
-def closest(hits: Hits, count: int) -> Hits:
-    """Keep each pair's best view, and the pairs that are among the CLOSEST of either image, or as close."""
-    if not len(hits.key):
-        return hits
-    order = np.argsort(hits.key)
-    key, said = hits.key[order], hits.said[order]
-    first = np.flatnonzero(np.append(True, np.diff(key) > 0))
+def closest(gathered: list[Hits], count: int) -> Hits:
+    """Keep each pair's best view, and the pairs that are among the CLOSEST of either image, or as close.
+
+    The list is emptied, and what is done with let go: here the search takes the most memory.
+    """
+    key = np.concatenate([np.empty(0, np.int64), *(each.key for each in gathered)])
+    said = np.concatenate([np.empty(0, np.int32), *(each.said for each in gathered)])
+    gathered.clear()
+    if not len(key):
+        return Hits(key, said)
+    order = np.argsort(key)
+    key, said = key[order], said[order]
+    del order
+    first = np.flatnonzero(np.diff(key, prepend=-1))
     key, said = key[first], np.minimum.reduceat(said, first)
-    lack = said >> 9  # up to PARTS
-    images = np.divmod(key, count)
-    ranked = np.sort(np.concatenate([(image << LACK_BITS) + lack for image in images]))
-    ends = np.cumsum(np.bincount(ranked >> LACK_BITS, minlength=count))
+    del first
+    lack, images = said >> 9, np.divmod(key, count)  # lack: up to PARTS
+    ranked = np.concatenate(images)
+    ranked <<= LACK_BITS
+    ranked += np.tile(lack, 2)
+    ranked.sort()
+    ends = np.searchsorted(ranked, np.arange(1, count + 1) << LACK_BITS)
     last = np.minimum(np.append(0, ends[:-1]) + CLOSEST, ends) - 1
     limit = ranked[last] & ((1 << LACK_BITS) - 1)
     near = (lack <= limit[images[0]]) | (lack <= limit[images[1]])

@@ -31,7 +31,7 @@ from candid.duplicates.structure import Prepared, halves, prepare
 from candid.duplicates.views import low_contrast, without_borders, working_images
 from candid.errors import CandidError
 
-VERIFIED = 150_000  # pairs at a time, whose images are prepared: 5 KiB each
+VERIFIED = 75_000  # pairs at a time, whose images are prepared: 5 KiB each
 JUST_REJECTED = 0.15  # pairs this much below the threshold are handed on, to be looked at
 CAUSES = {
     "aligned": "min_similarity is too low for these images, or they are frames of one video",

@@ -57,7 +57,7 @@ def test_of_an_image_the_closest_pairs_are_kept_in_their_best_view(monkeypatch):
     random = np.random.default_rng(0)
     ends = np.argsort(random.random((400, 12)), axis=1)[:, :2]  # crop and centre, different images
     scores, views = random.integers(950_000, 950_050, 400), random.integers(0, 40, 400)
-    hits = search.closest(search.by_pair(ends, scores, views, 12), 12)
+    hits = search.closest([search.by_pair(ends, scores, views, 12)], 12)
     best: dict[tuple[int, int], int] = {}
     for pair, score in zip(np.sort(ends).tolist(), scores, strict=True):
         best[*pair] = max(best.get((*pair,), 0), score)
