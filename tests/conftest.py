@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from candid.errors import CandidError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -21,6 +23,16 @@ def python(code: str, folder: Path, **options: Any) -> subprocess.CompletedProce
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     command = [sys.executable, "-c", code]
     return subprocess.run(command, cwd=folder, env=environment, text=True, check=False, **pipes)
+
+
+def refusal(call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
+    """The one line in which a call is refused."""
+    with pytest.raises(CandidError) as caught:
+        call(*arguments, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    message.encode()  # what a terminal shows
+    return message
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,11 @@ import pytest
 from PIL import Image
 
 from candid.backend import use_backend
-from candid.errors import CandidError
 from candid.evaluation.command import Seen, main, tabulate
 from candid.evaluation.report import evaluate
 from candid.files import write_csv
 from candid.labelled import read_sample
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, refusal
 
 CLASSES = ["angry", "happy", "sad"]
 NEW, EXACT, BRIGHTER = 60, 3, 4
@@ -148,7 +147,4 @@ def test_what_is_wrong_is_one_line(scene: Path, model: str, data: str, words: st
     for name in ("strange/smirk/a.png", "strange/smirk/b.png"):
         (scene / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.zeros((48, 48), np.uint8)).save(scene / name)
-    with pytest.raises(CandidError) as caught:
-        main([str(scene / model), str(scene / data)])
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert words in refusal(main, [str(scene / model), str(scene / data)])

@@ -10,7 +10,7 @@ import pytest
 
 from candid.errors import CandidError
 from candid.recipes import list_recipes, load_recipe
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, refusal
 
 PARAMS = REPOSITORY / "params.yaml"
 TOY = """\
@@ -181,11 +181,9 @@ def test_a_run_s_own_over_is_that_of_its_counterpart_unless_another_is_given(tmp
 def test_refused_in_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in TOY
     path = write(tmp_path, TOY.replace(old, new, 1))
-    with pytest.raises(CandidError) as caught:
-        load_recipe("toy", tmp_path, PARAMS)
-    text = " ".join(str(caught.value).split())
-    assert text.startswith(f"{path}: ")
-    assert message in text
+    line = refusal(load_recipe, "toy", tmp_path, PARAMS)
+    assert line.startswith(f"{path}: ")
+    assert message in line
 
 
 @pytest.mark.parametrize("text", ["", "[]", "toy", "1", "a: &a [*a]\n", "a: \x01\n"])
