@@ -8,10 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from candid.cli import main
 from candid.errors import CandidError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -33,6 +34,30 @@ def refusal(call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
     assert "\n" not in message
     message.encode()  # what a terminal shows
     return message
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Ended]
+
+
+@pytest.fixture
+def candid(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run the command `candid` in this process."""
+
+    def call(*arguments: object) -> Ended:
+        with pytest.raises(SystemExit) as end:
+            main([*map(str, arguments)])
+        assert isinstance(end.value.code, int)
+        return Ended(end.value.code, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from candid import cli
 from candid.audit.command import main
 from candid.errors import CandidError
 from tests.audit.sets import encoded, known_set, packed, photo
@@ -228,15 +227,13 @@ def test_a_folder_of_texts_holds_no_image(tmp_path, audit):
         audit(tmp_path, "--out", tmp_path / "report")
 
 
-def test_foreign_files_are_never_touched(tmp_path, monkeypatch, capsys):
+def test_foreign_files_are_never_touched(tmp_path, monkeypatch, candid):
     known_set(tmp_path / "set")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/index.html").write_text("my own page")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as end:
-        cli.main(["audit", "set", "--out", "mine"])
-    error = capsys.readouterr().err
-    assert (end.value.code, error.count("\n")) == (2, 1)
+    status, _, error = candid("audit", "set", "--out", "mine")
+    assert (status, error.count("\n")) == (2, 1)
     assert error.startswith("candid audit: mine: holds files that no audit wrote ('index.html'")
     assert (tmp_path / "mine/index.html").read_text() == "my own page"
     assert len(list((tmp_path / "mine").iterdir())) == 1

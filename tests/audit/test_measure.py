@@ -13,7 +13,6 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 from skimage import data
 
-from candid import cli
 from candid.audit.command import main
 from candid.audit.findings import KEEP, NO_GROUP, surplus
 from candid.audit.measure import KINDS
@@ -64,12 +63,10 @@ def test_against_says_what_of_the_new_set_is_in_the_old(tmp_path, audit, capsys)
 
 
 @pytest.mark.parametrize(("limit", "status"), [("1", 1), ("2", 0)])
-def test_a_copy_of_a_test_picture_in_training_is_a_status_for_ci(tmp_path, monkeypatch, limit, status):
+def test_a_copy_of_a_test_picture_in_training_is_a_status_for_ci(tmp_path, candid, limit, status):
     known_set(tmp_path / "set")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as end:
-        cli.main(["audit", "set", "--max-leak", limit, "--plant", "0"])
-    assert end.value.code == status
+    options = ["--max-leak", limit, "--plant", "0", "--out", tmp_path / "out"]
+    assert candid("audit", tmp_path / "set", *options).status == status
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import os
 import shutil
 import zipfile
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from candid.cli import main
 from candid.data.archives import open_files
 from candid.data.images import decode
 from candid.evaluation.model_file import load_model_file
@@ -50,16 +49,9 @@ def here(tmp_path, monkeypatch, model):
 
 
 @pytest.fixture
-def command(capsys):
+def command(candid):
     """Run it; gives status, what it prints, and its complaint."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main(["predict", *map(str, arguments)])
-        printed = capsys.readouterr()
-        return ended.value.code, printed.out, printed.err
-
-    return call
+    return partial(candid, "predict")
 
 
 def rows(path="predictions/predictions.csv"):
