@@ -18,11 +18,11 @@ from candid.errors import CandidError
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def python(code: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+def python(code: str, folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run Python code in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **options.pop("env", {})}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, text=True, check=False, **pipes)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from candid.errors import CandidError
 from candid.recipes import list_recipes, load_recipe
-from tests.conftest import REPOSITORY, refusal
+from tests.conftest import REPOSITORY, python, refusal
 
 PARAMS = REPOSITORY / "params.yaml"
 TOY = """\
@@ -207,4 +205,4 @@ def test_reading_recipes_takes_no_keras() -> None:
         "[load_recipe(key) for key in list_recipes()]; "
         "sys.exit(bool({'keras', 'tensorflow', 'keras_hub'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+    assert python(code, REPOSITORY).returncode == 0
