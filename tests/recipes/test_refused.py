@@ -194,9 +194,6 @@ def test_what_is_no_recipe_at_all(tmp_path: Path, text: str) -> None:
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CandidError, match=r"no recipe; expected files such as bah2022.yaml"):
         list_recipes(tmp_path)
-    write(tmp_path, TOY)
-    with pytest.raises(CandidError, match=r"foy.yaml: no such recipe; expected one of toy$"):
-        load_recipe("foy", tmp_path, PARAMS)
 
 
 def test_reading_recipes_takes_no_keras() -> None:

@@ -25,16 +25,9 @@ from candid.reproduce.command import Planned, plan, read_changes, set_param, var
 from candid.settings import read_yaml
 from tests.conftest import REPOSITORY, refusal
 from tests.gate.project import GIT
-from tests.recipes.recipe_project import KEY, RecipeProject, made
+from tests.recipes.recipe_project import KEY, PARAMS, RecipeProject
 
-PARAMS = read_yaml(REPOSITORY / "params.yaml")
 FROZEN = {"epochs": 5, "thaw_learning_rate": 0.0001}
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecipeProject:
-    monkeypatch.chdir(tmp_path)
-    return made(tmp_path)
 
 
 def planned(project: RecipeProject, runs: Sequence[str] = ("plain",), **request: Any) -> list[Planned]:
