@@ -61,6 +61,17 @@ def candid(capsys: pytest.CaptureFixture[str]) -> Call:
 
 
 @pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data of a run and the tiny model of it."""
+    from tests.predict.tiny_model import write_data, write_tiny
+
+    folder = tmp_path_factory.mktemp("project")
+    write_tiny(folder / "models" / "model.keras")
+    write_data(folder / "data")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def mirror() -> Path:
     """Folder of the real archives: CANDID_MIRROR, else shared/data beside the checkout."""
     for folder in (os.environ.get("CANDID_MIRROR"), REPOSITORY.parent / "shared" / "data"):
