@@ -23,18 +23,13 @@ def test_a_set_with_known_copies_is_told_as_it_is(tmp_path, audit):
     known_set(tmp_path / "set")
     out = tmp_path / "report"
     _, said, told, _ = audit(tmp_path / "set", plant=5)
-    assert said["images"] == 20
-    assert said["unreadable"] == 1
-    assert said["other_files"] == 1
-    assert said["classes"] == 2
-    assert said["low_contrast"] == 1
-    assert said["exact_copies"] == 1
-    assert said["near_pairs"] == 2
-    assert [said[name] for name in ("groups", "grouped_images", "surplus_images")] == [3, 6, 3]
-    assert said["largest_group"] == 2
-    assert (said["conflicting_groups"], said["conflicting_images"]) == (1, 2)
-    assert said["parts"] == {"train": 14, "test": 6}
-    assert said["with_copy_in_train"] == {"test": 2}
+    expected = {
+        **{"images": 20, "unreadable": 1, "other_files": 1, "classes": 2, "low_contrast": 1},
+        **{"exact_copies": 1, "near_pairs": 2, "groups": 3, "grouped_images": 6, "surplus_images": 3},
+        **{"largest_group": 2, "conflicting_groups": 1, "conflicting_images": 2},
+        **{"parts": {"train": 14, "test": 6}, "with_copy_in_train": {"test": 2}},
+    }
+    assert {name: said[name] for name in expected} == expected
     assert re.search(r"^images +20  in 2 classes$", told, re.M)
     assert re.search(r"^too little contrast +1  not compared$", told, re.M)
     assert re.search(r"^recall: .* % of 40 planted copies; least: ", told, re.M)
@@ -81,10 +76,8 @@ def test_the_page_stands_alone_and_shows_every_pair(tmp_path, audit):
 
 
 def test_a_group_is_shown_once_with_all_its_pictures(tmp_path, audit):
-    for i in range(4):
-        (tmp_path / f"{i}.png").write_bytes(
-            encoded(photo(1).resize((120 + 20 * i, 100), Image.Resampling.BICUBIC))
-        )
+    sizes = [photo(1).resize((120 + 20 * i, 100), Image.Resampling.BICUBIC) for i in range(4)]
+    write_all(tmp_path, {f"{i}.png": encoded(picture) for i, picture in enumerate(sizes)})
     audit(tmp_path)
     text = (tmp_path / "report/index.html").read_text(encoding="utf-8").partition("<h2>Blurred")[0]
     assert text.count('class="group"') == 1
@@ -103,12 +96,8 @@ def test_an_archive_gives_the_tables_of_its_folder(tmp_path, audit, kind):
 
 
 def test_names_can_hold_anything(tmp_path, audit):
-    name = "<script>alert('x')</script> & \"ä\" 名.png"
-    folder = tmp_path / "<b>set"
-    folder.mkdir()
-    (folder / name.replace("/", "∕")).write_bytes(encoded(photo(1)))
-    (folder / "b.png").write_bytes(encoded(photo(1)))
-    audit(folder)
+    name = "<script>alert('x')<∕script> & \"ä\" 名.png"
+    audit(write_all(tmp_path / "<b>set", dict.fromkeys([name, "b.png"], encoded(photo(1)))))
     text = (tmp_path / "report/index.html").read_text(encoding="utf-8")
     assert "<script" not in text
     assert "<b>set" not in text
@@ -118,11 +107,8 @@ def test_names_can_hold_anything(tmp_path, audit):
 
 
 def test_names_forge_no_line_and_no_formula(tmp_path, audit):
-    folder = tmp_path / "set"
-    for name in ("=cmd()", "b\r0,1,x", "c\x1b[2J\n100 % fine"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "=1+1\r.png").write_bytes(encoded(photo(1)))
-    audited = audit(folder)
+    files = [f"{name}/=1+1\r.png" for name in ("=cmd()", "b\r0,1,x", "c\x1b[2J\n100 % fine")]
+    audited = audit(write_all(tmp_path / "set", dict.fromkeys(files, encoded(photo(1)))))
     assert "\x1b" not in audited.out + audited.err
     with (tmp_path / "report/groups.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -145,8 +131,7 @@ def test_a_second_audit_replaces_the_first_and_leaves_its_own_pictures_alone(tmp
 
 
 def test_images_without_folders_have_no_labels(tmp_path, audit):
-    for i in range(3):
-        (tmp_path / f"{i}.png").write_bytes(encoded(photo(i)))
+    named(tmp_path, "0.png", "1.png", "2.png")
     assert "conflicting" not in audit(tmp_path).out
     assert "Conflicting labels" not in read_page(tmp_path / "report/index.html").text
 

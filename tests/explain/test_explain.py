@@ -14,6 +14,7 @@ from candid.explain.command import draw_by_class, first_convolutions, main, read
 from candid.explain.occlusion import drops, explain, heat, occluded, patches
 from candid.labelled import read_parts
 from candid.predict.classifier import load_classifier
+from tests.data.made import encoded, folder, pixels
 from tests.predict.tiny_model import CLASSES, SIZE, write_tiny
 
 CARD = Card(classes=list(CLASSES), image_size=SIZE, color="grey")
@@ -100,12 +101,8 @@ def test_rows_hold_right_and_wrong_answers_of_each_class():
 
 def test_the_command_writes_both_sheets_of_test_faces_or_of_pictures(trained, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    generator = np.random.default_rng(0)
-    (tmp_path / "faces/happy").mkdir(parents=True)
-    for number in range(3):
-        pixels = generator.integers(0, 256, (60, 60, 3), np.uint8)
-        Image.fromarray(pixels).save(f"faces/happy/{number}.png")
-    Path("faces/happy/cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    files = {f"{number}.png": encoded(pixels(number, 60, 60, 3)) for number in range(3)}
+    folder(tmp_path / "faces/happy", files | {"cut.png": b"\x89PNG\r\n\x1a\n"})
     for arguments, complaint in (["--data", str(trained / "data")], ""), (["--faces", "faces"], "cut.png: "):
         main(["--model", str(trained / "models/model.keras"), "--shown", "1", *arguments])
         printed = capsys.readouterr()
@@ -119,13 +116,11 @@ def test_the_command_writes_both_sheets_of_test_faces_or_of_pictures(trained, tm
 
 
 def test_pictures_are_read_as_ingest_reads_them(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE), np.uint8)
-    for folder in ("happy", "holiday"):
-        (tmp_path / folder).mkdir()
-        Image.fromarray(pixels).save(tmp_path / folder / "a.png")
-    (tmp_path / "holiday" / "notes.txt").write_text("no picture")
+    face = pixels(0, SIZE, SIZE)
+    folder(tmp_path, dict.fromkeys(["happy/a.png", "holiday/a.png"], encoded(face)))
+    folder(tmp_path, {"holiday/notes.txt": b"no picture"})
     images, labels, unread = read_faces([tmp_path], CARD)
-    assert np.array_equal(images, np.stack([pixels, pixels]))
+    assert np.array_equal(images, np.stack([face, face]))
     assert labels == ["happy", ""]
     assert unread == []
 
