@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from candid.errors import CandidError
-from tests.audit.sets import encoded, known_set, packed, photo
+from tests.audit.sets import encoded, known_set, packed, photo, save
 from tests.conftest import refusal
 from tests.data.made import folder as write_all
 from tests.page import read_page
@@ -77,7 +77,7 @@ def test_the_page_stands_alone_and_shows_every_pair(tmp_path, audit):
 
 def test_a_group_is_shown_once_with_all_its_pictures(tmp_path, audit):
     sizes = [photo(1).resize((120 + 20 * i, 100), Image.Resampling.BICUBIC) for i in range(4)]
-    write_all(tmp_path, {f"{i}.png": encoded(picture) for i, picture in enumerate(sizes)})
+    save(tmp_path, {f"{i}.png": picture for i, picture in enumerate(sizes)})
     audit(tmp_path)
     text = (tmp_path / "report/index.html").read_text(encoding="utf-8").partition("<h2>Blurred")[0]
     assert text.count('class="group"') == 1
@@ -97,7 +97,7 @@ def test_an_archive_gives_the_tables_of_its_folder(tmp_path, audit, kind):
 
 def test_names_can_hold_anything(tmp_path, audit):
     name = "<script>alert('x')<∕script> & \"ä\" 名.png"
-    audit(write_all(tmp_path / "<b>set", dict.fromkeys([name, "b.png"], encoded(photo(1)))))
+    audit(save(tmp_path / "<b>set", dict.fromkeys([name, "b.png"], photo(1))))
     text = (tmp_path / "report/index.html").read_text(encoding="utf-8")
     assert "<script" not in text
     assert "<b>set" not in text
@@ -108,7 +108,7 @@ def test_names_can_hold_anything(tmp_path, audit):
 
 def test_names_forge_no_line_and_no_formula(tmp_path, audit):
     files = [f"{name}/=1+1\r.png" for name in ("=cmd()", "b\r0,1,x", "c\x1b[2J\n100 % fine")]
-    audited = audit(write_all(tmp_path / "set", dict.fromkeys(files, encoded(photo(1)))))
+    audited = audit(save(tmp_path / "set", dict.fromkeys(files, photo(1))))
     assert "\x1b" not in audited.out + audited.err
     with (tmp_path / "report/groups.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -138,9 +138,7 @@ def test_images_without_folders_have_no_labels(tmp_path, audit):
 
 def test_what_the_options_do(tmp_path, audit):
     known_set(tmp_path / "set")
-    (tmp_path / "set/train/happy/mirrored.png").write_bytes(
-        encoded(photo(3).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-    )
+    save(tmp_path / "set/train/happy", {"mirrored.png": photo(3).transpose(Image.Transpose.FLIP_LEFT_RIGHT)})
 
     def counts(*options):
         return audit(tmp_path / "set", *options).numbers
@@ -208,7 +206,7 @@ def test_foreign_files_are_never_touched(tmp_path, monkeypatch, candid):
 
 def named(folder, *names, start=0):
     """Pictures by name, the same for the same number."""
-    write_all(folder, {name: encoded(photo(start + i)) for i, name in enumerate(names)})
+    save(folder, {name: photo(start + i) for i, name in enumerate(names)})
 
 
 @pytest.mark.parametrize(

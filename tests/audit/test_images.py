@@ -17,8 +17,8 @@ from candid.audit.sources import labels_and_parts, open_source
 from candid.duplicates.settings import DedupSettings
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError
-from tests.audit.sets import encoded, photo
-from tests.data.made import exif, folder
+from tests.audit.sets import encoded, photo, save
+from tests.data.made import exif
 
 
 def read_all(folder):
@@ -47,8 +47,7 @@ def test_labels_and_parts_are_read_from_folders(files, labels, parts):
 
 
 def test_images_are_decoded_to_the_working_size_and_shown_in_their_proportions(tmp_path):
-    (tmp_path / "wide.png").write_bytes(encoded(photo(1, 800, 300)))
-    (tmp_path / "tiny.png").write_bytes(encoded(photo(2, 20, 30)))
+    save(tmp_path, {"wide.png": photo(1, 800, 300), "tiny.png": photo(2, 20, 30)})
     with open_source(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
         shown = thumbnails(source.files, ["wide.png", "tiny.png"])
@@ -62,14 +61,8 @@ def test_exact_copies_are_equal_in_size_and_colour(tmp_path):
     image = photo(1, 96, 96)
     red, green = (image.convert("L").convert("RGB") for _ in range(2))
     red.putpixel((0, 0), (200, 0, 0))
-    for name, picture in {
-        "a.png": image,
-        "b.bmp": image,
-        "double.png": image.resize((192, 192), 0),
-        "red.png": red,
-        "green.png": green,
-    }.items():
-        (tmp_path / name).write_bytes(encoded(picture, name[-3:].upper()))
+    copies = {"a.png": image, "b.bmp": image, "double.png": image.resize((192, 192), 0)}
+    save(tmp_path, copies | {"red.png": red, "green.png": green})
     read = read_all(tmp_path)
     digest = dict(zip(read.images["file"], read.digests.tolist(), strict=True))
     assert digest["a.png"] == digest["b.bmp"]
@@ -151,7 +144,7 @@ def test_a_large_jpeg_and_its_pixels_as_png_are_exact_copies(tmp_path, turn):
 def test_conflicts_of_every_pair_of_labels_come_before_any_twice(tmp_path):
     labels = [("happy", "sad")] * 3 + [("happy", "fear")]
     for number, pair in enumerate(labels):
-        folder(tmp_path, {f"{label}/{number}.png": encoded(photo(number)) for label in pair})
+        save(tmp_path, {f"{label}/{number}.png": photo(number) for label in pair})
     findings = audit_images(read_all(tmp_path), DedupSettings())
     conflicts = sections(findings, drawn_pairs(findings, {}), 2)[0]
     assert (conflicts.title, conflicts.total) == ("Copies with different labels", 4)

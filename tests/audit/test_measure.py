@@ -15,14 +15,8 @@ from skimage import data
 
 from candid.audit.findings import KEEP, NO_GROUP, surplus
 from candid.audit.measure import KINDS
-from tests.audit.sets import encoded, known_set, photo
+from tests.audit.sets import known_set, photo, save
 from tests.conftest import refusal
-from tests.data.made import folder as write_all
-
-
-def save(folder: Path, pictures: dict[str, Image.Image]) -> Path:
-    kinds = {"jpg": "JPEG", "png": "PNG"}
-    return write_all(folder, {name: encoded(each, kinds[name[-3:]]) for name, each in pictures.items()})
 
 
 def table(tmp_path: Path, name: str) -> pd.DataFrame:
