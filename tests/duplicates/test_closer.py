@@ -14,13 +14,6 @@ from tests.duplicates.made import made_pictures
 COUNT = 24
 
 
-def detailed_pictures():
-    """Different pictures with structure from 2 to 144 pixels."""
-    fine = made_pictures(9 * COUNT, seed=1).reshape(COUNT, 3, 3, 48, 48).transpose(0, 1, 3, 2, 4)
-    coarse = made_pictures(COUNT, size=SIDE).astype(int)
-    return ((fine.reshape(COUNT, SIDE, SIDE) + 2 * coarse) // 3).astype(np.uint8)
-
-
 def lettered(picture, *lines):
     image, font = Image.fromarray(picture), ImageFont.load_default(SIDE / 7)
     for row, line in enumerate(lines or ("WHEN YOU SEE", "WHAT IT IS")):
@@ -65,7 +58,10 @@ def ends(found):
 
 @pytest.fixture(scope="module")
 def pictures():
-    return detailed_pictures()
+    """Different pictures with structure from 2 to 144 pixels."""
+    fine = made_pictures(9 * COUNT, seed=1).reshape(COUNT, 3, 3, 48, 48).transpose(0, 1, 3, 2, 4)
+    coarse = made_pictures(COUNT, size=SIDE).astype(int)
+    return ((fine.reshape(COUNT, SIDE, SIDE) + 2 * coarse) // 3).astype(np.uint8)
 
 
 @pytest.mark.parametrize(("change", "only_there"), [(lettered, 0), (turned, 0.9 * COUNT), (logo, 0)])
