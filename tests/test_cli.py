@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from candid.cli import COMMANDS, main
+from candid.cli import COMMANDS
 from tests.conftest import python as run_python
 
 
@@ -17,20 +17,16 @@ def python(code: str, folder: Path, **options: Any) -> subprocess.CompletedProce
     return run_python(f"from candid.errors import CandidError, run\n{code}", folder, **options)
 
 
-def test_the_help_names_every_command_and_fits_100_columns(capsys, monkeypatch):
+def test_the_help_names_every_command_and_fits_100_columns(candid, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
-    for arguments, status in ((["--help"], 0), ([], 2), (["--version"], 0)):
-        with pytest.raises(SystemExit) as end:
-            main(arguments)
-        assert end.value.code == status
-        out = capsys.readouterr().out
+    for arguments, expected in ((["--help"], 0), ([], 2), (["--version"], 0)):
+        status, out, _ = candid(*arguments)
+        assert status == expected
         assert max(map(len, out.splitlines())) <= 100
         assert out.startswith("candid ") or all(f"    {name} " in out.replace("\n", " ") for name in COMMANDS)
-    for arguments in (["nothing"], ["--nothing"], ["aud"]):
-        with pytest.raises(SystemExit) as end:
-            main(arguments)
-        err = capsys.readouterr().err
-        assert (end.value.code, err.count("\n")) == (2, 1)
+    for argument in ("nothing", "--nothing", "aud"):
+        status, _, err = candid(argument)
+        assert (status, err.count("\n")) == (2, 1)
         assert err.startswith("candid: ")
 
 

@@ -30,6 +30,7 @@ from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = {name: ROOT / f"models/pretrained/{name}.keras" for name in ("fer2013", "ferplus")}
+IMAGES = np.random.default_rng(0).integers(0, 256, (9, SIZE, SIZE), np.uint8)
 
 
 def load(path: Path):
@@ -101,8 +102,7 @@ def test_packing_halves_the_kernels_and_keeps_vectors(tmp_path):
         stored = np.asarray(old)
         expected = stored.astype(np.float16).astype(np.float32) if stored.ndim > 1 else stored
         assert np.array_equal(np.asarray(new), expected), old.path
-    images = np.random.default_rng(0).integers(0, 256, (9, SIZE, SIZE), np.uint8)
-    first, second = (predict(model, images, np.arange(9), "none") for model in (before, after))
+    first, second = (predict(model, IMAGES, np.arange(9), "none") for model in (before, after))
     assert 0 < np.abs(first - second).max() < 0.01
 
 
@@ -110,9 +110,8 @@ def test_the_temperature_divides_the_logits(tmp_path):
     plain = write_tiny(tmp_path / "model.keras")
     pack(plain, tmp_path / "plain.keras")
     pack(plain, tmp_path / "cool.keras", 0.5)
-    images = np.random.default_rng(0).integers(0, 256, (9, SIZE, SIZE), np.uint8)
     sharp, soft = (
-        predict(load(tmp_path / f"{name}.keras"), images, np.arange(9), "none") for name in ("cool", "plain")
+        predict(load(tmp_path / f"{name}.keras"), IMAGES, np.arange(9), "none") for name in ("cool", "plain")
     )
     np.testing.assert_allclose(sharp, soft**2 / (soft**2).sum(axis=1, keepdims=True), rtol=0.01)
 

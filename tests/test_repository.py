@@ -9,33 +9,19 @@ import subprocess
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.data.made import folder
+from tests.gate.project import Project
 
 
-def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout
-
-
-@pytest.fixture
-def tree(tmp_path):
-    """The tracked files as they are now, committed in a repository of their own."""
-    folder = tmp_path / "origin"
-    names = git(
-        "-C", str(REPOSITORY), "ls-files", "candid/cli.py", "dvc.yaml", "params.yaml", ".gitattributes"
-    )
-    for name in names.split():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / name, folder / name)
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    git("-C", str(folder), "init", "-q")
-    git("-C", str(folder), "add", "-A")
-    git("-C", str(folder), *identity, "commit", "-q", "-m", "all")
-    return folder
-
-
-def test_a_clone_that_converts_line_ends_keeps_the_bytes_that_dvc_hashes(tree, tmp_path):
-    git("clone", "-q", "-c", "core.autocrlf=true", str(tree), str(tmp_path / "clone"))
-    for name in ("candid/cli.py", "dvc.yaml", "params.yaml"):
-        assert (tmp_path / "clone" / name).read_bytes() == (REPOSITORY / name).read_bytes(), name
+def test_a_clone_that_converts_line_ends_keeps_the_bytes_that_dvc_hashes(tmp_path):
+    files = {name: (REPOSITORY / name).read_bytes() for name in ("candid/cli.py", "dvc.yaml", "params.yaml")}
+    origin = Project(folder(tmp_path / "origin", files))
+    shutil.copy(REPOSITORY / ".gitattributes", origin.root)
+    origin.git("init", "-q")
+    origin.commit()
+    origin.git("clone", "-q", "-c", "core.autocrlf=true", ".", str(tmp_path / "clone"))
+    for name, content in files.items():
+        assert (tmp_path / "clone" / name).read_bytes() == content, name
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,8 +12,6 @@ import pytest
 from candid import errors, files, settings
 from candid.data import faces
 from tests.test_cli import python
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize("text", ["0.00001", "1e-05", "1e-5", "1.0e-05"])

@@ -26,6 +26,12 @@ def photo(seed: int, width: int = 120, height: int = 100) -> Image.Image:
     return Image.blend(coarse, fine, 0.35)
 
 
+def save(folder: Path, pictures: dict[str, Image.Image]) -> Path:
+    """Write pictures in the formats that their names end in."""
+    kinds = {"bmp": "BMP", "jpg": "JPEG", "png": "PNG"}
+    return write_all(folder, {name: encoded(each, kinds[name[-3:]]) for name, each in pictures.items()})
+
+
 def known_set(folder: Path) -> dict[str, bytes]:
     """Write train/ and test/ of two classes with one copy of each sort; give the files."""
     files = {f"train/happy/h{i}.png": encoded(photo(i)) for i in range(6)}

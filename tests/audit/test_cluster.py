@@ -24,6 +24,7 @@ from candid.duplicates.settings import Aligned
 from candid.duplicates.views import search_views
 from candid.errors import CandidError
 from tests.audit.sets import encoded, known_set, packed, photo
+from tests.data.made import folder as write_all
 
 MANY = 50  # images; the index has some 28 cells
 STEPS = ("read_batch", "scan_cells", "verify_batch", "compare")
@@ -50,9 +51,7 @@ def made_set(folder):
         every = {1: image, 5: image.crop((8, 7, 134, 136)), 7: ImageOps.expand(image, 14, "white"), 11: image}
         every |= {13: ImageOps.mirror(image), 17: image.rotate(5)}
         files |= {f"{i:03} {n:02}.png": encoded(copy) for n, copy in every.items() if i % n == 0}
-    folder.mkdir()
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
+    write_all(folder, files)
 
 
 def dying(name, flag):

@@ -17,8 +17,13 @@ from candid.audit.sources import labels_and_parts, open_source
 from candid.duplicates.settings import DedupSettings
 from candid.duplicates.views import SIZE
 from candid.errors import CandidError
-from tests.audit.sets import encoded, photo
-from tests.data.made import exif, folder
+from tests.audit.sets import encoded, photo, save
+from tests.data.made import exif
+
+
+def read_all(folder):
+    with open_source(folder) as source:
+        return read_images(source)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +47,7 @@ def test_labels_and_parts_are_read_from_folders(files, labels, parts):
 
 
 def test_images_are_decoded_to_the_working_size_and_shown_in_their_proportions(tmp_path):
-    (tmp_path / "wide.png").write_bytes(encoded(photo(1, 800, 300)))
-    (tmp_path / "tiny.png").write_bytes(encoded(photo(2, 20, 30)))
+    save(tmp_path, {"wide.png": photo(1, 800, 300), "tiny.png": photo(2, 20, 30)})
     with open_source(tmp_path, tmp_path / "out") as source:
         read = read_images(source)
         shown = thumbnails(source.files, ["wide.png", "tiny.png"])
@@ -57,16 +61,9 @@ def test_exact_copies_are_equal_in_size_and_colour(tmp_path):
     image = photo(1, 96, 96)
     red, green = (image.convert("L").convert("RGB") for _ in range(2))
     red.putpixel((0, 0), (200, 0, 0))
-    for name, picture in {
-        "a.png": image,
-        "b.bmp": image,
-        "double.png": image.resize((192, 192), 0),
-        "red.png": red,
-        "green.png": green,
-    }.items():
-        (tmp_path / name).write_bytes(encoded(picture, name[-3:].upper()))
-    with open_source(tmp_path, tmp_path / "out") as source:
-        read = read_images(source)
+    copies = {"a.png": image, "b.bmp": image, "double.png": image.resize((192, 192), 0)}
+    save(tmp_path, copies | {"red.png": red, "green.png": green})
+    read = read_all(tmp_path)
     digest = dict(zip(read.images["file"], read.digests.tolist(), strict=True))
     assert digest["a.png"] == digest["b.bmp"]
     assert len(set(digest.values())) == 4
@@ -80,8 +77,7 @@ def test_a_large_picture_retouched_in_one_place_is_no_exact_copy(tmp_path, kind)
     for name, picture in {"a": image, "b": image, "patched": patched}.items():
         about = {"comment": name.encode()} if kind == "JPEG" else {"compress_level": 1 + (name == "b")}
         (tmp_path / f"{name}.{kind.lower()}").write_bytes(encoded(picture, kind, **about))
-    with open_source(tmp_path, tmp_path / "out") as source:
-        read = read_images(source)
+    read = read_all(tmp_path)
     np.testing.assert_array_equal(read.pixels[0], read.pixels[2])
     assert read.digests[0] == read.digests[1] != read.digests[2]
     found = audit_images(read, DedupSettings())
@@ -120,8 +116,7 @@ def test_a_large_jpeg_is_read_quickly_and_seen_as_the_same_picture(tmp_path, mod
     (tmp_path / "large.jpg").write_bytes(encoded(image, "JPEG", quality=95))
     (tmp_path / "turned.jpg").write_bytes(encoded(turned, "JPEG", exif=exif(6)))
     (tmp_path / "plain.png").write_bytes(encoded(image.convert("RGB")))
-    with open_source(tmp_path, tmp_path / "out") as source:
-        read = read_images(source)
+    read = read_all(tmp_path)
     large, plain, upright = read.pixels.astype(int)
     assert np.abs(large - plain).mean() < 2
     assert np.abs(upright - plain).mean() < 2
@@ -130,8 +125,7 @@ def test_a_large_jpeg_is_read_quickly_and_seen_as_the_same_picture(tmp_path, mod
 def test_a_cut_large_jpeg_is_unreadable(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(encoded(photo(1, 1200, 900), "JPEG")[:9000])
     (tmp_path / "whole.jpg").write_bytes(encoded(photo(1, 1200, 900), "JPEG"))
-    with open_source(tmp_path, tmp_path / "out") as source:
-        read = read_images(source)
+    read = read_all(tmp_path)
     assert read.images["file"].tolist() == ["whole.jpg"]
     assert read.skipped["file"].tolist() == ["cut.jpg"]
 
@@ -143,17 +137,15 @@ def test_a_large_jpeg_and_its_pixels_as_png_are_exact_copies(tmp_path, turn):
     with Image.open(tmp_path / "a.jpg") as image:
         pixels = ImageOps.exif_transpose(image)
     (tmp_path / "c.png").write_bytes(encoded(pixels))
-    with open_source(tmp_path) as source:
-        digests = read_images(source).digests
+    digests = read_all(tmp_path).digests
     assert digests[0] == digests[2] != digests[1]
 
 
 def test_conflicts_of_every_pair_of_labels_come_before_any_twice(tmp_path):
     labels = [("happy", "sad")] * 3 + [("happy", "fear")]
     for number, pair in enumerate(labels):
-        folder(tmp_path, {f"{label}/{number}.png": encoded(photo(number)) for label in pair})
-    with open_source(tmp_path) as source:
-        findings = audit_images(read_images(source), DedupSettings())
+        save(tmp_path, {f"{label}/{number}.png": photo(number) for label in pair})
+    findings = audit_images(read_all(tmp_path), DedupSettings())
     conflicts = sections(findings, drawn_pairs(findings, {}), 2)[0]
     assert (conflicts.title, conflicts.total) == ("Copies with different labels", 4)
     shown = [{findings.images["label"][row] for row in group.ids} for group in conflicts.groups]

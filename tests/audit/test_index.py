@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from PIL import ImageOps
 
-from candid import cli
 from candid.audit.command import main
 from candid.audit.images import read_images
 from candid.audit.index import Index
@@ -82,7 +81,7 @@ def test_an_index_of_other_settings_or_another_version_is_made_anew(tmp_path, ca
 
 
 @pytest.mark.parametrize("fault", ["foreign", "cut", "garbled", "text"])
-def test_what_is_no_index_is_refused_and_left_alone(tmp_path, capsys, fault):
+def test_what_is_no_index_is_refused_and_left_alone(tmp_path, candid, fault):
     known_set(tmp_path / "set")
     index = tmp_path / "index.npz"
     report(tmp_path / "set", tmp_path / "out", "--index", index)
@@ -90,8 +89,7 @@ def test_what_is_no_index_is_refused_and_left_alone(tmp_path, capsys, fault):
     np.savez(foreign := io.BytesIO(), images=np.zeros(3))
     faults = {"cut": whole[:-100], "garbled": whole[:300] + b"?" + whole[301:], "text": b"a,b\n"}
     index.write_bytes(content := faults.get(fault, foreign.getvalue()))
-    with pytest.raises(SystemExit) as end:
-        cli.main(["audit", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--index", str(index)])
-    assert end.value.code == 2
-    assert "no index, or damaged" in capsys.readouterr().err.splitlines()[-1]
+    status, _, error = candid("audit", tmp_path / "set", "--out", tmp_path / "out", "--index", index)
+    assert status == 2
+    assert "no index, or damaged" in error.splitlines()[-1]
     assert index.read_bytes() == content

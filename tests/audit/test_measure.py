@@ -13,63 +13,40 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 from skimage import data
 
-from candid import cli
-from candid.audit.command import main
 from candid.audit.findings import KEEP, NO_GROUP, surplus
 from candid.audit.measure import KINDS
-from candid.errors import CandidError
-from tests.audit.sets import encoded, known_set, photo
-from tests.data.made import folder as write_all
-
-
-def save(folder: Path, pictures: dict[str, Image.Image]) -> Path:
-    kinds = {"jpg": "JPEG", "png": "PNG"}
-    return write_all(folder, {name: encoded(each, kinds[name[-3:]]) for name, each in pictures.items()})
-
-
-@pytest.fixture
-def audit(tmp_path):
-    """Run an audit; gives its status and audit.json."""
-
-    def run(*arguments, plant=0):
-        out = tmp_path / "report"
-        status = main([*map(str, arguments), "--out", str(out), "--plant", str(plant)])
-        return status, json.loads((out / "audit.json").read_text())
-
-    return run
+from tests.audit.sets import known_set, photo, save
+from tests.conftest import refusal
 
 
 def table(tmp_path: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(tmp_path / "report" / name, keep_default_na=False)
 
 
-def test_against_says_what_of_the_new_set_is_in_the_old(tmp_path, audit, capsys):
+def test_against_says_what_of_the_new_set_is_in_the_old(tmp_path, audit):
     new = save(tmp_path / "new", {"a.png": photo(1), "b.jpg": photo(2), "c.png": photo(3), "d.png": photo(3)})
     old = save(
         tmp_path / "old", {"x/a.png": photo(1), "x/b.png": photo(2), "y/1.png": photo(9), "y/2.png": photo(9)}
     )
-    status, numbers = audit(new, "--against", old, "--max-leak", "1")
+    status, numbers, out, err = audit(new, "--against", old, "--max-leak", "1")
     assert (status, numbers["new_images"], numbers["with_copy_in_old"]) == (1, 4, 2)
-    printed = capsys.readouterr()
-    assert "new against old" in printed.out
-    assert "new leaks" in printed.out
-    assert "candid audit: 2 images have a copy across sets; --max-leak allows 1" in printed.err
+    assert "new against old" in out
+    assert "new leaks" in out
+    assert "candid audit: 2 images have a copy across sets; --max-leak allows 1" in err
     pairs = table(tmp_path, "duplicates.csv")
     assert {frozenset(row) for row in pairs[["file_a", "file_b"]].to_numpy().tolist()} == {
         frozenset(row)
         for row in (("new/a.png", "old/x/a.png"), ("new/b.jpg", "old/x/b.png"), ("new/c.png", "new/d.png"))
     }
     assert (tmp_path / "report/remove.txt").read_text().split() == ["a.png", "b.jpg", "d.png"]
-    assert audit(new, "--against", old, "--max-leak", "2")[0] == 0
+    assert audit(new, "--against", old, "--max-leak", "2").status == 0
 
 
 @pytest.mark.parametrize(("limit", "status"), [("1", 1), ("2", 0)])
-def test_a_copy_of_a_test_picture_in_training_is_a_status_for_ci(tmp_path, monkeypatch, limit, status):
+def test_a_copy_of_a_test_picture_in_training_is_a_status_for_ci(tmp_path, candid, limit, status):
     known_set(tmp_path / "set")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as end:
-        cli.main(["audit", "set", "--max-leak", limit, "--plant", "0"])
-    assert end.value.code == status
+    options = ["--max-leak", limit, "--plant", "0", "--out", tmp_path / "out"]
+    assert candid("audit", tmp_path / "set", *options).status == status
 
 
 @pytest.mark.parametrize(
@@ -87,9 +64,7 @@ def test_options_without_effect_and_wrong_verdicts_are_one_line(tmp_path, audit,
     np.savez(tmp_path / "set.npz", images=np.stack([np.asarray(photo(seed)) for seed in range(2)]))
     (tmp_path / "word.csv").write_text("file_a,file_b,duplicate\na,b,maybe\n")
     (tmp_path / "twice.csv").write_text("file_a,file_b,duplicate\na,b,yes\nb,a,no\n")
-    with pytest.raises(CandidError) as caught:
-        audit(tmp_path / "set.npz", *[option.format(tmp_path) for option in options])
-    assert words in str(caught.value)
+    assert words in refusal(audit, tmp_path / "set.npz", *[option.format(tmp_path) for option in options])
 
 
 def copies(count: int = 60) -> pd.DataFrame:
@@ -128,7 +103,7 @@ def test_the_oldest_file_stays(tmp_path, audit):
     folder = save(tmp_path / "set", {f"{i}.png": photo(1) for i in range(3)})
     for name, age in (("0.png", 300), ("1.png", 100), ("2.png", 200)):
         os.utime(folder / name, (age, age))
-    assert audit(folder, "--keep", "oldest")[1]["to_remove"] == 2
+    assert audit(folder, "--keep", "oldest").numbers["to_remove"] == 2
     assert (tmp_path / "report/remove.txt").read_text().split() == ["0.png", "2.png"]
     assert dict(table(tmp_path, "groups.csv")[["file", "kept"]].to_numpy()) == {
         "0.png": False, "1.png": True, "2.png": False,
@@ -147,7 +122,7 @@ def test_issues_are_in_cleanlabs_columns_and_tags_as_fiftyone_reads_them(tmp_pat
         "a/blurred.png": astronaut.filter(ImageFilter.GaussianBlur(6)),
         "a/tiny.png": rocket.resize((30, 20)), "a/strip.png": cat.crop((0, 0, 451, 60)),
     })  # fmt: skip
-    status, numbers = audit(tmp_path / "set")
+    status, numbers, *_ = audit(tmp_path / "set")
     issues = table(tmp_path, "issues.csv").set_index("file")
     flagged = {kind: issues.index[issues[f"is_{kind}_issue"]].tolist() for kind in numbers["issues"]}
     assert (status, flagged) == (0, {
@@ -187,11 +162,11 @@ def judge(tmp_path: Path, verdict) -> Path:
 def test_verdicts_are_remembered_and_give_the_precision(tmp_path, audit):
     pictures = {f"{i}.png": photo(i) for i in range(4)} | {f"{i}.jpg": photo(i) for i in range(4)}
     folder = save(tmp_path / "set", pictures | {"0 again.png": photo(0)})
-    _, before = audit(folder)
+    before = audit(folder).numbers
     assert (before["near_pairs"], before["precision"]) == (5, None)
     assert len(table(tmp_path, "judged.csv")) == 4  # exact copies are not drawn twice
     kept = judge(tmp_path, lambda row: "no" if row["file_a"].startswith("0") else "yes")
-    _, after = audit(folder, "--judged", kept)
+    after = audit(folder, "--judged", kept).numbers
     assert (after["near_pairs"], after["groups"]) == (3, 4)  # of both exact copies the pair is gone
     assert (after["precision"]["hits"], after["precision"]["cases"]) == (3, 4)
     assert after["precision"]["low"] < 0.75 < after["precision"]["high"]
@@ -204,26 +179,27 @@ def test_verdicts_are_remembered_and_give_the_precision(tmp_path, audit):
 def test_a_rejected_pair_that_is_judged_the_same_is_accepted(tmp_path, audit):
     folder = save(tmp_path / "set", {"a.png": photo(1), "b.jpg": photo(1)})
     (tmp_path / "kept.csv").write_text("file_a,file_b,duplicate\nb.jpg,a.png,Yes\ngone.png,a.png,no\n")
-    assert audit(folder, "--min-similarity", "1")[1]["near_pairs"] == 0
-    assert audit(folder, "--min-similarity", "1", "--judged", tmp_path / "kept.csv")[1]["near_pairs"] == 1
+    strict = ("--min-similarity", "1")
+    assert audit(folder, *strict).numbers["near_pairs"] == 0
+    assert audit(folder, *strict, "--judged", tmp_path / "kept.csv").numbers["near_pairs"] == 1
 
 
-def test_planted_copies_give_the_recall_of_each_kind(tmp_path, audit, capsys):
+def test_planted_copies_give_the_recall_of_each_kind(tmp_path, audit):
     tiles = np.concatenate([
         picture[y : y + 128, x : x + 128][None]
         for picture in (data.astronaut(), data.coffee(), data.chelsea(), data.rocket())
         for y in (0, 128) for x in (0, 128, 256)
     ])  # fmt: skip
     np.savez(tmp_path / "set.npz", images=tiles)
-    _, numbers = audit(tmp_path / "set.npz", plant=12)
+    _, numbers, out, _ = audit(tmp_path / "set.npz", plant=12)
     assert list(numbers["recall"]) == list(KINDS)
     for kind in numbers["recall"].values():
         assert kind["cases"] == 12
         assert 0 <= kind["low"] <= kind["hits"] / 12 <= kind["high"] <= 1
     assert numbers["recall"]["half the size"]["hits"] >= 11
     assert numbers["recall"]["cropped (8 % of each side)"]["hits"] >= 9
-    assert "planted copies" in capsys.readouterr().out
+    assert "planted copies" in out
     assert "Recall of planted copies" in (tmp_path / "report/index.html").read_text()
-    _, strict = audit(tmp_path / "set.npz", "--min-similarity", "1", plant=12)
+    strict = audit(tmp_path / "set.npz", "--min-similarity", "1", plant=12).numbers
     assert sum(kind["hits"] for kind in strict["recall"].values()) < 24
     assert strict["images"] == len(tiles)

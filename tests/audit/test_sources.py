@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candid.audit.command import main
 from candid.audit.images import read_images
 from candid.audit.sources import open_source
-from candid.errors import CandidError
 from tests.audit.sets import encoded, photo
+from tests.conftest import refusal
 from tests.data.made import folder as write_all
 
 SIDE = 64
@@ -115,12 +114,10 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_copies_labels_and_splits(tmp_path, form):
+def test_every_form_gives_the_same_copies_labels_and_splits(tmp_path, audit, form):
     path = FORMS[form](tmp_path)
     split = form not in ("npz", "coco", "coco beside its images")
-    options = ["--plant", "0", *["--max-leak", "0"] * split]
-    status = main([str(path), "--out", str(tmp_path / "report"), *options])
-    numbers = json.loads((tmp_path / "report/audit.json").read_text())
+    status, numbers, *_ = audit(path, *["--max-leak", "0"] * split)
     assert (numbers["images"], numbers["classes"], numbers["conflicting_groups"]) == (5, 2, 1)
     assert numbers["parts"] == ({"train": 3, "test": 2} if split else {})
     assert status == split
@@ -179,14 +176,12 @@ GREY = np.zeros((2, 8, 8), np.uint8)
         (FORMS["split/label"], ["image=x"], "--columns has no effect"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_source_is_said_in_one_line(tmp_path, make, options, words):
+def test_what_is_wrong_with_a_source_is_said_in_one_line(tmp_path, audit, make, options, words):
     if isinstance(make, str):
         (tmp_path / make).write_text(options)
         path, options = tmp_path / make, []
     else:
         path = make(tmp_path)
-    with pytest.raises(CandidError) as caught:
-        named = ["--columns", ",".join(options)] if options else []
-        main([str(path), "--out", str(tmp_path / "report"), *named])
-    assert words in str(caught.value)
+    named = ["--columns", ",".join(options)] if options else []
+    assert words in refusal(audit, path, *named)
     assert not (tmp_path / "report").exists()

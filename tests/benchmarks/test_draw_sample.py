@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
@@ -17,6 +14,7 @@ from PIL import Image
 from benchmarks.draw_sample.__main__ import FER2013, ORIGINALS, SUBJECTS, TRIPLES
 from benchmarks.draw_sample.copies import brighten, reencode, shift, zoom
 from candid.duplicates.find import find_duplicates
+from tests.conftest import python
 from tests.data.made import ROOT, encoded
 
 ARCHIVE = ROOT / "data/sample.zip"
@@ -43,11 +41,10 @@ def test_the_file_in_git_is_what_the_program_draws_on_any_machine(tmp_path):
     environment = {
         "NPY_DISABLE_CPU_FEATURES": " ".join(name for name in optional if features[name]),
         **{"OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "4711", "LC_ALL": "C", "TZ": "Asia/Kathmandu"},
-        "PYTHONPATH": str(ROOT),
     }
     code = "from benchmarks.draw_sample import __main__ as program; program.BATCH = 29; program.main()"
-    command = [sys.executable, "-c", code, str(tmp_path / "sample.zip")]
-    subprocess.run(command, env={**os.environ, **environment}, check=True)
+    done = python(code, tmp_path, "sample.zip", env=environment)
+    assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(ARCHIVE) as committed, zipfile.ZipFile(tmp_path / "sample.zip") as drawn:
         assert drawn.namelist() == committed.namelist()
         for name in drawn.namelist():  # by pixels: a PNG's bytes are its compressor's

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import struct
 import tarfile
 import zipfile
 from pathlib import Path
@@ -93,6 +94,13 @@ def written(path: Path, data: bytes) -> Path:
 def zipped(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
     """Write a zip archive."""
     return written(path, zip_of(files, compression))
+
+
+def declare(path: Path, size: int) -> Path:
+    """Let the directory of a zip archive promise `size` bytes for the first file."""
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.index(b"PK\x01\x02") + 24, size)
+    return written(path, bytes(data))
 
 
 def tarred(path: Path, files: dict[str, Any], mode: str = "w:gz") -> Path:

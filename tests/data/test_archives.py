@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import tarfile
 import tracemalloc
 import zipfile
@@ -12,7 +11,7 @@ import pytest
 
 from candid.data.archives import UnreadableError, is_tar, open_files, pack, skip_reason
 from candid.errors import CandidError
-from tests.data.made import face, folder, tarred, zipped
+from tests.data.made import declare, face, folder, tarred, zipped
 
 FILES = {"happy/1.png": b"one", "happy/10.png": b"ten", "sad/2.png": b"two", "Zebra/ü.png": b"umlaut"}
 CLUTTER = ["__MACOSX/a/._1.png", "a/.DS_Store", "a/Thumbs.db", ".git/config", "a/@eaDir/1.png/T.jpg"]
@@ -112,14 +111,6 @@ def test_a_damaged_file_costs_no_other_and_a_stream_of_it_ends_in_one_line(tmp_p
         assert files.read("a/2.png") == face(2)
         with pytest.raises(CandidError, match="damaged"), files.stream("a/1.png") as file:
             file.read()
-
-
-def declare(path, size):
-    """Let the directory promise `size` bytes for the first file."""
-    data = bytearray(path.read_bytes())
-    struct.pack_into("<I", data, data.index(b"PK\x01\x02") + 24, size)
-    path.write_bytes(data)
-    return path
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

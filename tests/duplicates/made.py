@@ -23,9 +23,7 @@ def made_pictures(count: int, seed: int = 0, size: int = 48) -> NDArray[np.uint8
 
 def cut(picture: NDArray[np.uint8], left: float, top: float, width: float) -> NDArray[np.uint8]:
     """Cut a square out and bring it back to full size."""
-    size = len(picture)
-    box = (left, top, left + width, top + width)
-    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC, box=box))
+    return squeezed(picture, (left, top, left + width, top + width))
 
 
 def jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

@@ -14,13 +14,6 @@ from tests.duplicates.made import made_pictures
 COUNT = 24
 
 
-def detailed_pictures():
-    """Different pictures with structure from 2 to 144 pixels."""
-    fine = made_pictures(9 * COUNT, seed=1).reshape(COUNT, 3, 3, 48, 48).transpose(0, 1, 3, 2, 4)
-    coarse = made_pictures(COUNT, size=SIDE).astype(int)
-    return ((fine.reshape(COUNT, SIDE, SIDE) + 2 * coarse) // 3).astype(np.uint8)
-
-
 def lettered(picture, *lines):
     image, font = Image.fromarray(picture), ImageFont.load_default(SIDE / 7)
     for row, line in enumerate(lines or ("WHEN YOU SEE", "WHAT IT IS")):
@@ -65,17 +58,20 @@ def ends(found):
 
 @pytest.fixture(scope="module")
 def pictures():
-    return detailed_pictures()
+    """Different pictures with structure from 2 to 144 pixels."""
+    fine = made_pictures(9 * COUNT, seed=1).reshape(COUNT, 3, 3, 48, 48).transpose(0, 1, 3, 2, 4)
+    coarse = made_pictures(COUNT, size=SIDE).astype(int)
+    return ((fine.reshape(COUNT, SIDE, SIDE) + 2 * coarse) // 3).astype(np.uint8)
 
 
-@pytest.mark.parametrize("change", [lettered, turned, logo], ids=lambda change: change.__name__)
-def test_copies_in_doubt_are_found_in_the_originals(pictures, change):
+@pytest.mark.parametrize(("change", "only_there"), [(lettered, 0), (turned, 0.9 * COUNT), (logo, 0)])
+def test_copies_in_doubt_are_found_in_the_originals(pictures, change, only_there):
     close = np.concatenate([pictures, [change(picture) for picture in pictures]])
     true = {(row, row + COUNT) for row in range(COUNT)}
     found = ends(searched(close))
     assert not found - true
     assert len(found) >= 0.9 * COUNT
-    assert len(found) >= len(ends(searched(close, detailed=False)))
+    assert len(found) - len(ends(searched(close, detailed=False))) >= only_there
 
 
 def test_copies_under_a_label_that_outweighs_the_picture_are_found_by_the_rest(pictures):
@@ -108,11 +104,6 @@ def test_what_changed_between_two_moments_was_not_put_on(soft):
     moments, texture = np.concatenate([soft, soft]), made_pictures(2 * COUNT, size=SIDE)
     moments[:, 48:96, 8:136] = texture[:, 48:96, 8:136]
     assert ends(searched(moments)) <= ends(searched(moments, detailed=False))
-
-
-def test_turned_pictures_are_found_only_there(pictures):
-    close = np.concatenate([pictures, [turned(picture) for picture in pictures]])
-    assert len(ends(searched(close))) - len(ends(searched(close, detailed=False))) >= 0.9 * COUNT
 
 
 def test_without_detail_nothing_is_read(pictures):

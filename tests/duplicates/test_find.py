@@ -18,11 +18,18 @@ def pictures():
     return made_pictures(60)
 
 
+def ends(found):
+    return set(zip(found.pairs["a"], found.pairs["b"], strict=True))
+
+
+def with_copies(pictures, change):
+    return np.concatenate([pictures, np.stack([change(picture) for picture in pictures])])
+
+
 @pytest.mark.parametrize("kind", COPIES)
 def test_copies_are_found_and_others_are_not(pictures, kind):
-    images = np.concatenate([pictures, np.stack([COPIES[kind](p) for p in pictures])])
-    found = find_duplicates(images)
-    pairs = set(zip(found.pairs["a"], found.pairs["b"], strict=True))
+    found = find_duplicates(with_copies(pictures, COPIES[kind]))
+    pairs = ends(found)
     true = {(i, i + 60) for i in range(60)}
     assert not pairs - true
     assert len(pairs) >= 54
@@ -47,7 +54,7 @@ def test_the_order_of_images_does_not_matter(pictures):
 
 
 def test_cores_do_not_matter(pictures, monkeypatch):
-    images = np.concatenate([pictures, np.stack([cut(p, 1, 3, 44) for p in pictures])])
+    images = with_copies(pictures, lambda p: cut(p, 1, 3, 44))
     one = find_duplicates(images)
     monkeypatch.setattr("candid.duplicates.kernels.cores", lambda: 1)
     monkeypatch.setattr("candid.duplicates.candidates.ROWS", 7)
@@ -90,21 +97,15 @@ def test_flat_is_a_standard_deviation_below_four():
 
 
 def test_mirrored_copies_only_when_asked(pictures):
-    images = np.concatenate([pictures, np.stack([cut(p[:, ::-1], 0, 2, 45) for p in pictures])])
-    assert not len(find_duplicates(images).pairs)
-    found = find_duplicates(images, mirror=True)
-    pairs = set(zip(found.pairs["a"], found.pairs["b"], strict=True))
-    assert not pairs - {(i, i + 60) for i in range(60)}
-    assert len(pairs) >= 54
+    assert not len(find_duplicates(with_copies(pictures, lambda p: cut(p[:, ::-1], 0, 1, 45))).pairs)
+
+
+@pytest.mark.parametrize(("left", "top"), [(0, 1), (3, 1), (1, 0), (1, 3)])
+def test_mirrored_copies_are_found_whichever_way_they_are_shifted(pictures, left, top):
+    found = find_duplicates(with_copies(pictures, lambda p: cut(p[:, ::-1], left, top, 45)), mirror=True)
+    assert ends(found) <= {(i, i + 60) for i in range(60)}
+    assert len(ends(found)) >= 57
     assert set(found.pairs["kind"]) == {"mirror"}
-
-
-def test_mirrored_copies_are_found_whichever_way_they_are_shifted(pictures):
-    for left, top in ((0, 1), (3, 1), (1, 0), (1, 3)):
-        images = np.concatenate([pictures, np.stack([cut(p[:, ::-1], left, top, 45) for p in pictures])])
-        pairs = find_duplicates(images, mirror=True).pairs
-        found = set(zip(pairs["a"], pairs["b"], strict=True))
-        assert len(found & {(i, i + 60) for i in range(60)}) >= 57, (left, top)
 
 
 def similarity(images, **options):
@@ -112,13 +113,13 @@ def similarity(images, **options):
 
 
 def test_a_turn_is_doubted_more_than_a_new_crop(pictures):
-    turns = np.concatenate([pictures[:20], np.stack([turned(p, 3) for p in pictures[:20]])])
-    crops = np.concatenate([pictures[:20], np.stack([cut(p, 2, 2, 43) for p in pictures[:20]])])
+    turns = with_copies(pictures[:20], lambda p: turned(p, 3))
+    crops = with_copies(pictures[:20], lambda p: cut(p, 2, 2, 43))
     assert similarity(turns) < similarity(crops)
 
 
 def test_of_a_series_a_pair_without_a_new_crop_is_doubted(pictures):
-    still = np.concatenate([pictures[:20], np.stack([jpeg(p, 20) for p in pictures[:20]])])
+    still = with_copies(pictures[:20], lambda p: jpeg(p, 20))
     assert similarity(still, series=np.ones(40, bool)) < similarity(still) - 0.01
     assert similarity(still, series=np.arange(40) < 20) == similarity(still)
 
@@ -136,11 +137,11 @@ def test_different_pictures_in_one_frame_are_not_paired(pictures):
 @pytest.mark.parametrize("size", [32, 96, 200])
 def test_any_size_and_colour(size):
     large = made_pictures(20, seed=3, size=size)
-    images = np.concatenate([large, np.stack([cut(p, size / 20, 0, size * 0.9) for p in large])])
+    images = with_copies(large, lambda p: cut(p, size / 20, 0, size * 0.9))
     colour = np.stack([images, images // 2, 255 - images], axis=-1)
     for stack in (images, colour):
-        pairs = find_duplicates(stack).pairs
-        assert set(zip(pairs["a"], pairs["b"], strict=True)) <= {(i, i + 20) for i in range(20)}
+        pairs = ends(find_duplicates(stack))
+        assert pairs <= {(i, i + 20) for i in range(20)}
         assert len(pairs) >= 17
     assert working_images(colour).shape == (40, 48, 48)
 
@@ -164,20 +165,19 @@ def test_digests_tell_exact_copies_where_given(pictures):
 def test_the_hash_alone_decides(pictures, name):
     images = np.concatenate([pictures, np.clip(pictures.astype(int) + 9, 0, 255).astype(np.uint8)])
     found = find_duplicates(images, Hash(hash=name))
-    pairs = set(zip(found.pairs["a"], found.pairs["b"], strict=True))
-    assert len({(i, i + 60) for i in range(60)} - pairs) <= 3
+    assert len({(i, i + 60) for i in range(60)} - ends(found)) <= 3
     assert found.pairs["similarity"].isin(np.round(1 - np.arange(5) / 64, 4)).all()
     assert not len(found.rejected)
 
 
 def test_hashes_of_mirror_images(pictures):
     found = find_duplicates(np.concatenate([pictures, pictures[:, :, ::-1]]), "hash", mirror=True)
-    assert {(i, i + 60) for i in range(60)} <= set(zip(found.pairs["a"], found.pairs["b"], strict=True))
+    assert {(i, i + 60) for i in range(60)} <= ends(found)
     assert set(found.pairs["kind"]) <= {"near", "mirror"}
 
 
 def test_just_rejected_pairs_are_handed_on(pictures):
-    images = np.concatenate([pictures, np.stack([cut(p, 1, 4, 43) for p in pictures])])
+    images = with_copies(pictures, lambda p: cut(p, 1, 4, 43))
     strict = find_duplicates(images, Aligned(min_similarity=0.99))
     loose = find_duplicates(images)
     assert len(strict.rejected)
@@ -196,7 +196,7 @@ def test_a_chain_of_copies_is_not_plausible():
 
 
 def test_the_index_of_large_sets_finds_most(pictures):
-    images = np.concatenate([pictures, np.stack([cut(p, 0, 2, 45) for p in pictures])])
+    images = with_copies(pictures, lambda p: cut(p, 0, 2, 45))
     all_pairs, looked_up = candidate_pairs(images), candidate_pairs(images, many=0)
     known = {tuple(pair) for pair in all_pairs.pairs.tolist()}
     found = {tuple(pair) for pair in looked_up.pairs.tolist()}

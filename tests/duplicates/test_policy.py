@@ -30,13 +30,9 @@ def reasons(rows, policy="remove", protect=("test",), conflicts="report") -> lis
     return kept["reason"].tolist()
 
 
-def test_majority_label_stays():
+def test_the_majority_label_stays_and_the_name_decides_last():
     rows = [("sad", "", 0), ("happy", "", 0), ("happy", "", 0), ("sad", "", -1)]
     assert reasons(rows) == ["copy of 2", "copy of 2", "", ""]
-
-
-def test_name_decides_last():
-    assert reasons([("sad", "", 0), ("sad", "", 0)]) == ["copy of 1", ""]
 
 
 def test_protected_faces_stay_and_their_copies_go():
@@ -157,18 +153,11 @@ def test_conflicting_is_by_group():
     assert conflicting(labels, np.array([0, 0, -1, 3, 3])).tolist() == [False, False, False, True, True]
 
 
-def dataset(dedup: str) -> Dataset:
-    return Dataset.model_validate(
-        {"title": "", "homepage": "", "licence": "", "citation": "", "dedup": dedup}
-    )
-
-
 def test_auto_is_the_catalogues_choice():
-    catalogue = {"a": dataset("remove"), "b": dataset("remove"), "c": dataset("group"), "d": dataset("off")}
-    assert resolve(["a"], catalogue) == "remove"
-    assert resolve(["a", "b"], catalogue) == "remove"
-    assert resolve(["c"], catalogue) == "group"
-    assert resolve(["d"], catalogue) == "off"
-    assert resolve(["a", "c"], catalogue) == "group"
+    about = dict.fromkeys(("title", "homepage", "licence", "citation"), "")
+    choices = {"a": "remove", "b": "remove", "c": "group", "d": "off"}
+    catalogue = {name: Dataset.model_validate({**about, "dedup": each}) for name, each in choices.items()}
+    for names, policy in (("a", "remove"), ("ab", "remove"), ("c", "group"), ("d", "off"), ("ac", "group")):
+        assert resolve([*names], catalogue) == policy
     with pytest.raises(CandidError, match="'x'; expected one of a, b, c, d"):
         resolve(["a", "x"], catalogue)

@@ -50,19 +50,29 @@ def test_copies_do_not_narrow_the_interval():
     np.testing.assert_allclose(ten, once)
 
 
-def test_few_groups_widen_the_interval_until_it_holds_what_it_promises():
-    """1,000 test parts of 6 subjects with 16 faces each, some easier than others; the truth is 70 %."""
+def coverage(parts, groups, each, truth, alike, resamples):
+    """Of how many test parts the interval holds the truth, and of how many plain quantiles do.
+
+    A part has groups of `each` faces, some of them harder than others: the less so, the larger `alike`.
+    """
     generator = np.random.default_rng(0)
-    plain = expanded = 0
-    for seed in range(1000):
-        right = generator.binomial(16, generator.beta(6.3, 2.7, 6))
-        drawn = bootstrap.resample(right[:, None], 400, seed)[:, 0] / 96
-        low, high = bootstrap.interval(drawn, right, 16 - right, proportion=True)
-        expanded += low <= 0.7 <= high
+    held = plain = 0
+    for seed in range(parts):
+        chance = generator.beta(truth * alike, (1 - truth) * alike, groups) if alike else truth
+        right = generator.binomial(each, chance, groups)
+        drawn = bootstrap.resample(right[:, None], resamples, seed)[:, 0] / (groups * each)
+        low, high = bootstrap.interval(drawn, right, each - right, proportion=True)
+        held += low <= truth <= high
         low, high = np.quantile(drawn, [0.025, 0.975])
-        plain += low <= 0.7 <= high
+        plain += low <= truth <= high
+    return held, plain
+
+
+def test_few_groups_widen_the_interval_until_it_holds_what_it_promises():
+    """1,000 test parts of 6 subjects with 16 faces each; the truth is 70 %."""
+    held, plain = coverage(1000, 6, 16, 0.7, 9, 400)
     assert plain < 890
-    assert 940 < expanded < 985
+    assert 940 < held < 985
     assert bootstrap.tail(3589) == pytest.approx(0.025, rel=0.003), "with many groups nothing changes"
 
 
@@ -90,21 +100,12 @@ def test_one_mistake_more_never_makes_a_model_surer(faces):
         earlier = low, high
 
 
-@pytest.mark.parametrize(("groups", "each", "truth", "clustered"), [
-    (99, 1, 0.97, False), (99, 1, 0.99, False), (12, 8, 0.95, True), (60, 3, 0.98, True),
+@pytest.mark.parametrize(("groups", "each", "truth", "alike"), [
+    (99, 1, 0.97, None), (99, 1, 0.99, None), (12, 8, 0.95, 2.3), (60, 3, 0.98, 2.3),
 ])  # fmt: skip
-def test_near_1_the_interval_holds_what_it_promises(groups, each, truth, clustered):
-    """500 test parts like those of CK+: single faces, or subjects of whom some are harder than others."""
-    generator = np.random.default_rng(0)
-    held = plain = 0
-    for seed in range(500):
-        chance = generator.beta(truth * 2.3, (1 - truth) * 2.3, groups) if clustered else truth
-        right = generator.binomial(each, chance, groups)
-        drawn = bootstrap.resample(right[:, None], 300, seed)[:, 0] / (groups * each)
-        low, high = bootstrap.interval(drawn, right, each - right, proportion=True)
-        held += low <= truth <= high
-        low, high = np.quantile(drawn, [0.025, 0.975])
-        plain += low <= truth <= high
+def test_near_1_the_interval_holds_what_it_promises(groups, each, truth, alike):
+    """500 test parts like those of CK+: single faces, or subjects."""
+    held, plain = coverage(500, groups, each, truth, alike, 300)
     assert held >= 475
     assert plain < 475
 

@@ -17,24 +17,15 @@ import numpy as np
 import pytest
 
 from candid.backend import use_backend
-from candid.errors import CandidError
 from candid.evaluation import hdf5_check
 from candid.evaluation.model_file import load_model_file, read_card
 from candid.evaluation.predict import check_input
 from candid.training.save import write_model
+from tests.conftest import refusal
 from tests.predict.tiny_model import change
 
 CARD: dict[str, Any] = {"classes": ["angry", "happy", "sad"], "image_size": 24, "color": "grey"}
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-
-
-def refusal(call: Callable[..., Any], *args: Any) -> str:
-    with pytest.raises(CandidError) as caught:
-        call(*args)
-    message = str(caught.value)
-    assert "\n" not in message
-    message.encode()  # what a terminal shows
-    return message
 
 
 @pytest.fixture

@@ -14,17 +14,10 @@ from candid.explain.command import draw_by_class, first_convolutions, main, read
 from candid.explain.occlusion import drops, explain, heat, occluded, patches
 from candid.labelled import read_parts
 from candid.predict.classifier import load_classifier
-from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
+from tests.data.made import encoded, folder, pixels
+from tests.predict.tiny_model import CLASSES, SIZE, write_tiny
 
 CARD = Card(classes=list(CLASSES), image_size=SIZE, color="grey")
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("project")
-    write_tiny(folder / "models" / "model.keras")
-    write_data(folder / "data")
-    return folder
 
 
 def looks_at(rows: slice, columns: slice):
@@ -71,8 +64,8 @@ def test_a_blurred_patch_changes_its_place_alone():
     assert (occluded(flat) == 77).all()
 
 
-def test_the_maps_are_the_convolutions(project):
-    model = load_classifier(project / "models" / "model.keras").model
+def test_the_maps_are_the_convolutions(trained):
+    model = load_classifier(trained / "models" / "model.keras").model
     face = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 1), np.uint8)
     (only,) = first_convolutions(model, face)
     assert (only.name, only.total, only.maps.shape) == ("stem_conv", 8, (8, SIZE, SIZE))
@@ -106,16 +99,12 @@ def test_rows_hold_right_and_wrong_answers_of_each_class():
     assert rows[3].right[0].label == ""
 
 
-def test_the_command_writes_both_sheets_of_test_faces_or_of_pictures(project, tmp_path, monkeypatch, capsys):
+def test_the_command_writes_both_sheets_of_test_faces_or_of_pictures(trained, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    generator = np.random.default_rng(0)
-    (tmp_path / "faces/happy").mkdir(parents=True)
-    for number in range(3):
-        pixels = generator.integers(0, 256, (60, 60, 3), np.uint8)
-        Image.fromarray(pixels).save(f"faces/happy/{number}.png")
-    Path("faces/happy/cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    for arguments, complaint in (["--data", str(project / "data")], ""), (["--faces", "faces"], "cut.png: "):
-        main(["--model", str(project / "models/model.keras"), "--shown", "1", *arguments])
+    files = {f"{number}.png": encoded(pixels(number, 60, 60, 3)) for number in range(3)}
+    folder(tmp_path / "faces/happy", files | {"cut.png": b"\x89PNG\r\n\x1a\n"})
+    for arguments, complaint in (["--data", str(trained / "data")], ""), (["--faces", "faces"], "cut.png: "):
+        main(["--model", str(trained / "models/model.keras"), "--shown", "1", *arguments])
         printed = capsys.readouterr()
         assert printed.out.splitlines()[1:] == ["explained/where.png", "explained/filters.png"]
         assert complaint in printed.err
@@ -127,19 +116,17 @@ def test_the_command_writes_both_sheets_of_test_faces_or_of_pictures(project, tm
 
 
 def test_pictures_are_read_as_ingest_reads_them(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE), np.uint8)
-    for folder in ("happy", "holiday"):
-        (tmp_path / folder).mkdir()
-        Image.fromarray(pixels).save(tmp_path / folder / "a.png")
-    (tmp_path / "holiday" / "notes.txt").write_text("no picture")
+    face = pixels(0, SIZE, SIZE)
+    folder(tmp_path, dict.fromkeys(["happy/a.png", "holiday/a.png"], encoded(face)))
+    folder(tmp_path, {"holiday/notes.txt": b"no picture"})
     images, labels, unread = read_faces([tmp_path], CARD)
-    assert np.array_equal(images, np.stack([pixels, pixels]))
+    assert np.array_equal(images, np.stack([face, face]))
     assert labels == ["happy", ""]
     assert unread == []
 
 
-def test_faces_of_the_test_set_are_drawn_by_class(project):
-    test = read_parts(project / "data").test
+def test_faces_of_the_test_set_are_drawn_by_class(trained):
+    test = read_parts(trained / "data").test
     _, labels = draw_by_class(test, list(CLASSES), 4)
     assert {name: labels.count(name) for name in CLASSES} == dict.fromkeys(CLASSES, 4)
     assert labels != sorted(labels), "in their order"
@@ -156,9 +143,9 @@ def test_faces_of_the_test_set_are_drawn_by_class(project):
         (["--shown", "13"], "--shown 13: expected 1 to 12"),
     ],
 )
-def test_faults_end_in_one_line(project, tmp_path, monkeypatch, arguments, words):
+def test_faults_end_in_one_line(trained, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     Path("notes.txt").write_text("not a model")
     Path("empty").mkdir()
     with pytest.raises(CandidError, match=words):
-        main(["--model", str(project / "models/model.keras"), *arguments])
+        main(["--model", str(trained / "models/model.keras"), *arguments])

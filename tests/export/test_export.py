@@ -18,7 +18,7 @@ from candid.export import command, onnx
 from candid.export.command import FORMATS, load, main
 from candid.labelled import as_taken, read_parts, read_sample
 from candid.predict.classifier import load_classifier
-from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
+from tests.predict.tiny_model import CLASSES, SIZE
 
 FILES = ("model.onnx", "model.int8.onnx", "model.tflite", "model.int8.tflite")
 
@@ -31,21 +31,13 @@ def skip_without(*names: str) -> None:
             pytest.skip(str(error))
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("project")
-    write_tiny(folder / "models" / "model.keras")
-    write_data(folder / "data")
-    return folder
-
-
 @pytest.fixture
-def out(project, run_stage) -> tuple[Path, str]:
+def out(trained, run_stage) -> tuple[Path, str]:
     """The folder that the command fills in both formats, float and int8, and what it prints; made once."""
     skip_without("onnx", "litert")
-    folder = project / "exported"
+    folder = trained / "exported"
     if not folder.exists():
-        arguments = ["--model", project / "models/model.keras", "--data", project / "data", "--out", folder]
+        arguments = ["--model", trained / "models/model.keras", "--data", trained / "data", "--out", folder]
         done = run_stage("candid", "export", *map(str, arguments), "--to", "onnx", "litert", "--int8")
         assert done.returncode == 0, done.stderr
         (folder.parent / "printed.txt").write_text(done.stdout)
@@ -78,9 +70,9 @@ def test_every_export_says_what_it_is_and_how_to_feed_it(out):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_exports_give_what_keras_gives(out, project, name):
-    classifier, form = load_classifier(project / "models/model.keras"), FORMATS[name]
-    images = np.asarray(load_images(project / "data/faces.npy"))
+def test_the_exports_give_what_keras_gives(out, trained, name):
+    classifier, form = load_classifier(trained / "models/model.keras"), FORMATS[name]
+    images = np.asarray(load_images(trained / "data/faces.npy"))
     expected = predict(classifier.model, images, np.arange(len(images)), "none")
     faces = as_taken(images, classifier.model.input_shape)
     plain, int8 = (command.attempt("load", form.load, out[0] / f"model{mark}{form.SUFFIX}")(faces)
@@ -89,11 +81,11 @@ def test_the_exports_give_what_keras_gives(out, project, name):
     assert 0 < np.abs(int8 - expected).max() < 0.1
 
 
-def test_a_float_export_that_differs_is_not_kept(out, project, monkeypatch, tmp_path):
+def test_a_float_export_that_differs_is_not_kept(out, trained, monkeypatch, tmp_path):
     right = onnx.load
     monkeypatch.setattr(onnx, "write", lambda _, path: shutil.copy(out[0] / "model.onnx", path))
     monkeypatch.setattr(onnx, "load", lambda path: lambda faces: right(path)(faces)[:, ::-1])
-    monkeypatch.chdir(project)
+    monkeypatch.chdir(trained)
     arguments = ["--model", "models/model.keras", "--to", "onnx", "--out", str(tmp_path / "out")]
     with pytest.raises(CandidError, match=r"model\.onnx: a probability differs.*not kept"):
         main(arguments)
@@ -109,10 +101,10 @@ def test_a_converter_that_fails_ends_in_one_line():
         command.attempt("m.onnx: can't be exported", fail)
 
 
-def test_another_backend_and_a_missing_package_are_named(project, monkeypatch):
+def test_another_backend_and_a_missing_package_are_named(trained, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(CandidError, match="KERAS_BACKEND=jax: the exporters go through TensorFlow"):
-        load(project / "models/model.keras")
+        load(trained / "models/model.keras")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(CandidError, match=r"pip install -r requirements-export\.txt"):
         command.need("litert")
@@ -151,8 +143,8 @@ def test_a_change_has_an_interval_that_holds_it():
     assert np.ptp(command.paired(grouped, before, worse)[1:]) > np.ptp(lost[1:])
 
 
-def test_only_faces_of_known_classes_are_judged(project):
-    part = read_parts(project / "data").test
+def test_only_faces_of_known_classes_are_judged(trained):
+    part = read_parts(trained / "data").test
     faces = command.known_faces(part, ["sad", "happy"], (None, SIZE, SIZE, 1), "data")
     assert len(faces.actual) == 30
     assert set(faces.actual) == {0, 1}

@@ -13,8 +13,7 @@ import pytest
 
 from candid.errors import CandidError
 from candid.gate.verdict import compare
-from tests.conftest import python
-from tests.gate.conftest import Call
+from tests.conftest import Call, python
 from tests.gate.project import CLASSES, Project, faces, worse
 
 

@@ -35,7 +35,7 @@ def stale(project: Project) -> str:
 
 
 @pytest.fixture
-def copy(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A copy of it with its data and DVC's cache, entered."""
     monkeypatch.chdir(tmp_path)
     return made.copy(tmp_path)
@@ -108,9 +108,8 @@ def test_what_is_no_pipeline_is_one_line(clone, path, text, words):
 HONEST = "import shutil\nshutil.copytree('honest', '.', dirs_exist_ok=True)\n"
 
 
-def test_results_that_are_better_than_the_code_gives_pass_until_they_are_made_anew(copy, candid):
+def test_results_that_are_better_than_the_code_gives_pass_until_they_are_made_anew(project, candid):
     """What CI does: the forged files and their hashes agree, and only an evaluation shows it."""
-    project = copy
     Project(project.root / "honest").predictions(worse(faces(), 60))
     project.write("stages/evaluate.py", HONEST)
     project.dvc("repro", "-q")
@@ -125,8 +124,7 @@ def test_results_that_are_better_than_the_code_gives_pass_until_they_are_made_an
     assert "accuracy fell by 15.0 points" in out
 
 
-def test_the_command_says_it_and_an_experiment_is_read_by_its_name(copy, candid):
-    project = copy
+def test_the_command_says_it_and_an_experiment_is_read_by_its_name(project, candid):
     assert candid("gate", "--fresh") == (0, "", "")
     project.dvc("exp", "run", "-q", "-n", "tidy-newt", "-S", "model.arch=vgg16")
     experiment = resolve(project.root, "tidy-newt")

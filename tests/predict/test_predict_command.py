@@ -8,7 +8,7 @@ import os
 import shutil
 import zipfile
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from candid.cli import main
 from candid.data.archives import open_files
 from candid.data.images import decode
 from candid.evaluation.model_file import load_model_file
@@ -25,9 +24,9 @@ from candid.predict.command import Folder
 from candid.predict.detectors import make_detector
 from candid.predict.sources import Picture, Skipped, pictures
 from tests.data.made import folder as write_all
-from tests.data.made import tar_of
+from tests.data.made import tar_of, zipped
 from tests.predict.predict_pictures import astronaut, encoded, exif, noise, on_face, pair
-from tests.predict.tiny_model import CLASSES, write_tiny
+from tests.predict.tiny_model import CLASSES, change, write_tiny
 
 MODEL = Path("models/pretrained/ferplus.keras")
 DOT = encoded(noise(9, 9))
@@ -50,16 +49,9 @@ def here(tmp_path, monkeypatch, model):
 
 
 @pytest.fixture
-def command(capsys):
+def command(candid):
     """Run it; gives status, what it prints, and its complaint."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main(["predict", *map(str, arguments)])
-        printed = capsys.readouterr()
-        return ended.value.code, printed.out, printed.err
-
-    return call
+    return partial(candid, "predict")
 
 
 def rows(path="predictions/predictions.csv"):
@@ -202,8 +194,7 @@ def test_an_archive_is_read_once_for_all_its_pictures(tmp_path, monkeypatch):
 
 
 def test_several_faces_and_an_archive_and_a_colour_model(here, command):
-    with zipfile.ZipFile(here / "in.zip", "w") as archive:
-        archive.writestr("pair.png", encoded(pair()))
+    zipped(here / "in.zip", {"pair.png": encoded(pair())})
     write_tiny(here / "colour.keras", size=40, channels=3, flat=True)
     status, out, _ = command("in.zip", "--model", "colour.keras", "--detector", "cascade")
     assert status == 0
@@ -233,9 +224,7 @@ def test_a_cropped_face_gets_the_probabilities_that_evaluate_gives(here, command
 def test_an_archive_has_a_budget_of_pixels_and_what_came_before_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("candid.data.images.FREE_SET_PIXELS", 5000)
     monkeypatch.setattr("candid.data.images.MAX_PIXELS_A_BYTE", 0)
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        for name in "abc":
-            archive.writestr(f"{name}.png", encoded(Image.new("L", (48, 48)), "PNG"))
+    zipped(tmp_path / "a.zip", {f"{name}.png": encoded(Image.new("L", (48, 48))) for name in "abc"})
     *opened, last = pictures([tmp_path / "a.zip"], tmp_path / "out", 1.0)
     assert [type(each) for each in opened] == [Picture, Picture]
     assert isinstance(last, Skipped)
@@ -294,10 +283,9 @@ def test_faults_are_one_line_and_nothing_is_written(here, command, arguments, wo
     os.mkfifo(here / "pipe.png")
     spoiled = {"code": ("config.json", b'"Dense"', b'"Lambda"'), "card": ("candid.json", b"48", b"40")}
     for target, (entry, old, new) in spoiled.items():
-        with zipfile.ZipFile(MODEL) as source, zipfile.ZipFile(here / f"{target}.keras", "w") as changed:
-            for name in source.namelist():
-                text = source.read(name)
-                changed.writestr(name, text.replace(old, new) if name == entry else text)
+        with zipfile.ZipFile(MODEL) as source:
+            text = source.read(entry)
+        change(Path(shutil.copy(MODEL, here / f"{target}.keras")), {entry: text.replace(old, new)})
     before = sorted(here.rglob("*"))
     status, _, complaint = command(*arguments)
     assert (status, complaint.count("\n")) == (1, 1)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +13,9 @@ from candid.evaluation.model_file import Card
 from candid.predict import detectors
 from candid.predict.detectors import DETECTORS, Box, Detection, distinct, make_detector
 from candid.predict.faces import find_faces
+from tests.conftest import python
 from tests.predict.predict_pictures import FACE, astronaut, encoded, exif, noise, on_face, pair
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 CARD = Card(classes=["a", "b"], image_size=48, color="grey")
 
 
@@ -122,8 +120,7 @@ def test_fifty_megapixels_take_bounded_memory(tmp_path):
     large.paste(astronaut(4000), (300, 200))
     path = tmp_path / "large.jpg"
     path.write_bytes(encoded(large.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif(6)))
-    command = [sys.executable, "-c", LARGE, str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = python(LARGE, tmp_path, str(path))
     assert done.returncode == 0, done.stderr
     width, height, count, x, y, *size, kilobytes = map(int, done.stdout.split())
     assert (width, height, count) == (8660, 5774, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from candid.data.ingest import assemble
 from candid.data.readers import Record, Wanted, read_folders
 from candid.evaluation.predict import predict
 from candid.predict.classifier import load_classifier
-from candid.predict.command import main
 from candid.predict.detectors import DETECTORS, make_detector
 from candid.predict.faces import find_faces, label
 
@@ -51,17 +49,13 @@ def canvas(face):
     return picture
 
 
-def test_a_cropped_face_gets_the_probabilities_that_evaluate_gives(
-    mirror, classifier, tmp_path, monkeypatch, capsys
-):
+def test_a_cropped_face_gets_the_probabilities_that_evaluate_gives(mirror, classifier, tmp_path, candid):
     """The archive's files as files, and as download, ingest and evaluate take them."""
     records = some_records(mirror)
     for number, record in enumerate(records):
         (tmp_path / f"{number:04}.jpg").write_bytes(record.data)
-    arguments = [tmp_path, "--already-cropped", "--model", SHIPPED, "--out", tmp_path / "out"]
-    monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments)])
-    main()
-    assert f"model: {SHIPPED}" in capsys.readouterr().out
+    options = ["--already-cropped", "--model", SHIPPED, "--out", tmp_path / "out"]
+    assert f"model: {SHIPPED}" in candid("predict", tmp_path, *options).out
     with (tmp_path / "out/predictions.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     classes = classifier.card.classes

@@ -20,6 +20,7 @@ from candid.compare.measured import (
     RESAMPLES,
     Experiment,
     Measured,
+    Score,
     differences,
     distance,
     gather,
@@ -29,14 +30,9 @@ from candid.compare.table import Pair, Row, build, choose, summary
 from candid.errors import CandidError
 from candid.evaluation.bootstrap import Drawn, draw
 from candid.evaluation.predictions import as_predictions
+from tests.conftest import refusal
 from tests.gate.project import CLASSES
-from tests.recipes.recipe_project import RecipeProject, faces, made, report
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecipeProject:
-    monkeypatch.chdir(tmp_path)
-    return made(tmp_path)
+from tests.recipes.recipe_project import RecipeProject, faces, report
 
 
 def built(project: RecipeProject, full: bool = False, **options: Any) -> list[Pair]:
@@ -50,6 +46,12 @@ def pair(project: RecipeProject, run: str, full: bool = False) -> Pair:
 def row(project: RecipeProject, run: str, metric: str | None = None) -> Row:
     rows = pair(project, run, full=metric is not None).rows(full=metric is not None)
     return next(one for one in rows if metric in (None, one.metric))
+
+
+def measured(project: RecipeProject, run: str, metric: str | None = None) -> Score:
+    found = row(project, run, metric).measured
+    assert found is not None
+    return found
 
 
 def text(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -71,10 +73,9 @@ def test_without_an_experiment_there_is_what_the_paper_says(project: RecipeProje
 def test_one_experiment_has_the_numbers_and_the_interval_of_its_report(project: RecipeProject) -> None:
     project.member("plain")
     expected = report(faces())
-    found = row(project, "plain")
-    assert found.measured is not None
-    assert found.measured.value == pytest.approx(expected["accuracy"])
-    assert (found.measured.low, found.measured.high) == (expected["accuracy_low"], expected["accuracy_high"])
+    accuracy, found = measured(project, "plain"), row(project, "plain")
+    assert accuracy.value == pytest.approx(expected["accuracy"])
+    assert (accuracy.low, accuracy.high) == (expected["accuracy_low"], expected["accuracy_high"])
     assert found.difference == pytest.approx(expected["accuracy"] - 0.75)
     assert found.within is True
     project.member("plain-large")
@@ -83,12 +84,10 @@ def test_one_experiment_has_the_numbers_and_the_interval_of_its_report(project: 
 
 def test_every_published_number_has_its_row(project: RecipeProject) -> None:
     project.member("plain", table=faces(group=4))
-    auc = row(project, "plain", "macro.auc").measured
-    assert auc is not None
+    auc = measured(project, "plain", "macro.auc")
     assert (auc.value, auc.low) == (0.875, None)
-    recall = row(project, "plain", "per_class.happy.recall").measured
+    recall = measured(project, "plain", "per_class.happy.recall")
     actual, predicted = faces()["actual"], faces()["predicted"]
-    assert recall is not None
     assert recall.value == pytest.approx(recall_score(actual, predicted, labels=["happy"], average=None)[0])
     assert recall.low is not None
     assert recall.high is not None
@@ -106,8 +105,7 @@ def test_seeds_give_mean_and_deviation_and_the_interval_of_all_their_faces(proje
     for seed, one in enumerate(tables):
         project.member("seeds", f"s{seed}", table=one)
     values = [float((one["actual"] == one["predicted"]).mean()) for one in tables]
-    found = row(project, "seeds").measured
-    assert found is not None
+    found = measured(project, "seeds")
     assert found.value == pytest.approx(statistics.fmean(values))
     assert found.sd == pytest.approx(statistics.stdev(values))
     assert found.each == pytest.approx(values)
@@ -277,8 +275,6 @@ def test_runs_are_chosen_by_name_pattern_or_part(project: RecipeProject) -> None
     assert names("plain") == ["plain"]
     assert names("transfer", "plain*") == ["plain", "plain-large", "transfer"]
     assert names("large") == ["plain-large"]
-    with pytest.raises(CandidError, match=r"no run 'plian'; expected one of plain, plain-large"):
-        names("plian")
 
 
 def test_the_table_on_a_terminal(project: RecipeProject, capsys: pytest.CaptureFixture[str]) -> None:
@@ -341,12 +337,13 @@ def test_transfer_and_scratch_are_a_pair_with_its_difference(
     found = pair(project, "transfer").rows(full=False)[-1]
     assert (found.metric, found.published, found.leak_free) == (gain, None, None)
     assert found.measured is not None
-    assert found.measured.low is not None
-    assert found.measured.high is not None
-    assert found.measured.value == pytest.approx(after - before)
-    assert found.measured.low < after - before < found.measured.high
+    value, low, high = found.measured.value, found.measured.low, found.measured.high
+    assert low is not None
+    assert high is not None
+    assert value == pytest.approx(after - before)
+    assert low < value < high
     wide = 2 * 1.96 * ((0.2 - 0.2**2) / 400) ** 0.5  # a fifth of the faces gained, none lost
-    assert found.measured.high - found.measured.low == pytest.approx(wide, rel=0.3)
+    assert high - low == pytest.approx(wide, rel=0.3)
     shown = next(one for one in text(capsys).splitlines() if "minus scratch" in one)
     assert f"transfer {gain} – +{100 * (after - before):.1f} (+" in " ".join(shown.split())
     project.member("transfer", variation="scratch", table=faces(right=0.6, seed=1), **SCRATCH)
@@ -435,10 +432,7 @@ def test_compare_in_python(project: RecipeProject) -> None:
 def test_what_is_wrong_is_one_line(project: RecipeProject, arguments: list[str], words: str) -> None:
     project.write("broken/a.json", '{"run": "plain", "members": 3}')
     project.write("cut/a.json", '{"run": ')
-    with pytest.raises(CandidError) as error:
-        main(arguments)
-    assert words in str(error.value)
-    assert "\n" not in str(error.value)
+    assert words in refusal(main, arguments)
 
 
 def test_without_git_it_says_so(project: RecipeProject, monkeypatch: pytest.MonkeyPatch) -> None:

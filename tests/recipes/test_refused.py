@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from candid.errors import CandidError
 from candid.recipes import list_recipes, load_recipe
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, python, refusal
 
 PARAMS = REPOSITORY / "params.yaml"
 TOY = """\
@@ -181,11 +179,9 @@ def test_a_run_s_own_over_is_that_of_its_counterpart_unless_another_is_given(tmp
 def test_refused_in_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in TOY
     path = write(tmp_path, TOY.replace(old, new, 1))
-    with pytest.raises(CandidError) as caught:
-        load_recipe("toy", tmp_path, PARAMS)
-    text = " ".join(str(caught.value).split())
-    assert text.startswith(f"{path}: ")
-    assert message in text
+    line = refusal(load_recipe, "toy", tmp_path, PARAMS)
+    assert line.startswith(f"{path}: ")
+    assert message in line
 
 
 @pytest.mark.parametrize("text", ["", "[]", "toy", "1", "a: &a [*a]\n", "a: \x01\n"])
@@ -198,9 +194,6 @@ def test_what_is_no_recipe_at_all(tmp_path: Path, text: str) -> None:
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CandidError, match=r"no recipe; expected files such as bah2022.yaml"):
         list_recipes(tmp_path)
-    write(tmp_path, TOY)
-    with pytest.raises(CandidError, match=r"foy.yaml: no such recipe; expected one of toy$"):
-        load_recipe("foy", tmp_path, PARAMS)
 
 
 def test_reading_recipes_takes_no_keras() -> None:
@@ -209,4 +202,4 @@ def test_reading_recipes_takes_no_keras() -> None:
         "[load_recipe(key) for key in list_recipes()]; "
         "sys.exit(bool({'keras', 'tensorflow', 'keras_hub'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+    assert python(code, REPOSITORY).returncode == 0

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from candid.report.run import PICTURES
+from tests.gate.conftest import project as project
 from tests.gate.project import CLASSES, Project, faces
 
 SETTINGS: dict[str, Any] = {
@@ -61,10 +62,3 @@ def reported(root: Path) -> Project:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return reported(tmp_path_factory.mktemp("reported"))
-
-
-@pytest.fixture
-def project(finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("candid.gate.verdict.refuse_stale", lambda tree: None)
-    return finished.copy(tmp_path)

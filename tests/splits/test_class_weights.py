@@ -11,6 +11,7 @@ from candid.errors import CandidError
 from candid.splits.class_weights import class_weights
 from candid.splits.params import Scheme
 from stages.class_weights import main
+from tests.data.made import folder
 
 LABELS = st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=300)
 
@@ -33,7 +34,7 @@ def test_a_class_without_a_training_face_is_refused(scheme):
         class_weights(["happy"], ["happy", "sad"], scheme)
 
 
-SPLITS = """id,label,part,group
+SPLITS = b"""id,label,part,group
 0,sad,train,0
 1,happy,train,1
 2,happy,train,2
@@ -42,15 +43,8 @@ SPLITS = """id,label,part,group
 """
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch):
+def test_the_stage_counts_the_training_set_only(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/splits.csv").write_text(SPLITS)
-    return tmp_path
-
-
-def test_the_stage_counts_the_training_set_only(project):
-    (project / "params.yaml").write_text("class_weights: {scheme: balanced}\n")
+    folder(tmp_path, {"data/splits.csv": SPLITS, "params.yaml": b"class_weights: {scheme: balanced}\n"})
     main()
-    assert json.loads((project / "data/class_weights.json").read_text()) == {"happy": 0.75, "sad": 1.5}
+    assert json.loads((tmp_path / "data/class_weights.json").read_text()) == {"happy": 0.75, "sad": 1.5}

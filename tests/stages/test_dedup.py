@@ -12,7 +12,7 @@ from candid.data.faces import KEPT_COLUMNS, read_kept
 from candid.duplicates.find import find_duplicates
 from candid.duplicates.measure import measure
 from candid.duplicates.policy import decide
-from candid.settings import parse_yaml, read_yaml
+from candid.settings import read_yaml
 from tests.conftest import REPOSITORY
 from tests.duplicates.made import cut, made_pictures
 
@@ -31,12 +31,6 @@ def project(tmp_path):
     table.to_csv(tmp_path / "data/faces.csv", index=False)
     (tmp_path / "data/planted.csv").write_text("a,b,kind\n0,30,zoomed\n1,31,zoomed\n2,3,shifted\n")
     return tmp_path
-
-
-def set_key(project, key, value):
-    params = read_yaml(REPOSITORY / "params.yaml")
-    params["dedup"][key] = parse_yaml(value, key)
-    (project / "params.yaml").write_text(json.dumps(params), encoding="utf-8")
 
 
 def test_files_and_metrics(project, run_stage):
@@ -72,7 +66,9 @@ def test_files_and_metrics(project, run_stage):
 
 @pytest.mark.parametrize("policy", ["group", "off"])
 def test_policies_that_keep_every_face(project, run_stage, policy):
-    set_key(project, "policy", policy)
+    params = read_yaml(REPOSITORY / "params.yaml")
+    params["dedup"]["policy"] = policy
+    (project / "params.yaml").write_text(json.dumps(params), encoding="utf-8")
     done = run_stage("stages.dedup")
     assert (done.returncode, done.stderr) == (0, "")
     assert read_kept(project / "data/kept.csv")["kept"].all()

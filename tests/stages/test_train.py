@@ -22,6 +22,7 @@ from candid.backend import use_backend
 from candid.errors import CandidError
 from candid.training.lineage import ancestor_digests, read_about, seen_digests
 from stages.train import main
+from tests.conftest import REPOSITORY, python
 
 SIZE = 16
 NET = {"arch": "self_built", "weights": None}
@@ -92,7 +93,7 @@ def test_twice_the_same_bytes_and_killed_in_between_too(project, monkeypatch, ca
     running = subprocess.Popen(
         [sys.executable, "-m", "stages.train"],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONHASHSEED": "7"},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONHASHSEED": "7"},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -126,10 +127,7 @@ def test_the_model_loads_without_this_project_and_says_its_classes(project, monk
         "assert out.shape == (2, 3) and out.dtype == 'float32'\n"
         "assert abs(out.sum(1) - 1).max() < 1e-5\n"
     )
-    plain = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=project, env=plain, capture_output=True, text=True, check=False
-    )
+    done = python(code, project, env={"PYTHONPATH": ""})
     assert done.returncode == 0, done.stderr
 
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +12,9 @@ from candid.backend import threads
 from candid.errors import CandidError
 from candid.training.distribution import DataParallel, Mirrored, OneDevice, strategy_of
 from candid.training.fit import train
+from tests.conftest import REPOSITORY, python
 from tests.training import tiny_net
 
-ROOT = Path(__file__).parents[2]
 AUGMENT = {
     **tiny_net.AUGMENT,
     "flip": 0.5,
@@ -91,9 +87,8 @@ def run(code: str, backend: str, **changes: Any) -> None:
     if not find_spec(backend):
         pytest.skip(f"{backend} is not installed: train.backend = {backend} is not tried here")
     section = {**tiny_net.TRAIN, "augment": AUGMENT, "backend": backend, **changes}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-c", code, json.dumps(section)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    environment = {"KERAS_BACKEND": "", "CUDA_VISIBLE_DEVICES": ""}
+    done = python(code, REPOSITORY, json.dumps(section), env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -35,8 +33,9 @@ from candid.training.settings import (
     Sgd,
     TrainSettings,
 )
+from tests.conftest import REPOSITORY, python
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
+PARAMS = REPOSITORY / "params.yaml"
 COSINE = {"name": "cosine", "warmup_epochs": 2}
 ADAM = {"name": "adam", "momentum": 0.9, "nesterov": True}
 THAW = {"epochs": 1, "thaw_learning_rate": 1e-4}
@@ -68,7 +67,7 @@ def override(tmp_path: Path, *overrides: str) -> Path:
     path = tmp_path / "params.yaml"
     path.write_text(PARAMS.read_text(encoding="utf-8"), encoding="utf-8")
     code = f"from dvc.utils.hydra import apply_overrides\napply_overrides('params.yaml', {list(overrides)})"
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert python(code, tmp_path).returncode == 0
     return path
 
 
