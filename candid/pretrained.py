@@ -18,7 +18,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from candid.backend import use_backend
 from candid.data.faces import class_order, load_images, read_faces, read_kept, read_splits
@@ -178,27 +177,22 @@ def half(content: bytes, where: str | Path, temperature: float = 1.0) -> bytes:
 
             def copy(name: str, item: Any) -> None:
                 if isinstance(item, h5py.Group):
-                    made = new.create_group(name)
-                else:
-                    divisor = np.float32(temperature if item.parent.name == f"/layers/{last}/vars" else 1)
-                    values = _halved(np.asarray(item), divisor, f"{where}: /{name}")
-                    made = new.create_dataset(name, data=values)
-                made.attrs.update(item.attrs)
+                    new.create_group(name).attrs.update(item.attrs)
+                    return
+                values = np.asarray(item)
+                if item.parent.name == f"/layers/{last}/vars" and values.dtype == np.float32:
+                    values = values / np.float32(temperature)
+                if values.ndim > 1 and values.dtype == np.float32:
+                    if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
+                        raise CandidError(f"{where}: /{name} has {np.abs(values).max():g}: beyond float16")
+                    values = values.astype(np.float16)
+                new.create_dataset(name, data=values).attrs.update(item.attrs)
 
             new.attrs.update(old.attrs)
             old.visititems(copy)
     except OSError as error:
         raise CandidError(f"{where}: {WEIGHTS} is no HDF5 file: {error}; expected a model of train") from None
     return packed.getvalue()
-
-
-def _halved(values: NDArray[Any], divisor: np.float32, where: str) -> NDArray[Any]:
-    if values.dtype != np.float32:
-        return values
-    values = values / divisor
-    if np.abs(values).max(initial=0) > np.finfo(np.float16).max and values.ndim > 1:
-        raise CandidError(f"{where} has {np.abs(values).max():g}: beyond float16")
-    return values.astype(np.float16) if values.ndim > 1 else values
 
 
 if __name__ == "__main__":
