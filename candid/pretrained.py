@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import re
 import zipfile
 from dataclasses import replace
@@ -27,10 +26,10 @@ from candid.evaluation.model_file import check_classes, load_model_file, read_ca
 from candid.evaluation.predict import check_input, predict
 from candid.evaluation.report import evaluate
 from candid.files import md5, stamped_entry, write_json, write_text, writing
-from candid.gate.results import Revision, flat, look_up, resolve
+from candid.gate.results import Revision, look_up, resolve
 from candid.html import render
 from candid.report.command import described
-from candid.report.run import SECTIONS, Run, read_run, share
+from candid.report.run import SECTIONS, Run, read_run, setting_text, share
 from candid.text import markdown_table
 from candid.training.lineage import ancestor_digests
 
@@ -122,12 +121,8 @@ def calibrate(net: Any, images: Any, validation: pd.DataFrame, classes: list[str
 def command(folder: Path, finished: Run, revision: str) -> str:
     """Return the `dvc exp run` that changes params.yaml of the run's commit to the run's settings."""
     before = resolve(folder, revision).yaml("params.yaml")
-    arch = finished.setting("model.arch")
-    params = {name: finished.params[name] for name in SECTIONS if name in finished.params}
-    params["archs"] = {arch: finished.setting(f"archs.{arch}")}
-    changed = [(key, value) for key, value in flat(params) if look_up(before, key) != value]
-    written = (value if isinstance(value, str) else json.dumps(value) for _, value in changed)
-    options = (f"-S '{key}={text}'" for (key, _), text in zip(changed, written, strict=True))
+    changed = {key: value for key, value in finished.settings().items() if look_up(before, key) != value}
+    options = (f"-S '{key}={setting_text(value)}'" for key, value in changed.items())
     return " \\\n  ".join(["dvc exp run", *options])
 
 
