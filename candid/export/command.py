@@ -31,7 +31,7 @@ from candid.evaluation.scores import Floats, Integers
 from candid.export import litert, onnx
 from candid.files import md5, write_json, writing
 from candid.gate.statistics import Pairs, bootstrap, group_kinds
-from candid.labelled import Labelled, as_taken, other_faces, read_parts
+from candid.labelled import Parts, as_taken, other_faces, read_parts
 from candid.predict.classifier import Classifier, default_model, load_classifier
 
 RESAMPLES, SEED = 10_000, 0
@@ -68,10 +68,10 @@ def main(arguments: list[str] | None = None) -> None:
     classifier = load(options.model)
     shape = classifier.model.input_shape
     parts = read_parts(options.data)
-    faces = known_faces(parts.test, classifier.card.classes, shape, parts.source)
-    count = min(options.calibrate, len(parts.train.ids))
-    few = np.sort(np.random.default_rng(0).choice(parts.train.ids, count, replace=False))
-    calibrate = as_taken(np.asarray(parts.train.images[few]), shape) if options.int8 else None
+    faces = known_faces(parts, classifier.card.classes, shape)
+    count = min(options.calibrate, len(parts.train))
+    few = np.sort(np.random.default_rng(0).choice(parts.train["id"].to_numpy(), count, replace=False))
+    calibrate = as_taken(np.asarray(parts.images[few]), shape) if options.int8 else None
 
     keras = keras_runner(classifier.model)
     probabilities = keras(faces.images)
@@ -216,14 +216,14 @@ class Measured:
     change: Change
 
 
-def known_faces(part: Labelled, classes: list[str], shape: tuple[int | None, ...], source: str) -> Faces:
-    """The faces of a part whose class the model knows; CandidError where there is none."""
-    chosen = np.array([label in classes for label in part.labels])
-    if not chosen.any():
-        raise CandidError(f"{source}: no test face of the classes {', '.join(classes)}; expected some")
-    actual = np.array([classes.index(label) for label in part.labels if label in classes], np.int64)
-    images = as_taken(np.asarray(part.images[part.ids[chosen]]), shape)
-    return Faces(images, actual, part.groups[chosen], tuple(classes))
+def known_faces(parts: Parts, classes: list[str], shape: tuple[int | None, ...]) -> Faces:
+    """The test faces whose class the model knows; CandidError where there is none."""
+    known = parts.test[parts.test["label"].isin(classes)]
+    if known.empty:
+        raise CandidError(f"{parts.source}: no test face of the classes {', '.join(classes)}; expected some")
+    images = as_taken(np.asarray(parts.images[known["id"].to_numpy()]), shape)
+    actual = known["label"].map(classes.index).to_numpy(np.int64)
+    return Faces(images, actual, known["group"].to_numpy(np.int64), tuple(classes))
 
 
 def measure(name: str, path: Path, size: int, run: Runner, faces: Faces, keras: Floats) -> Measured:

@@ -152,12 +152,12 @@ def test_a_change_has_an_interval_that_holds_it():
 
 
 def test_only_faces_of_known_classes_are_judged(project):
-    part = read_parts(project / "data").test
-    faces = command.known_faces(part, ["sad", "happy"], (None, SIZE, SIZE, 1), "data")
+    parts = read_parts(project / "data")
+    faces = command.known_faces(parts, ["sad", "happy"], (None, SIZE, SIZE, 1))
     assert len(faces.actual) == 30
     assert set(faces.actual) == {0, 1}
     with pytest.raises(CandidError, match="no test face of the classes contempt"):
-        command.known_faces(part, ["contempt"], (None, SIZE, SIZE, 1), "data")
+        command.known_faces(parts, ["contempt"], (None, SIZE, SIZE, 1))
 
 
 def test_the_sample_serves_where_there_is_no_data(tmp_path, monkeypatch):
@@ -167,7 +167,7 @@ def test_the_sample_serves_where_there_is_no_data(tmp_path, monkeypatch):
     Path("data").symlink_to(Path(__file__).resolve().parents[2] / "data")
     parts = read_sample()
     assert parts.datasets == ("sample",)
-    assert not set(parts.train.groups) & set(parts.test.groups)
-    assert len(parts.train.ids) + len(parts.test.ids) == 2174
+    assert not set(parts.train["group"]) & set(parts.test["group"])
+    assert len(parts.train) + len(parts.test) == 2174
     with pytest.raises(CandidError, match=r"elsewhere: no faces\.npy"):
         read_parts(Path("elsewhere"))
