@@ -47,7 +47,7 @@ from candid.evaluation.predict import predict
 from candid.evaluation.predictions import Predictions, tabulate_test_set
 from candid.evaluation.scores import Floats
 from candid.export import litert
-from candid.export.command import RESAMPLES, SEED, Faces, paired
+from candid.export.command import RESAMPLES, SEED, paired
 from candid.files import md5, read_json, write_json
 from candid.predict.classifier import SHIPPED, load_classifier
 
@@ -195,12 +195,11 @@ def score(
     for name, own in (("all", copied | True), ("with a copy", copied), ("without", ~copied)):
         if not own.any():
             raise CandidError(f"data/splits.csv: no face {name}; expected official parts, dedup.policy=off")
-        faces = Faces(np.zeros(0, np.uint8), actual[own], groups[own], tuple(classes))
-        scored = Predictions(classes, faces.actual, other[own], faces.groups)
-        low, high = draw(scored, RESAMPLES, SEED).interval("accuracy")
-        accuracy = float((scored.predicted == scored.actual).mean())
-        change = paired(faces, first[own], other[own])
-        scores[name] = {"faces": len(faces.actual), "accuracy": accuracy, "low": low, "high": high}
+        before, after = (Predictions(classes, actual[own], each[own], groups[own]) for each in (first, other))
+        low, high = draw(after, RESAMPLES, SEED).interval("accuracy")
+        accuracy = float((after.predicted == after.actual).mean())
+        change = paired(before, after)
+        scores[name] = {"faces": int(own.sum()), "accuracy": accuracy, "low": low, "high": high}
         scores[name] |= {"change": change.accuracy, "change_low": change.low, "change_high": change.high}
     return scores
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,28 +14,18 @@ from candid.data.ingest import assemble, read_all
 from candid.data.readers import Wanted
 from candid.errors import CandidError
 from candid.evaluation.predict import Images, views
-from candid.evaluation.scores import Integers
 from candid.files import read_json
 
 SAMPLE = Path("data")  # folder of sample.zip
 TEST_SHARE = 0.2  # of the subjects of the sample
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """The faces of one part: N of them."""
-
-    images: Images  # all faces, of this part and others
-    ids: Integers  # rows of `images`: N, rising
-    labels: list[str]
-    groups: Integers  # faces of one group are not independent: N
-
-
 class Parts(NamedTuple):
     """What a model learns from and what it is judged on."""
 
-    train: Labelled
-    test: Labelled
+    images: Images
+    train: pd.DataFrame  # id (row of `images`, rising), label, group (faces of one are not independent)
+    test: pd.DataFrame  # the same columns
     datasets: tuple[str, ...]  # names of the sets that the faces are of
     source: str  # in words, for messages and tables
 
@@ -56,23 +45,22 @@ def read_parts(folder: Path) -> Parts:
     if len(named) != len(images) or not splits["id"].isin(range(len(images))).all():
         raise CandidError(f"{folder}: faces.npy, faces.csv and splits.csv do not belong together; dvc repro")
     splits = splits.sort_values("id", kind="stable")
-    parts = {name: _part(images, splits[splits["part"] == name]) for name in ("train", "test")}
+    parts = {name: splits[splits["part"] == name] for name in ("train", "test")}
     for name, part in parts.items():
-        if not len(part.ids):
+        if part.empty:
             raise CandidError(f"{folder}/splits.csv: no face in the {name} part; expected at least one")
     datasets = tuple(sorted(named.iloc[splits["id"]].unique()))
-    return Parts(parts["train"], parts["test"], datasets, f"{folder} ({', '.join(datasets)})")
+    return Parts(images, parts["train"], parts["test"], datasets, f"{folder} ({', '.join(datasets)})")
 
 
 def read_sample() -> Parts:
     """Read the embedded sample, split by subject."""
     items = read_all({"sample": read_catalogue()["sample"]}, SAMPLE, Wanted())
     ingested = assemble(items, 48, "grey")
-    images, table = ingested.images, ingested.faces
-    subjects, subject = np.unique(table["subject"], return_inverse=True)
-    splits = pd.DataFrame({"id": table["id"], "label": table["label"], "group": subject})
+    subjects, subject = np.unique(ingested.faces["subject"], return_inverse=True)
+    splits = ingested.faces[["id", "label"]].assign(group=subject)
     test = subject >= round((1 - TEST_SHARE) * len(subjects))
-    return Parts(_part(images, splits[~test]), _part(images, splits[test]), ("sample",), "the sample")
+    return Parts(ingested.images, splits[~test], splits[test], ("sample",), "the sample")
 
 
 def other_faces(model: Path, parts: Parts) -> list[str]:
@@ -92,8 +80,3 @@ def as_taken(images: Images, shape: tuple[int | None, ...]) -> Images:
     size = int(shape[1] or 0)
     cut = np.ascontiguousarray(next(views(images, "none", size)))
     return cut.reshape(len(images), size, size, *shape[3:])
-
-
-def _part(images: Images, rows: pd.DataFrame) -> Labelled:
-    ids, groups = rows["id"].to_numpy(np.int64), rows["group"].to_numpy(np.int64)
-    return Labelled(images, ids, rows["label"].tolist(), groups)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import re
 import zipfile
 from dataclasses import replace
@@ -18,7 +17,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from candid.backend import use_backend
 from candid.data.faces import class_order, load_images, read_faces, read_kept, read_splits
@@ -28,10 +26,10 @@ from candid.evaluation.model_file import check_classes, load_model_file, read_ca
 from candid.evaluation.predict import check_input, predict
 from candid.evaluation.report import evaluate
 from candid.files import md5, stamped_entry, write_json, write_text, writing
-from candid.gate.results import Revision, flat, look_up, resolve
+from candid.gate.results import Revision, look_up, resolve
 from candid.html import render
 from candid.report.command import described
-from candid.report.run import SECTIONS, Run, read_run, share
+from candid.report.run import SECTIONS, Run, read_run, setting_text, share
 from candid.text import markdown_table
 from candid.training.lineage import ancestor_digests
 
@@ -123,12 +121,8 @@ def calibrate(net: Any, images: Any, validation: pd.DataFrame, classes: list[str
 def command(folder: Path, finished: Run, revision: str) -> str:
     """Return the `dvc exp run` that changes params.yaml of the run's commit to the run's settings."""
     before = resolve(folder, revision).yaml("params.yaml")
-    arch = finished.setting("model.arch")
-    params = {name: finished.params[name] for name in SECTIONS if name in finished.params}
-    params["archs"] = {arch: finished.setting(f"archs.{arch}")}
-    changed = [(key, value) for key, value in flat(params) if look_up(before, key) != value]
-    written = (value if isinstance(value, str) else json.dumps(value) for _, value in changed)
-    options = (f"-S '{key}={text}'" for (key, _), text in zip(changed, written, strict=True))
+    changed = {key: value for key, value in finished.settings().items() if look_up(before, key) != value}
+    options = (f"-S '{key}={setting_text(value)}'" for key, value in changed.items())
     return " \\\n  ".join(["dvc exp run", *options])
 
 
@@ -178,27 +172,22 @@ def half(content: bytes, where: str | Path, temperature: float = 1.0) -> bytes:
 
             def copy(name: str, item: Any) -> None:
                 if isinstance(item, h5py.Group):
-                    made = new.create_group(name)
-                else:
-                    divisor = np.float32(temperature if item.parent.name == f"/layers/{last}/vars" else 1)
-                    values = _halved(np.asarray(item), divisor, f"{where}: /{name}")
-                    made = new.create_dataset(name, data=values)
-                made.attrs.update(item.attrs)
+                    new.create_group(name).attrs.update(item.attrs)
+                    return
+                values = np.asarray(item)
+                if item.parent.name == f"/layers/{last}/vars" and values.dtype == np.float32:
+                    values = values / np.float32(temperature)
+                if values.ndim > 1 and values.dtype == np.float32:
+                    if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
+                        raise CandidError(f"{where}: /{name} has {np.abs(values).max():g}: beyond float16")
+                    values = values.astype(np.float16)
+                new.create_dataset(name, data=values).attrs.update(item.attrs)
 
             new.attrs.update(old.attrs)
             old.visititems(copy)
     except OSError as error:
         raise CandidError(f"{where}: {WEIGHTS} is no HDF5 file: {error}; expected a model of train") from None
     return packed.getvalue()
-
-
-def _halved(values: NDArray[Any], divisor: np.float32, where: str) -> NDArray[Any]:
-    if values.dtype != np.float32:
-        return values
-    values = values / divisor
-    if np.abs(values).max(initial=0) > np.finfo(np.float16).max and values.ndim > 1:
-        raise CandidError(f"{where} has {np.abs(values).max():g}: beyond float16")
-    return values.astype(np.float16) if values.ndim > 1 else values
 
 
 if __name__ == "__main__":

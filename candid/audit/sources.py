@@ -335,19 +335,16 @@ def _read_parquet(path: Path, paths: list[Path], columns: Columns) -> tuple[File
 
     def read_cell(i: int) -> bytes:
         number, row = cells[i]
-        return _cell_bytes(group_cells(number)[row], groups[number][3])
+        cell, folder = group_cells(number)[row], groups[number][3]
+        data = cell.get("bytes") or cell.get("path") if isinstance(cell, dict) else cell
+        if isinstance(data, str):
+            return _Paths(folder, {data: folder / data}).read(data)
+        if not isinstance(data, bytes) or not data:
+            raise UnreadableError("an empty cell; expected a picture's bytes or path")
+        return data
 
     size = sum(each.stat().st_size for each in paths)
     return _Cells(path, names, size, read_cell), pd.DataFrame(described, names, dtype=object)
-
-
-def _cell_bytes(cell: Any, folder: Path) -> bytes:
-    data = cell.get("bytes") or cell.get("path") if isinstance(cell, dict) else cell
-    if isinstance(data, str):
-        return _Paths(folder, {data: folder / data}).read(data)
-    if not isinstance(data, bytes) or not data:
-        raise UnreadableError("an empty cell; expected a picture's bytes or path")
-    return data
 
 
 def _word(label: Any, words: list[str]) -> str:

@@ -15,7 +15,8 @@ from candid.cli import Parser
 from candid.compare.measured import experiment_name, export
 from candid.compare.table import Pair, build, choose, render
 from candid.errors import CandidError
-from candid.recipes import Recipe, load_recipe
+from candid.recipes.load import load_recipe
+from candid.recipes.recipe import Recipe
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -24,9 +24,8 @@ from candid.evaluation.scores import Integers, confusion_matrix, named
 from candid.files import parse_csv, read_json, write_json
 from candid.gate.results import PREDICTIONS, REPORT, Revision, experiments, look_up
 from candid.gate.statistics import Pairs, bootstrap, group_kinds
-from candid.recipes import Run
 from candid.recipes.load import flat
-from candid.recipes.recipe import Overrides, Recipe
+from candid.recipes.recipe import Overrides, Recipe, Run
 from candid.settings import Section, check
 
 PROVENANCE, HISTORY = "metrics/provenance.json", "plots/history.csv"

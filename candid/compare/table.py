@@ -13,8 +13,8 @@ import pandas as pd
 
 from candid.compare.measured import GAIN, Measured, Score, distance, gather, read_experiments, read_export
 from candid.errors import CandidError
-from candid.recipes import Published, Recipe, Run, load_recipe
-from candid.recipes.recipe import is_share
+from candid.recipes.load import load_recipe
+from candid.recipes.recipe import Published, Recipe, Run, is_share
 from candid.text import clean, markdown, markdown_table, points, table
 
 FOLDER = Path("recipes/measured")

@@ -21,7 +21,7 @@ from candid.evaluation.picture import INK, MUTED, no_frame, picture, short, titl
 from candid.evaluation.predict import Images
 from candid.evaluation.scores import Floats
 from candid.explain.occlusion import Explanation, Row, explain
-from candid.labelled import Labelled, as_taken, other_faces, read_parts
+from candid.labelled import Parts, as_taken, other_faces, read_parts
 from candid.predict.classifier import default_model, load_classifier
 from candid.predict.faces import as_trained
 from candid.predict.sources import Skipped, pictures
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
         source = "your faces"
     else:
         parts = read_parts(options.data)
-        images, labels = draw_by_class(parts.test, card.classes, CONSIDERED)
+        images, labels = draw_by_class(parts, card.classes, CONSIDERED)
         source, notes = f"test faces of {parts.source}", other_faces(options.model, parts)
     classifier = load_classifier(options.model)
     rows = explain(classifier.probabilities, images, labels, card.classes, options.shown)
@@ -72,14 +72,13 @@ def main(arguments: list[str] | None = None) -> None:
     print(model, where, filters, sep="\n")
 
 
-def draw_by_class(faces: Labelled, classes: list[str], count: int) -> tuple[Images, list[str]]:
-    """Return at most `count` faces of each class, drawn at random, in their order; CandidError for none."""
-    order = np.random.default_rng(0).permutation(len(faces.ids)).tolist()
-    each = ([row for row in order if faces.labels[row] == name][:count] for name in classes)
-    chosen = sorted(row for rows in each for row in rows)
-    if not chosen:
+def draw_by_class(parts: Parts, classes: list[str], count: int) -> tuple[Images, list[str]]:
+    """Return at most `count` test faces of each class, drawn at random, by id; CandidError for none."""
+    order = parts.test.iloc[np.random.default_rng(0).permutation(len(parts.test))]
+    drawn = order[order["label"].isin(classes)].groupby("label").head(count).sort_values("id")
+    if drawn.empty:
         raise CandidError(f"no test face of the classes {', '.join(classes)}; expected some")
-    return np.asarray(faces.images[faces.ids[chosen]]), [faces.labels[row] for row in chosen]
+    return np.asarray(parts.images[drawn["id"].to_numpy()]), drawn["label"].tolist()
 
 
 def read_faces(paths: list[Path], card: Card) -> tuple[Images, list[str], list[str]]:

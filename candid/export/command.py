@@ -13,7 +13,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,11 +27,12 @@ from candid.errors import CandidError
 from candid.evaluation.bootstrap import percentiles
 from candid.evaluation.model_file import read_card
 from candid.evaluation.predict import Images, predict
+from candid.evaluation.predictions import Predictions
 from candid.evaluation.scores import Floats, Integers
 from candid.export import litert, onnx
 from candid.files import md5, write_json, writing
 from candid.gate.statistics import Pairs, bootstrap, group_kinds
-from candid.labelled import Labelled, as_taken, other_faces, read_parts
+from candid.labelled import Parts, as_taken, other_faces, read_parts
 from candid.predict.classifier import Classifier, default_model, load_classifier
 
 RESAMPLES, SEED = 10_000, 0
@@ -68,20 +69,19 @@ def main(arguments: list[str] | None = None) -> None:
     classifier = load(options.model)
     shape = classifier.model.input_shape
     parts = read_parts(options.data)
-    faces = known_faces(parts.test, classifier.card.classes, shape, parts.source)
-    count = min(options.calibrate, len(parts.train.ids))
-    few = np.sort(np.random.default_rng(0).choice(parts.train.ids, count, replace=False))
-    calibrate = as_taken(np.asarray(parts.train.images[few]), shape) if options.int8 else None
+    faces, actual, groups = known_faces(parts, classifier.card.classes, shape)
+    count = min(options.calibrate, len(parts.train))
+    few = np.sort(np.random.default_rng(0).choice(parts.train["id"].to_numpy(), count, replace=False))
+    calibrate = as_taken(np.asarray(parts.images[few]), shape) if options.int8 else None
 
-    keras = keras_runner(classifier.model)
-    probabilities = keras(faces.images)
-    size = options.model.stat().st_size
-    measured = [measure("Keras", options.model, size, keras, faces, probabilities)]
+    run, size = keras_runner(classifier.model), options.model.stat().st_size
+    keras = Predictions(classifier.card.classes, actual, run(faces), groups)
+    measured = [measure("Keras", options.model, size, run, faces, keras)]
     for name in options.to:
-        measured += export(classifier, name, options.out, faces, probabilities, calibrate)
-    rows = table_rows(measured, faces.images[:1])
+        measured += export(classifier, name, options.out, faces, keras, calibrate)
+    rows = table_rows(measured, faces[:1])
     notes = [
-        f"{len(faces.actual):,} test faces of {parts.source}",
+        f"{len(faces):,} test faces of {parts.source}",
         "milliseconds: median for one face on one thread of the CPU, the models taking turns",
         "ratios to Keras; largest difference: of a probability; the interval of the change is paired",
     ]
@@ -117,12 +117,12 @@ def keras_runner(model: Any) -> Runner:
 
 
 def export(
-    classifier: Classifier, name: str, out: Path, faces: Faces, keras: Floats, calibrate: Images | None
+    classifier: Classifier, name: str, out: Path, faces: Images, keras: Predictions, calibrate: Images | None
 ) -> Iterator[Measured]:
     """Write a format's float model and, where there are faces to calibrate on, its int8 model.
 
     Nothing stands under the final name of a model that can't be run or, in float, is not equal to Keras's,
-    whose probabilities for the faces are `keras`.
+    whose predictions for the faces are `keras`.
     """
     form, plain = FORMATS[name], out / f"{classifier.path.stem}{FORMATS[name].SUFFIX}"
     works = [("float32", plain, partial(form.write, classifier.model))]
@@ -185,16 +185,6 @@ def attempt(what: str, work: Callable[..., Any], *arguments: Any) -> Any:
         logging.disable(before)
 
 
-@dataclass(frozen=True)
-class Faces:
-    """Test faces as the model takes them: N."""
-
-    images: Images  # N x S x S, x 1 or x 3
-    actual: Integers  # class number: N
-    groups: Integers
-    classes: tuple[str, ...]
-
-
 class Change(NamedTuple):
     """Accuracy of an export less that of Keras on the same faces, and its 95 % interval."""
 
@@ -216,41 +206,46 @@ class Measured:
     change: Change
 
 
-def known_faces(part: Labelled, classes: list[str], shape: tuple[int | None, ...], source: str) -> Faces:
-    """The faces of a part whose class the model knows; CandidError where there is none."""
-    chosen = np.array([label in classes for label in part.labels])
-    if not chosen.any():
-        raise CandidError(f"{source}: no test face of the classes {', '.join(classes)}; expected some")
-    actual = np.array([classes.index(label) for label in part.labels if label in classes], np.int64)
-    images = as_taken(np.asarray(part.images[part.ids[chosen]]), shape)
-    return Faces(images, actual, part.groups[chosen], tuple(classes))
+def known_faces(
+    parts: Parts, classes: list[str], shape: tuple[int | None, ...]
+) -> tuple[Images, Integers, Integers]:
+    """The test faces whose class the model knows, as it takes them, their classes and groups.
+
+    CandidError where there is none.
+    """
+    known = parts.test[parts.test["label"].isin(classes)]
+    if known.empty:
+        raise CandidError(f"{parts.source}: no test face of the classes {', '.join(classes)}; expected some")
+    faces = as_taken(np.asarray(parts.images[known["id"].to_numpy()]), shape)
+    return faces, known["label"].map(classes.index).to_numpy(np.int64), known["group"].to_numpy(np.int64)
 
 
-def measure(name: str, path: Path, size: int, run: Runner, faces: Faces, keras: Floats) -> Measured:
-    """Run a model of `size` bytes on the test faces; `keras`: probabilities of Keras itself, N x K.
+def measure(name: str, path: Path, size: int, run: Runner, faces: Images, keras: Predictions) -> Measured:
+    """Run a model of `size` bytes on the test faces; `keras`: predictions of Keras itself.
 
     CandidError: it gives something other than N x K finite numbers.
     """
-    output, shape = run(faces.images), (len(faces.actual), len(faces.classes))
+    output, shape = run(faces), (len(faces), len(keras.classes))
     if output.shape != shape or not np.isfinite(output).all():
         raise CandidError(f"{path}: gives {output.shape}, or numbers that are not finite; expected {shape}")
-    accuracy = float((output.argmax(axis=1) == faces.actual).mean())
-    difference = float(np.abs(output - keras).max())
-    return Measured(name, path, size, accuracy, run, difference, paired(faces, keras, output))
+    result = replace(keras, probabilities=output)
+    accuracy = float((result.predicted == result.actual).mean())
+    difference = float(np.abs(output - keras.probabilities).max())
+    return Measured(name, path, size, accuracy, run, difference, paired(keras, result))
 
 
-def paired(faces: Faces, before: Floats, after: Floats) -> Change:
-    """Change of accuracy from probabilities N x K to others, with an interval from resampled groups.
+def paired(before: Predictions, after: Predictions) -> Change:
+    """Change of accuracy between predictions for the same faces, with an interval from resampled groups.
 
     The resampling is the gate's: groups stay together, and one face lost and one gained are added (Bonett and
     Price 2012), so that two models that agree everywhere still have an interval.
     """
-    was, now = before.argmax(axis=1).astype(np.int64), after.argmax(axis=1).astype(np.int64)
-    groups = np.unique(faces.groups, return_inverse=True)[1]
-    kinds = group_kinds(Pairs(faces.classes, faces.actual, was, now, groups))
+    actual, was, now = before.actual, before.predicted, after.predicted
+    distinct, groups = np.unique(before.groups, return_inverse=True)
+    kinds = group_kinds(Pairs(tuple(before.classes), actual, was, now, groups))
     changes = bootstrap(kinds, RESAMPLES, np.random.default_rng(SEED))[:, 0]
-    value = float((now == faces.actual).mean() - (was == faces.actual).mean())
-    return Change(value, *percentiles(changes, len(np.unique(groups))))
+    value = float((now == actual).mean() - (was == actual).mean())
+    return Change(value, *percentiles(changes, len(distinct)))
 
 
 def latencies(runners: Sequence[Runner], face: Images) -> Floats:

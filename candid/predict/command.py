@@ -60,9 +60,12 @@ def main(arguments: list[str] | None = None) -> None:
     results = label_pictures(sources, classifier, detector, folder)
     if not results.rows:
         raise CandidError(no_face_reason(results))
-    table = folder.write_text("predictions.csv", as_csv(results.rows, classifier.card.classes))
+    header = [*COLUMNS, *(f"p_{name}" for name in classifier.card.classes)]
+    cells = [[file, seconds, *map(int, face.box), face.score, face.predicted, *face.probabilities.values()]
+             for file, seconds, face in results.rows]  # fmt: skip
+    table = folder.write_table("predictions.csv", header, cells)
     if results.skipped:
-        folder.write_text("skipped.csv", csv_text(Skipped._fields, results.skipped))
+        folder.write_table("skipped.csv", Skipped._fields, results.skipped)
     print(*summary(results), f"model: {classifier.describe()}", sep="\n")
     count, files = len(results.rows), results.pictures
     print(f"{count} face{'s' * (count != 1)} in {files} picture{'s' * (files != 1)}: {table}")
@@ -202,10 +205,10 @@ class Folder:
         with writing(self._new(f"{stem}{frame}.jpg")) as aside:
             image.save(aside, "JPEG", quality=88)
 
-    def write_text(self, name: str, text: str) -> Path:
-        """Write a file of this name."""
-        path = self._new(name)
-        write_text(path, text)
+    def write_table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
+        """Write a CSV file of this name, numbers with DIGITS significant digits."""
+        path, table = self._new(name), pd.DataFrame(rows, columns=pd.Index(header))
+        write_text(path, table.to_csv(index=False, lineterminator="\n", float_format=f"%.{DIGITS}g"))
         return path
 
     def _new(self, name: str) -> Path:
@@ -219,19 +222,3 @@ class Folder:
             file.write(f"{MADE_BY}\n{LIST}\n" * (len(self._files) == 1) + f"{name}\n")
         self._files.add(name)
         return self.path / name
-
-
-def as_csv(rows: Iterable[Row], classes: Sequence[str]) -> str:
-    """COLUMNS and p_<class> of each class, one row a face; an empty cell is what does not apply."""
-    cells = [
-        [file, seconds, *map(int, face.box), face.score, face.predicted]
-        + [face.probabilities[name] for name in classes]
-        for file, seconds, face in rows
-    ]
-    return csv_text([*COLUMNS, *(f"p_{name}" for name in classes)], cells)
-
-
-def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return a table as CSV with Unix line ends and numbers of DIGITS significant digits."""
-    table = pd.DataFrame(rows, columns=pd.Index(header))
-    return table.to_csv(index=False, lineterminator="\n", float_format=f"%.{DIGITS}g")

@@ -17,6 +17,7 @@ from candid import html, text
 from candid.cli import Parser
 from candid.data.catalogue import Dataset, read_catalogue
 from candid.errors import CandidError
+from candid.evaluation.picture import short
 from candid.files import write_text
 from candid.gate.command import HEADLINE, as_markdown, below, cannot_compare, row
 from candid.gate.results import METRICS, PREDICTIONS, Revision, flat, git, pair, resolve
@@ -253,18 +254,11 @@ def _rows(before: dict[str, Any], after: dict[str, Any], changed: bool) -> list[
     width = 3 if changed else 4  # settings have no difference
     rows = []
     for key in keys[:MAX_ROWS]:
-        old, new = before.get(key, ""), after.get(key, "")
+        old, new = before.get(key, "–"), after.get(key, "–")
         numbers = isinstance(old, int | float) and isinstance(new, int | float)
-        cells = (_text(values, key) for values in (before, after))
+        shown = [f"{value:.4g}" if isinstance(value, float) else setting_text(value) for value in (old, new)]
+        cells = (markdown(short(text, MAX_LENGTH)) for text in shown)
         rows.append([markdown(key[:MAX_LENGTH]), *cells, f"{new - old:+.4g}" if numbers else ""][:width])
     table = markdown_table(["", "baseline", "this change", "difference"][:width], rows)
     more = [f"\nand {len(keys) - MAX_ROWS} more"] if len(keys) > MAX_ROWS else []
     return [*table, *more] if keys and after else []
-
-
-def _text(values: dict[str, Any], key: str) -> str:
-    if key not in values:
-        return "–"
-    value = values[key]
-    shown = f"{value:.4g}" if isinstance(value, float) else setting_text(value)
-    return markdown(shown if len(shown) <= MAX_LENGTH else f"{shown[: MAX_LENGTH - 1]}…")

@@ -23,9 +23,8 @@ from candid.compare.measured import Experiment, differences, read_experiments
 from candid.compare.table import choose
 from candid.data.catalogue import OWN
 from candid.errors import CandidError
-from candid.recipes import Recipe, Run, list_recipes, load_recipe
-from candid.recipes.load import check_settings, flat
-from candid.recipes.recipe import Overrides
+from candid.recipes.load import check_settings, flat, list_recipes, load_recipe
+from candid.recipes.recipe import Overrides, Recipe, Run
 from candid.settings import PARAMS, parse_yaml, read_yaml
 from candid.text import table
 

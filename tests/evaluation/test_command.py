@@ -35,14 +35,15 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPOSITORY)
         parts = read_sample()
-    images = parts.train.images
-    seen, new = (part.ids[np.isin(part.labels, CLASSES)][:NEW] for part in (parts.train, parts.test))
+    images = parts.images
+    seen, new = (
+        part["id"][part["label"].isin(CLASSES)].to_numpy()[:NEW] for part in (parts.train, parts.test)
+    )
     about = {"classes": CLASSES, "image_size": 48, "color": "grey"}
     net = build_model("hog_svm", classes=3)
     write_model(root / "model.keras", net, *lineage(about, images[seen], None))
     write_model(root / "silent.keras", net, about)
-    ids = [*parts.train.ids, *parts.test.ids]
-    labels = dict(zip(ids, parts.train.labels + parts.test.labels, strict=True))
+    labels = pd.concat([parts.train, parts.test]).set_index("id")["label"]
     (root / "data").mkdir()
     np.save(root / "data/faces.npy", images[seen])
     table = pd.DataFrame({"id": range(NEW), "label": [labels[number] for number in seen], "source": "x"})

@@ -126,8 +126,7 @@ def test_pictures_are_read_as_ingest_reads_them(tmp_path):
 
 
 def test_faces_of_the_test_set_are_drawn_by_class(trained):
-    test = read_parts(trained / "data").test
-    _, labels = draw_by_class(test, list(CLASSES), 4)
+    _, labels = draw_by_class(read_parts(trained / "data"), list(CLASSES), 4)
     assert {name: labels.count(name) for name in CLASSES} == dict.fromkeys(CLASSES, 4)
     assert labels != sorted(labels), "in their order"
 

@@ -14,6 +14,7 @@ import pytest
 from candid.data.faces import load_images
 from candid.errors import CandidError
 from candid.evaluation.predict import predict
+from candid.evaluation.predictions import Predictions
 from candid.export import command, onnx
 from candid.export.command import FORMATS, load, main
 from candid.labelled import as_taken, read_parts, read_sample
@@ -130,26 +131,27 @@ def test_a_change_has_an_interval_that_holds_it():
     generator = np.random.default_rng(0)
     actual = generator.integers(0, 3, 300)
     before = np.eye(3)[np.where(generator.random(300) < 0.7, actual, (actual + 1) % 3)]
-    faces = command.Faces(np.zeros((300, 2, 2), np.uint8), actual, np.arange(300), CLASSES)
-    same = command.paired(faces, before, before)
+    keras = Predictions(CLASSES, actual, before, np.arange(300))
+    same = command.paired(keras, keras)
     assert same.accuracy == 0
     assert -0.03 < same.low < 0 < same.high < 0.03
     worse = before.copy()
     worse[:60] = np.eye(3)[(actual[:60] + 1) % 3]
-    lost = command.paired(faces, before, worse)
+    other = dataclasses.replace(keras, probabilities=worse)
+    lost = command.paired(keras, other)
     assert lost.low < lost.accuracy < lost.high < 0
     # the same faces, of which only 30 are independent
-    grouped = dataclasses.replace(faces, groups=np.arange(300) // 10)
-    assert np.ptp(command.paired(grouped, before, worse)[1:]) > np.ptp(lost[1:])
+    grouped = [dataclasses.replace(each, groups=np.arange(300) // 10) for each in (keras, other)]
+    assert np.ptp(command.paired(*grouped)[1:]) > np.ptp(lost[1:])
 
 
 def test_only_faces_of_known_classes_are_judged(trained):
-    part = read_parts(trained / "data").test
-    faces = command.known_faces(part, ["sad", "happy"], (None, SIZE, SIZE, 1), "data")
-    assert len(faces.actual) == 30
-    assert set(faces.actual) == {0, 1}
+    parts = read_parts(trained / "data")
+    _, actual, _ = command.known_faces(parts, ["sad", "happy"], (None, SIZE, SIZE, 1))
+    assert len(actual) == 30
+    assert set(actual) == {0, 1}
     with pytest.raises(CandidError, match="no test face of the classes contempt"):
-        command.known_faces(part, ["contempt"], (None, SIZE, SIZE, 1), "data")
+        command.known_faces(parts, ["contempt"], (None, SIZE, SIZE, 1))
 
 
 def test_the_sample_serves_where_there_is_no_data(tmp_path, monkeypatch):
@@ -159,7 +161,7 @@ def test_the_sample_serves_where_there_is_no_data(tmp_path, monkeypatch):
     Path("data").symlink_to(Path(__file__).resolve().parents[2] / "data")
     parts = read_sample()
     assert parts.datasets == ("sample",)
-    assert not set(parts.train.groups) & set(parts.test.groups)
-    assert len(parts.train.ids) + len(parts.test.ids) == 2174
+    assert not set(parts.train["group"]) & set(parts.test["group"])
+    assert len(parts.train) + len(parts.test) == 2174
     with pytest.raises(CandidError, match=r"elsewhere: no faces\.npy"):
         read_parts(Path("elsewhere"))

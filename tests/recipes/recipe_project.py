@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import classification_report
 
-from candid.recipes import Recipe, load_recipe
-from candid.recipes.load import put_over
+from candid.recipes.load import load_recipe, put_over
+from candid.recipes.recipe import Recipe
 from candid.settings import read_yaml
 from tests.conftest import REPOSITORY
 from tests.gate import project

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from candid.recipes import Recipe
-from candid.recipes.recipe import is_share
+from candid.recipes.recipe import Recipe, is_share
 from tests.conftest import REPOSITORY
 from tests.recipes.test_recipes import KEYS, RECIPES
 

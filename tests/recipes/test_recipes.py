@@ -11,8 +11,8 @@ import pytest
 from candid.compare.measured import differences, read_export
 from candid.compare.table import headline
 from candid.data.catalogue import read_catalogue
-from candid.recipes import Recipe, Run, list_recipes, load_recipe
-from candid.recipes.load import flat
+from candid.recipes.load import flat, list_recipes, load_recipe
+from candid.recipes.recipe import Recipe, Run
 from candid.settings import check, read_yaml
 from candid.splits.params import SplitSettings
 from candid.splits.split import split_faces

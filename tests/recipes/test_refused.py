@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from candid.errors import CandidError
-from candid.recipes import list_recipes, load_recipe
+from candid.recipes.load import list_recipes, load_recipe
 from tests.conftest import REPOSITORY, python, refusal
 
 PARAMS = REPOSITORY / "params.yaml"
@@ -198,7 +198,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 
 def test_reading_recipes_takes_no_keras() -> None:
     code = (
-        "import sys; from candid.recipes import list_recipes, load_recipe; "
+        "import sys; from candid.recipes.load import list_recipes, load_recipe; "
         "[load_recipe(key) for key in list_recipes()]; "
         "sys.exit(bool({'keras', 'tensorflow', 'keras_hub'} & set(sys.modules)))"
     )

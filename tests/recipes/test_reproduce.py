@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from candid.compare.measured import read_experiments
 from candid.errors import CandidError
-from candid.recipes import load_recipe
-from candid.recipes.load import flat, put_over
+from candid.recipes.load import flat, load_recipe, put_over
 from candid.recipes.recipe import OPEN
 from candid.reproduce import command
 from candid.reproduce.command import Planned, plan, read_changes, set_param, variation
