@@ -244,17 +244,17 @@ def nearest(sketches: Any, pivots: Any, start: int, stop: int, probes: int) -> A
         low, high = 0, SKETCH_BITS  # the least distance within which there are as many as probes
         nearer = 0  # than that
         while low < high:
-            middle, some = (low + high) // 2, 0
+            middle, some = np.uint16((low + high) // 2), np.uint32(0)
             for c in range(cells):
-                some += apart[c] <= middle
+                some = np.uint32(some + (apart[c] <= middle))  # else of 64 bits, and slow
             if some >= probes:
-                high = middle
+                high = int(middle)
             else:
-                low, nearer = middle + 1, some
-        here = 0
+                low, nearer = int(middle) + 1, int(some)
+        here, most = 0, np.uint16(low)
         for c in range(cells):
             within[here] = c
-            here += apart[c] <= low
+            here += apart[c] <= most
         n, ties, least = 0, probes - nearer, 0
         for c in within[:here]:
             if apart[c] < low or ties > 0:
@@ -272,10 +272,11 @@ def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
     out = np.empty((256, 3), np.int32)
     alike, bits = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.uint8)  # rows of the index, and how far apart
     products = np.empty(BLOCK, np.int32)
-    # Short blocks stay in the first cache; a loop without a branch is fast whatever is near.
-    apart, within = np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.int64)
-    most = np.uint16(MAX_SKETCH_BITS)
-    n = 0
+    # Short blocks stay in the first cache, loops without a branch are fast, and of eight rows mostly none
+    # is near.
+    flags, within = np.zeros(BLOCK + 8, np.bool_), np.empty(BLOCK, np.int64)
+    eight = flags.view(np.uint64)
+    most, n = np.uint64(MAX_SKETCH_BITS), 0
     for q, i in enumerate(rows):
         near = 0
         word, word_2 = crops.sketches[0, i], crops.sketches[1, i]
@@ -286,24 +287,31 @@ def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
                 here = slice(block, block + size)
                 column, column_2 = base.sketches[0, here], base.sketches[1, here]
                 for j in range(size):
-                    apart[j] = popcount(word ^ column[j]) + popcount(word_2 ^ column_2[j])
+                    flags[j] = popcount(word ^ column[j]) + popcount(word_2 ^ column_2[j]) <= most
+                flags[size : size + 8] = False
                 few = 0
-                for j in range(size):
-                    within[few] = j
-                    few += apart[j] <= most
+                for k in range((size + 7) // 8):
+                    if eight[k]:
+                        for j in range(8 * k, 8 * k + 8):
+                            within[few] = block + j
+                            few += flags[j]
                 if near + few > len(alike):
                     alike, bits = np.append(alike, alike), np.append(bits, bits)
                     products = np.empty(len(alike), np.int32)
-                for j in within[:few]:
-                    alike[near] = block + j
-                    bits[near] = apart[j] + _bits_apart(crops.details, i, base.details, block + j)
-                    near += index.order[block + j] != i
+                for row in within[:few]:
+                    sketch = _bits_apart(crops.sketches, i, base.sketches, row)
+                    alike[near], bits[near] = row, sketch + _bits_apart(crops.details, i, base.details, row)
+                    near += index.order[row] != i
         furthest, before, chosen = _furthest(bits[:near]), n, 0
         for k in range(near):
             alike[chosen] = alike[k]
             chosen += bits[k] <= furthest
-        likely, crop = 0, crops.features[i]
-        for k in range(chosen):  # by itself, so that the processor fetches the next while it computes
+        likely, crop, fetched = 0, crops.features[i], 0
+        for k in range(chosen):  # one number of each cache line: memory sends them all at once
+            there = base.features[alike[k]]
+            fetched += there[0] + there[32] + there[64] + there[96]
+        products[0] = fetched  # a loop without effect is left out
+        for k in range(chosen):
             product = _product(crop, base.features[alike[k]])
             alike[likely], products[likely] = alike[k], product
             likely += product >= LEAST_PRODUCT
