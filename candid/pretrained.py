@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import re
+import shlex
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +27,12 @@ from candid.evaluation.model_file import check_classes, load_model_file, read_ca
 from candid.evaluation.predict import check_input, predict
 from candid.evaluation.report import evaluate
 from candid.files import md5, stamped_entry, write_json, write_text, writing
-from candid.gate.results import Revision, look_up, resolve
+from candid.gate.results import Revision, resolve
 from candid.html import render
+from candid.recipes.load import flat
 from candid.report.command import described
-from candid.report.run import SECTIONS, Run, read_run, setting_text, share
+from candid.report.run import SECTIONS, Run, read_run, share
+from candid.reproduce.command import set_param
 from candid.text import markdown_table
 from candid.training.lineage import ancestor_digests
 
@@ -120,10 +123,14 @@ def calibrate(net: Any, images: Any, validation: pd.DataFrame, classes: list[str
 
 def command(folder: Path, finished: Run, revision: str) -> str:
     """Return the `dvc exp run` that changes params.yaml of the run's commit to the run's settings."""
-    before = resolve(folder, revision).yaml("params.yaml")
-    changed = {key: value for key, value in finished.settings().items() if look_up(before, key) != value}
-    options = (f"-S '{key}={setting_text(value)}'" for key, value in changed.items())
-    return " \\\n  ".join(["dvc exp run", *options])
+    own = f"archs.{finished.setting('model.arch')}."
+    wanted = {
+        key: value
+        for key, value in flat(finished.params).items()
+        if key.startswith(own) or key.partition(".")[0] in {*SECTIONS} - {"archs"}
+    }
+    changes = set_param(resolve(folder, revision).yaml("params.yaml"), wanted)[1::2]
+    return " \\\n  ".join(["dvc exp run", *(f"-S {shlex.quote(change)}" for change in changes)])
 
 
 def card(finished: Run, about: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import shutil
 import zipfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from sklearn.metrics import f1_score
 
 from candid import pretrained
 from candid.backend import use_backend
+from candid.compare.measured import differences
 from candid.data.catalogue import read_catalogue
 from candid.data.faces import LABELS
 from candid.data.ingest import READERS, assemble
@@ -24,6 +26,7 @@ from candid.evaluation.model_file import load_model_file, read_card
 from candid.evaluation.predict import predict
 from candid.files import md5, write_json
 from candid.pretrained import MAX_BYTES, half, main, pack
+from candid.recipes.load import flat
 from candid.settings import read_yaml
 from tests.gate.project import Project, faces
 from tests.predict.tiny_model import CLASSES, SIZE, write_data, write_tiny
@@ -67,6 +70,16 @@ def test_its_card_gives_the_numbers_of_the_json(shipped, about):
     author = {"fer2013": "Goodfellow", "ferplus": "Barsoum"}[shipped.stem]
     stated = (about["md5"], about["command"], about["commit"][:12], author, "rights in the pictures")
     assert all(text in page for text in stated)
+
+
+def test_dvc_takes_the_command_of_its_card(about, tmp_path):
+    from dvc.utils.hydra import apply_overrides
+
+    file = shutil.copy(ROOT / "params.yaml", tmp_path)
+    apply_overrides(str(file), shlex.split(about["command"].replace("\\\n", ""))[4::2])
+    wanted, given = flat(about["settings"]), flat(read_yaml(file))
+    own = [key for key in wanted if not key.startswith("archs.") or key.startswith("archs.plain_cnn.")]
+    assert not differences(given, {key: wanted[key] for key in own})
 
 
 @pytest.mark.data
@@ -177,7 +190,7 @@ def test_one_command_packs_measures_and_describes(ended, tmp_path, capsys):
     out = tmp_path / "shipped" / "tiny.keras"
     main([str(project.root / "models/model.keras"), "--out", str(out)])
     about = json.loads(out.with_suffix(".json").read_text())
-    assert about["command"] == "dvc exp run \\\n  -S 'train.epochs=9'"
+    assert about["command"] == "dvc exp run \\\n  -S train.epochs=9"
     assert (about["commit"], about["md5"], about["classes"]) == (revision, md5(out), list(CLASSES))
     scores = about["metrics"]["none"]
     assert scores["faces"] == 45

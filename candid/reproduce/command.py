@@ -23,6 +23,7 @@ from candid.compare.measured import Experiment, differences, read_experiments
 from candid.compare.table import choose
 from candid.data.catalogue import OWN
 from candid.errors import CandidError
+from candid.gate.results import look_up
 from candid.recipes.load import check_settings, flat, list_recipes, load_recipe
 from candid.recipes.recipe import Overrides, Recipe, Run
 from candid.settings import PARAMS, parse_yaml, read_yaml
@@ -245,7 +246,8 @@ def set_param(params: Mapping[str, Any], settings: Mapping[str, Any]) -> list[st
     arguments: list[str] = []
     for key, value in wanted.items():
         if differences(had, {key: value}):
-            if isinstance(had.get(key), dict):  # Hydra would put the new mapping over the old one
+            if isinstance(value, Mapping) and isinstance(look_up(params, key), Mapping):
+                # Hydra would put the new mapping over the old one.
                 arguments += ["-S", f"{key}=null"]
             arguments += ["-S", f"{'' if key in had else '++'}{key}={_written(value)}"]
     return arguments
@@ -262,6 +264,6 @@ def _written(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{_written(inner)}" for key, inner in value.items()) + "}"
     text = str(value)
-    if re.fullmatch("(?!(?i:null|true|false|inf|nan)$)[A-Za-z_][A-Za-z0-9_]*", text):
+    if re.fullmatch("(?!(?i:null|true|false|inf|nan)$)[A-Za-z_][A-Za-z0-9_./-]*", text):
         return text
     return "'" + re.sub(r"(\\+)('|$)", r"\1\1\2", text).replace("'", r"\'") + "'"

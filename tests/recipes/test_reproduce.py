@@ -152,7 +152,20 @@ def test_other_values_have_other_names_and_git_takes_them() -> None:
 
 VALUES = st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.floats(-1e9, 1e9)
 VALUES |= st.sampled_from(
-    ["off", "ck48", "null", "1e5", "", "it's", 'a "b"', "x\\", "\\'", "/a b/c,d=[e]{f}:", "é"]
+    [
+        "off",
+        "ck48",
+        "null",
+        "1e5",
+        "",
+        "it's",
+        'a "b"',
+        "x\\",
+        "\\'",
+        "/a b/c,d=[e]{f}:",
+        "é",
+        "models/a-1.keras",
+    ]
 )
 
 
