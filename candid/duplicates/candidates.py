@@ -307,7 +307,7 @@ def _near(crops: Thumbnails, index: Index, probed: Any, rows: Any) -> Any:
             alike[chosen] = alike[k]
             chosen += bits[k] <= furthest
         likely, crop, fetched = 0, crops.features[i], 0
-        for k in range(chosen):  # one number of each cache line: memory sends them all at once
+        for k in range(chosen):  # of 100 numbers one in each cache line: memory sends them all at once
             there = base.features[alike[k]]
             fetched += there[0] + there[32] + there[64] + there[96]
         products[0] = fetched  # a loop without effect is left out
