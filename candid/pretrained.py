@@ -124,12 +124,12 @@ def calibrate(net: Any, images: Any, validation: pd.DataFrame, classes: list[str
 def command(folder: Path, finished: Run, revision: str) -> str:
     """Return the `dvc exp run` that changes params.yaml of the run's commit to the run's settings."""
     own = f"archs.{finished.setting('model.arch')}."
-    wanted = {
+    settings = {
         key: value
         for key, value in flat(finished.params).items()
         if key.startswith(own) or key.partition(".")[0] in {*SECTIONS} - {"archs"}
     }
-    changes = set_param(resolve(folder, revision).yaml("params.yaml"), wanted)[1::2]
+    changes = set_param(resolve(folder, revision).yaml("params.yaml"), settings)[1::2]
     return " \\\n  ".join(["dvc exp run", *(f"-S {shlex.quote(change)}" for change in changes)])
 
 

@@ -77,9 +77,9 @@ def test_dvc_takes_the_command_of_its_card(about, tmp_path):
 
     file = shutil.copy(ROOT / "params.yaml", tmp_path)
     apply_overrides(str(file), shlex.split(about["command"].replace("\\\n", ""))[4::2])
-    wanted, given = flat(about["settings"]), flat(read_yaml(file))
-    own = [key for key in wanted if not key.startswith("archs.") or key.startswith("archs.plain_cnn.")]
-    assert not differences(given, {key: wanted[key] for key in own})
+    trained, changed = flat(about["settings"]), flat(read_yaml(file))
+    own = [key for key in trained if not key.startswith("archs.") or key.startswith("archs.plain_cnn.")]
+    assert not differences(changed, {key: trained[key] for key in own})
 
 
 @pytest.mark.data

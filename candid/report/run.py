@@ -50,13 +50,13 @@ class Run:
         """A value of params.yaml; None where there is none."""
         return look_up(self.params, dotted, None)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, str]:
         """Dotted key and value of what the stages read; of the nets, the one that was trained."""
         arch = str(self.setting("model.arch"))
         chosen = {name: self.params[name] for name in SECTIONS if name in self.params}
         if "archs" in chosen:
             chosen["archs"] = {arch: self.setting(f"archs.{arch}")}
-        return dict(flat(chosen))
+        return {key: setting_text(value) for key, value in flat(chosen)}
 
     def f1_bounds(self) -> dict[str, tuple[float, float] | None]:
         """95 % interval of the F1 of each class, as `candid compare` has it; None where there is none."""
@@ -215,7 +215,7 @@ def share(values: Any, name: str, interval: bool = True) -> str:
 
 def different_settings(runs: Sequence[Run]) -> list[list[str]]:
     """Dotted key, and its value in each run, where they are not all equal."""
-    columns = [{key: setting_text(value) for key, value in run.settings().items()} for run in runs]
+    columns = [run.settings() for run in runs]
     keys = dict.fromkeys(key for column in columns for key in column)
     rows = [[key, *(column.get(key, "–") for column in columns)] for key in keys]
     return [row for row in rows if len(set(row[1:])) > 1]

@@ -242,14 +242,14 @@ def read_changes(texts: Sequence[str]) -> Overrides:
 
 def set_param(params: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     """The `-S` arguments of `dvc exp run` that turn params.yaml into these settings, in Hydra's grammar."""
-    had, wanted = flat(params), flat(settings)
+    before, after = flat(params), flat(settings)
     arguments: list[str] = []
-    for key, value in wanted.items():
-        if differences(had, {key: value}):
+    for key, value in after.items():
+        if differences(before, {key: value}):
             if isinstance(value, Mapping) and isinstance(look_up(params, key), Mapping):
                 # Hydra would put the new mapping over the old one.
                 arguments += ["-S", f"{key}=null"]
-            arguments += ["-S", f"{'' if key in had else '++'}{key}={_written(value)}"]
+            arguments += ["-S", f"{'' if key in before else '++'}{key}={_written(value)}"]
     return arguments
 
 
