@@ -174,7 +174,7 @@ def ended(tmp_path):
     project.params = read_yaml(ROOT / "params.yaml")
     project.start().results(faces(45))
     revision = project.commit()
-    project.params["train"]["epochs"] = 9
+    project.params["train"] |= {"epochs": 9, "optimizer": {"name": "sgd", "momentum": 0.5}}
     project.params["archs"]["vgg16"]["dropout"] = 0.1  # of a net that was not trained
     project.write_yaml("params.yaml", project.params)
     write_data(project.root / "data", part=np.repeat(["validation", "train", "test"], [15, 30, 45]))
@@ -190,7 +190,8 @@ def test_one_command_packs_measures_and_describes(ended, tmp_path, capsys):
     out = tmp_path / "shipped" / "tiny.keras"
     main([str(project.root / "models/model.keras"), "--out", str(out)])
     about = json.loads(out.with_suffix(".json").read_text())
-    assert about["command"] == "dvc exp run \\\n  -S train.epochs=9"
+    options = ["train.epochs=9", "'train.optimizer={name:sgd,momentum:0.5}'"]
+    assert about["command"] == " \\\n  -S ".join(["dvc exp run", *options])
     assert (about["commit"], about["md5"], about["classes"]) == (revision, md5(out), list(CLASSES))
     scores = about["metrics"]["none"]
     assert scores["faces"] == 45
