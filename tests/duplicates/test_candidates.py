@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from candid.duplicates import candidates as search
 from candid.duplicates.views import CENTRE_VIEW, SKETCH_BITS, View, thumbnails
@@ -28,7 +29,9 @@ def test_details_say_which_of_two_cells_is_lighter():
     assert (np.diag(unequal_bits(there, back)) > SKETCH_BITS - 12).all()  # but where two are equal
 
 
-def test_of_many_near_centres_those_count_that_both_sketches_have_nearest():
+@pytest.mark.parametrize("many", [search.MANY, 1], ids=["one cell", "cells of any size"])
+def test_of_many_near_centres_those_count_that_both_sketches_have_nearest(monkeypatch, many):
+    monkeypatch.setattr(search, "PROBES", 99)  # all cells
     images, keys = look_alikes(200, 20), np.arange(200)
     centres, crops = thumbnails(images, CENTRE_VIEW), thumbnails(images, View(1.5, 0.0, 36.0, 36.0))
     apart = unequal_bits(crops.sketches, centres.sketches)
@@ -40,7 +43,7 @@ def test_of_many_near_centres_those_count_that_both_sketches_have_nearest():
     alike = search.alike_sketches(*crops[1:], keys, *centres[1:], keys)
     assert {*map(tuple, alike.tolist())} == expected
     scores = search.correlations(crops.features[alike[:, 0]], centres.features[alike[:, 1]])
-    hits = np.concatenate(search._scan(crops, search._index(centres, search.MANY), 0, 200))
+    hits = np.concatenate(search._scan(crops, search._index(centres, many), 0, 200))
     assert len(hits) > 1000
     assert {*map(tuple, hits[:, :2].tolist())} == {*map(tuple, alike[scores >= 0, :2].tolist())}
 
