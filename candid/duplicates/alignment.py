@@ -114,16 +114,17 @@ def _verify(first: Any, second: Any, pairs: Any, motions: Any, series: Any, out:
         motion[:] = motions[q]
         if not _alike_at_half(first.half[a], second.half[b], work):
             continue
+        smooth, fine = quads(second.smooth[b]), quads(second.fine[b])
         for _ in range(FULL_STEPS):
-            if not improve(first.smooth[a], second.smooth[b], work, work.full):
+            if not improve(first.smooth[a], smooth, work, work.full):
                 break
-            cell_sums(first.fine[a], second.fine[b], work, work.full)
-            fine, agreement = agreeing(cells, first.corners[a], used, WORST)
-            lacks = (1 - fine) * SHORTFALL * _doubt(motion, series[a] and series[b])
+            cell_sums(first.fine[a], fine, work, work.full)
+            correlated, agreement = agreeing(cells, first.corners[a], used, WORST)
+            lacks = (1 - correlated) * SHORTFALL * _doubt(motion, series[a] and series[b])
             score = min(1 - lacks, agreement + AGREEMENT)
             gain = score - out[q]
             out[q] = max(out[q], score)
-            if fine < HOPELESS or gain < GAIN:
+            if correlated < HOPELESS or gain < GAIN:
                 break
 
 
@@ -139,7 +140,8 @@ def _promising(half: Any, others: Any, pairs: Any, motions: Any, out: Any) -> No
 def _alike_at_half(a: Any, b: Any, work: Work) -> Any:
     """Improve the motion from scratch; `used` becomes False for the cells that fit worst."""
     work.used[:] = True
-    return _fits(a, b, work, work.rough, MIN_HALF[0]) and _fits(a, b, work, work.half, MIN_HALF[1])
+    over = quads(b)
+    return _fits(a, over, work, work.rough, MIN_HALF[0]) and _fits(a, over, work, work.half, MIN_HALF[1])
 
 
 @kernel
@@ -258,41 +260,62 @@ def pixels_of(size: int, cells: int, step: int = 1) -> Any:
     return out
 
 
+class Quads(NamedTuple):
+    """An image to lay over others: each pixel and its next ones, across, down and both, in one number."""
+
+    size: int
+    bits: NDArray[np.int32]  # of size x size pixels, 8 of each of the four
+    zero: np.int32  # what is added to a pixel, so that none is negative
+
+
 @kernel
-def _warp(b: Any, motion: Any, u: Any, v: Any, out: Any) -> None:
+def quads(image: Any) -> Any:
+    """Quads of uint8 or int8 pixels: the processor reads the four at once."""
+    size, light, i32 = image.shape[0], image.reshape(image.size), np.int32
+    zero, bits = i32(-np.iinfo(image.dtype).min), np.zeros(image.size, np.int32)
+    across, down, both = light[1:], light[size:], light[size + 1 :]
+    for k in range(len(both)):  # the last pixel of a row has no next one, and is never asked for
+        top = i32(light[k] + zero) | i32(i32(across[k] + zero) << 8)
+        low = i32(down[k] + zero) | i32(i32(both[k] + zero) << 8)
+        bits[k] = top | i32(low << 16)
+    return Quads(size, bits, zero)
+
+
+@kernel
+def _warp(b: Quads, motion: Any, u: Any, v: Any, out: Any) -> None:
     """Lay B over some pixels of A: out gets 1 where B has them (else 0), B, its change across and down.
 
     out: 7 x n, of changes 8 times. Flat loops of 32 bits without a branch: the processor does eight steps at
     once.
     """
-    size, i32 = b.shape[0], np.int32
+    size, bits, zero, i32 = b.size, b.bits, b.zero, np.int32
     shrink = size / 48.0
     centre, limit, wide = (size - 1) * (ONE // 2), i32((size - 1) * ONE), i32(size)
     m00, m01 = i32(round(motion[0] * ONE)), i32(round(motion[1] * ONE))
     m10, m11 = i32(round(motion[2] * ONE)), i32(round(motion[3] * ONE))
     dx = i32(centre + np.int64(round(motion[4] * shrink * ONE)))
     dy = i32(centre + np.int64(round(motion[5] * shrink * ONE)))
-    inside, b00, b01, b10, b11, fx, fy = out[0], out[1], out[2], out[3], out[4], out[5], out[6]
+    inside, level, right, down, fx, fy, quad = out[0], out[1], out[2], out[3], out[4], out[5], out[6]
     for i in range(len(u)):
         x = i32(dx + i32(i32(i32(m00 * u[i]) + i32(m01 * v[i])) >> 1))
         y = i32(dy + i32(i32(i32(m10 * u[i]) + i32(m11 * v[i])) >> 1))
         shown = i32((x >= 0) & (y >= 0) & (x < limit) & (y < limit))
         inside[i] = shown
-        b00[i] = i32(i32(i32(i32(y >> 16) * wide) + i32(x >> 16)) * shown)  # where it lies
+        quad[i] = i32(i32(i32(y >> 16) * wide) + i32(x >> 16)) * shown
         fx[i] = i32(i32(x >> 11) & i32(31))
         fy[i] = i32(i32(y >> 11) & i32(31))
-    light = b.reshape(size * size)
     for i in range(len(u)):
-        k = np.uint64(b00[i])  # unsigned, or a negative one would have to be counted from the end
-        b00[i], b01[i] = light[k], light[k + np.uint64(1)]
-        b10[i], b11[i] = light[k + np.uint64(size)], light[k + np.uint64(size + 1)]
+        quad[i] = bits[np.uint64(quad[i])]  # unsigned, or a negative one would be counted from the end
     for i in range(len(u)):
-        above, below = i32(b01[i] - b00[i]), i32(b11[i] - b10[i])
-        top = i32(i32(i32(32) * b00[i]) + i32(fx[i] * above))
-        low = i32(i32(i32(32) * b10[i]) + i32(fx[i] * below))
-        b00[i] = i32(i32(i32(i32(32) * top) + i32(fy[i] * i32(low - top))) + i32(512)) >> 10
-        b01[i] = i32(i32(i32(i32(32) - fy[i]) * above) + i32(fy[i] * below)) >> 2
-        b10[i] = i32(low - top) >> 2
+        four = quad[i]
+        b00, b01 = i32(four & i32(255)), i32(i32(four >> 8) & i32(255))
+        b10, b11 = i32(i32(four >> 16) & i32(255)), i32(i32(four >> 24) & i32(255))
+        above, below = i32(b01 - b00), i32(b11 - b10)
+        top = i32(i32(i32(32) * b00) + i32(fx[i] * above))
+        low = i32(i32(i32(32) * b10) + i32(fx[i] * below))
+        level[i] = i32(i32(i32(i32(i32(32) * top) + i32(fy[i] * i32(low - top))) + i32(512)) >> 10) - zero
+        right[i] = i32(i32(i32(i32(32) - fy[i]) * above) + i32(fy[i] * below)) >> 2
+        down[i] = i32(low - top) >> 2
 
 
 @kernel
@@ -374,11 +397,12 @@ def improve(a: Any, b: Any, work: Work, pixels: Any) -> Any:
     n = overlay(a, b, work, pixels)
     if 10 * n < 3 * count:
         return False
-    sums = np.zeros((8, 9))
+    sums = np.zeros((9, 9))
     for start in range(0, count, AT_ONCE):
-        for i in range(8):
-            for j in range(i, 9):
-                sums[i, j] += _dot(table[i, start:count], table[j, start:count], min(count - start, AT_ONCE))
+        here = slice(start, min(start + AT_ONCE, count))
+        for i in range(0, 9, 3):
+            for j in range(i, 9, 3):
+                _add_dots(table, i, j, here, sums)
     for i in range(7):
         for j in range(i, 7):
             system[i, j] = sums[i, j] - sums[i, 7] * sums[j, 7] / n
@@ -397,12 +421,27 @@ def improve(a: Any, b: Any, work: Work, pixels: Any) -> Any:
 
 
 @partial(kernel, fastmath={"reassoc", "contract"})
-def _dot(x: Any, y: Any, n: int) -> float:
-    """Sum of products of whole numbers: below 2^47, so exact in any order of adding, faster ones too."""
-    total = 0.0
-    for k in range(n):
-        total += x[k] * y[k]
-    return total
+def _add_dots(table: Any, i: int, j: int, here: Any, sums: Any) -> None:
+    """Products of three rows with three, nine at a time, as memory is slower than the processor.
+
+    They are of whole numbers and their sums below 2^47, so exact in any order of adding, faster ones too.
+    """
+    x, y, z = table[i, here], table[i + 1, here], table[i + 2, here]
+    u, v, w = table[j, here], table[j + 1, here], table[j + 2, here]
+    xu = xv = xw = yu = yv = yw = zu = zv = zw = 0.0
+    for k in range(len(x)):
+        xu += x[k] * u[k]
+        xv += x[k] * v[k]
+        xw += x[k] * w[k]
+        yu += y[k] * u[k]
+        yv += y[k] * v[k]
+        yw += y[k] * w[k]
+        zu += z[k] * u[k]
+        zv += z[k] * v[k]
+        zw += z[k] * w[k]
+    for row, three in enumerate(((xu, xv, xw), (yu, yv, yw), (zu, zv, zw))):
+        for column, total in enumerate(three):
+            sums[i + row, j + column] += total
 
 
 @kernel

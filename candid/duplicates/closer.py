@@ -30,6 +30,7 @@ from candid.duplicates.alignment import (
     by_cell,
     cell_sums,
     improve,
+    quads,
     trim,
     workspace,
 )
@@ -143,18 +144,19 @@ def _approach(first: Any, second: Any, pairs: Any, motions: Any) -> Any:
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]
         used[:] = True
-        cell_sums(first.half[a], second.half[b], work, work.half)
+        half, smooth, fine = quads(second.half[b]), quads(second.smooth[b]), quads(second.fine[b])
+        cell_sums(first.half[a], half, work, work.half)
         trim(cells, used)
         together = True
         for _ in range(HALF_STEPS):
-            together = together and improve(first.half[a], second.half[b], work, work.half)
+            together = together and improve(first.half[a], half, work, work.half)
             if together:
-                cell_sums(first.half[a], second.half[b], work, work.half)
+                cell_sums(first.half[a], half, work, work.half)
                 trim(cells, used)
         for _ in range(FULL_STEPS):
-            if not together or not improve(first.smooth[a], second.smooth[b], work, work.full):
+            if not together or not improve(first.smooth[a], smooth, work, work.full):
                 break
-            cell_sums(first.fine[a], second.fine[b], work, work.full)
+            cell_sums(first.fine[a], fine, work, work.full)
             correlation = agreeing(cells, first.corners[a], used, WORST)[0]
             correlations = by_cell(cells)
             agree = ((correlations >= AGREE) & (correlations <= 1)).sum()
@@ -188,27 +190,28 @@ def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any, sure:
         a, b = pairs[q, 0], pairs[q, 1]
         motion[:] = motions[q]
         used[:] = True
+        smooth, fine = quads(second.smooth[b]), quads(second.fine[b])
         if sure:
-            cell_sums(first.fine[a], second.fine[b], work, work.full)
+            cell_sums(first.fine[a], fine, work, work.full)
             if agreeing(cells, telling[a], used, COVERED)[0] < HOPELESS:
                 continue
             used[:] = True
-        cell_sums(first.smooth[a], second.smooth[b], work, work.full)
+        cell_sums(first.smooth[a], smooth, work, work.full)
         trim(cells, used)
         for _ in range(CLOSE_STEPS):
-            if not improve(first.smooth[a], second.smooth[b], work, work.full):
+            if not improve(first.smooth[a], smooth, work, work.full):
                 break
-            cell_sums(first.fine[a], second.fine[b], work, work.full)
-            fine = agreeing(cells, telling[a], used, COVERED)[0]
+            cell_sums(first.fine[a], fine, work, work.full)
+            correlated = agreeing(cells, telling[a], used, COVERED)[0]
             correlations = by_cell(cells)
-            if fine >= HOPELESS:  # else light matters no more
-                cell_sums(first.smooth[a], second.smooth[b], work, work.full)
-            enough, disagree, share = evidence(correlations, cells, telling[a], fine)
-            score = min(1 - (1 - fine) * SHORTFALL, EVIDENT * enough)
+            if correlated >= HOPELESS:  # else light matters no more
+                cell_sums(first.smooth[a], smooth, work, work.full)
+            enough, disagree, share = evidence(correlations, cells, telling[a], correlated)
+            score = min(1 - (1 - correlated) * SHORTFALL, EVIDENT * enough)
             gain = score - out[q, 0]
             out[q, 0] = max(out[q, 0], score)
             out[q, 1] = disagree >= CONTRADICT and share < SHARE
-            if fine < HOPELESS or gain < GAIN:
+            if correlated < HOPELESS or gain < GAIN:
                 break
     return out
 

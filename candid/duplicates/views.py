@@ -27,6 +27,7 @@ ZOOMED, CLOSER, SQUEEZED = 31.0, 26.0, 29.0  # widths of the narrower crops that
 SHIFTS = (-6.0, -3.0, 0.0, 3.0, 6.0)
 DEEP_SHIFTS = (-5.25, -1.75, 1.75, 5.25)
 WIDE_SHIFTS = (-7.0, -3.5, 0.0, 3.5, 7.0)
+FEW = 16  # rows of a matrix product
 SKETCH_BITS = 128  # two words, as the loops of candidates.py have them
 FREQUENCIES = 5.0  # half periods a crop; finer structure moves too much between neighbouring views
 
@@ -131,7 +132,7 @@ def _weights(offset: float, width: float) -> NDArray[np.int32]:
     return np.asarray(np.rint(64 * np.clip(share, 0, 1)), np.int32)
 
 
-def _projection() -> NDArray[np.int32]:
+def _projection() -> NDArray[np.float32]:
     """THUMB^2 x SKETCH_BITS whole numbers: the low frequencies of a cosine transform, mixed.
 
     Pictures have an amplitude of about 1 / frequency; weighting by the root of the frequency goes half of
@@ -151,7 +152,7 @@ def _projection() -> NDArray[np.int32]:
     ]
     mixed = np.concatenate(mixers) @ (waves[low] * np.sqrt(frequency[low])[:, None])
     mixed *= LENGTH / np.sqrt((mixed**2).sum(axis=1, keepdims=True))
-    return np.ascontiguousarray(np.rint(mixed).T, np.int32)
+    return np.ascontiguousarray(np.rint(mixed).T, np.float32)
 
 
 def _neighbours() -> NDArray[np.int64]:
@@ -198,20 +199,17 @@ def _features(grey: Any, across: Any, down: Any) -> Any:
     return out
 
 
-@kernel
-def _sketches(features: Any, projection: Any) -> Any:
-    """Signs of the projections, packed: words x N. No matrix product: BLAS would add threads to ours."""
-    count, bits = len(features), projection.shape[1]
-    out, sums = np.zeros((bits // 64, count), np.uint64), np.empty(bits, np.int32)
-    for n in range(count):
-        sums[:] = 0
-        for k in range(features.shape[1]):
-            feature = np.int32(features[n, k])
-            for bit in range(bits):
-                sums[bit] += feature * projection[k, bit]
-        for bit in range(bits):
-            out[bit >> 6, n] |= np.uint64(sums[bit] > 0) << np.uint64(bit & 63)
-    return out
+def _sketches(features: NDArray[np.int16], projection: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Signs of the projections, packed: words x N.
+
+    Whole numbers that float32 holds: a sum is at most LENGTH^2 < 2^24, whatever its order. So few rows at a
+    time that BLAS adds no threads to ours.
+    """
+    rows = np.zeros((-(-len(features) // FEW), FEW, features.shape[1]), np.float32)
+    rows.reshape(-1, features.shape[1])[: len(features)] = features
+    signs = (rows @ projection).reshape(-1, SKETCH_BITS)[: len(features)] > 0
+    words = np.packbits(signs, axis=1, bitorder="little").view("<u8")
+    return np.ascontiguousarray(words.T, np.uint64)
 
 
 @kernel

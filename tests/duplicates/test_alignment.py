@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform
 
-from candid.duplicates.alignment import cell_sums, workspace
+from candid.duplicates.alignment import cell_sums, quads, workspace
 from tests.duplicates.made import made_pictures
 
 
@@ -16,7 +16,7 @@ def test_sums_of_the_pixels_that_two_images_share(half):
     matrix, shift = np.array([[1.1, -0.05], [0.08, 0.9]]), np.array([2.0, -3.0])  # x, y
     work = workspace(48, 36)
     work.motion[:] = *matrix.ravel(), *shift
-    cell_sums(a, b, work, work.half if half else work.full)
+    cell_sums(a, quads(b), work, work.half if half else work.full)
     size, centre = len(a), (len(a) - 1) / 2
     turned, moved = matrix[::-1, ::-1], shift[::-1] * size / 48  # y, x
     start = centre - turned @ (centre, centre) + moved
