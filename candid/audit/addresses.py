@@ -52,8 +52,9 @@ def open_address(url: str, use_labels: bool) -> Iterator[Source]:
             raise ValueError("an archive")
         system, root = url_to_fs(url)
         details = system.find(root, detail=True)
-    except (ImportError, OSError, ValueError) as error:
-        raise CandidError(f"{url}: {error}; expected the address of a folder that fsspec reads") from None
+    except Exception as error:  # each file system has its own: no credentials, no such host
+        said = one_line(str(error))
+        raise CandidError(f"{url}: {said}; expected the address of a folder that fsspec reads") from None
     rows = [(one_line(path.removeprefix(root).lstrip("/")), system.unstrip_protocol(path), info["size"])
             for path, info in details.items()]  # fmt: skip
     stored = Stored(pd.DataFrame(rows, columns=ADDRESSED), url)

@@ -109,6 +109,16 @@ def test_faults_are_one_line(tmp_path, monkeypatch):
     with pytest.raises(CandidError, match="Protocol not known: nowhere; expected the address of a folder"):
         command.main(["nowhere://set", *options])
 
+    class StoreError(Exception):
+        pass
+
+    def refuse(url):
+        raise StoreError("no\ncredentials")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", refuse)
+    with pytest.raises(CandidError, match=r"s3://set: no\\ncredentials; expected the address of a folder"):
+        command.main(["s3://set", *options])
+
 
 def test_a_crop_of_the_cluster_keeps_its_nearest_centres_and_rows_that_count_what_was_cut():
     apart = np.concatenate([np.arange(NEAREST - 1), [90, 90, 91], [90], [0]])
