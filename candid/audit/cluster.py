@@ -36,6 +36,7 @@ from candid.duplicates.views import (
     CENTRE_VIEW,
     SIZE,
     View,
+    cut,
     low_contrast,
     search_views,
     thumbnails,
@@ -91,7 +92,7 @@ class Greys(NamedTuple):
             rows = np.flatnonzero(self.place[files] == number)
             out[rows] = block["grey"][np.searchsorted(block["key"], files[rows])]
         inside = keys >= len(self.place)
-        out[inside] = without_borders(out[inside])[1]
+        out[inside] = cut(out[inside], without_borders(out[inside])[1])
         return np.ascontiguousarray(out[:, :, ::-1]) if mirrored else out
 
     def beside(
@@ -176,9 +177,10 @@ def read_batch(files: Batch) -> Batch:
     results = [result for _, result in read.in_threads(Stored(files), [*files["file"]], decode)]
     table = pd.DataFrame([result if isinstance(result, Decoded) else FAILED for result in results])
     grey = np.stack(table.pop("grey").to_list())
-    bordered, insides = without_borders(grey)
-    inside = np.full(len(grey), b"", object)
-    inside[bordered] = _bytes(thumbnails(insides, CENTRE_VIEW).sketches.T)
+    bordered, boxes = without_borders(grey)
+    inside, box = np.full((2, len(grey)), b"", object)
+    inside[bordered] = _bytes(thumbnails(cut(grey[bordered], boxes), CENTRE_VIEW).sketches.T)
+    box[bordered] = _bytes(boxes)
     return {name: table[name].to_numpy() for name in table} | {
         "key": files["key"],
         "grey": grey,
@@ -187,6 +189,7 @@ def read_batch(files: Batch) -> Batch:
         "flat": low_contrast(grey),
         "sketch": _bytes(thumbnails(grey, CENTRE_VIEW).sketches.T),
         "inside": inside,  # sketch of what the borders enclose
+        "box": box,  # where that lies
         "parts": _bytes(part_sketches(grey)),
     }
 
@@ -221,7 +224,7 @@ class _Cluster(Search):
 
     def __init__(self, rows: Any, greys: Greys, images: pd.DataFrame, detailed: NDArray[np.bool_]) -> None:
         self.bordered = np.flatnonzero(images["inside"] != b"")
-        self.detailed, self.fresh = detailed, np.ones(len(images), np.bool_)
+        self.detailed, self.fresh = detailed, np.ones(len(images) + len(self.bordered), np.bool_)
         self._rows, self._greys, self._images, keys = rows, greys, images, images["key"].to_numpy()
         self._keys = np.concatenate([keys, keys[self.bordered] + len(greys.place)])
 
@@ -275,9 +278,14 @@ class _Cluster(Search):
         work, tasks = ray.remote(compare), []
         for start in range(0, len(pairs), BATCH):
             rows, ends = np.unique(pairs[start : start + BATCH], return_inverse=True)
-            images, some = self._images.iloc[rows], motions[start : start + BATCH]
+            owners, owner = np.unique(self.owner[rows], return_inverse=True)
+            images, some = self._images.iloc[owners], motions[start : start + BATCH]
             originals = read.originals(Stored(images), images[["file", "width", "height"]])
-            tasks.append(work.remote(originals.read, ends.reshape(-1, 2), some, mirrored))
+            inside = rows >= len(self._images)
+            boxes = b"".join(self._images["box"].iloc[self.owner[rows[inside]]])
+            shown = originals.and_insides(owner, np.frombuffer(boxes, np.int64).reshape(-1, 4))
+            ends = ends.reshape(-1, 2)
+            tasks.append(work.remote(shown.read, ends, some, inside[ends].any(axis=1), mirrored))
         return np.concatenate([np.empty((0, 2)), *ray.get(tasks)])
 
 
@@ -285,9 +293,10 @@ def crop_rows(
     batch: Batch, wanted: NDArray[np.bool_], pivots: Any, views: list[View], mirrored: bool
 ) -> Iterator[Batch]:
     """Cells of all crops of the wanted images, and of their centres (view -1) with thumbnails."""
-    bordered, insides = without_borders(batch["grey"])
+    bordered, boxes = without_borders(batch["grey"])
     keys = np.concatenate([batch["key"], batch["key"][bordered] + len(wanted) // 2])
-    keys, grey = (each[wanted[keys]] for each in (keys, np.concatenate([batch["grey"], insides])))
+    shown = np.concatenate([batch["grey"], cut(batch["grey"][bordered], boxes)])
+    keys, grey = keys[wanted[keys]], shown[wanted[keys]]
     crops = np.ascontiguousarray(grey[:, :, ::-1]) if mirrored else grey
     for number, view in enumerate([CENTRE_VIEW, *views], start=-1):
         made = thumbnails(crops if number >= 0 else grey, view)

@@ -36,6 +36,7 @@ from candid.duplicates.alignment import (
 )
 from candid.duplicates.kernels import in_parallel, kernel
 from candid.duplicates.structure import Prepared, prepare, slopes
+from candid.duplicates.views import cut
 
 STILL = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)  # no motion
 SIDE = 144  # pixels, of the originals for this look
@@ -58,6 +59,7 @@ FAR = 32  # grey levels by which no cell of a copy does, whatever was done to it
 SHADES, SEEN = 0.85, 0.62  # share of the cells that must fit it, and of those that do not disagree
 ADDED = 0.8  # share of the cells that disagree that must vary more in the same one of the two
 EQUAL_CELLS, EQUAL_CORNERS = 40, 5  # must agree, where all this holds
+PICTURE = 0.25  # share of the cells that agree with more than lines; plots in a white border have a fifth
 CONTRADICT = 50  # cells that disagree, where no SHARE agrees: different pictures in one frame
 CLEAR = 0.95  # similarity at 48 pixels that needs no second look
 SHORTFALL = 2.33  # counts what the best cells lack: a correlation of 0.94 is a similarity of 0.86
@@ -66,7 +68,7 @@ BLOCK = 64  # pairs at a time
 
 
 class Originals(NamedTuple):
-    """Where the images of a search can be seen again."""
+    """Where the images of a search, and what their borders enclose, can be seen again."""
 
     detailed: NDArray[np.bool_]
     """N flags: originals with DETAILED or more pixels on the shorter side."""
@@ -76,6 +78,18 @@ class Originals(NamedTuple):
     def of(self, rows: NDArray[np.int64]) -> Originals:
         """Those of some of the images."""
         return Originals(self.detailed[rows], lambda some: self.read(rows[some]))
+
+    def and_insides(self, owner: NDArray[np.int64], boxes: NDArray[np.int64]) -> Originals:
+        """Rows of images, then what the boxes hold of the last of them; `owner`: the image of each row."""
+
+        def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+            images, which = np.unique(owner[rows], return_inverse=True)
+            shown = self.read(images)[which]
+            inside = rows >= len(owner) - len(boxes)
+            shown[inside] = cut(shown[inside], boxes[rows[inside] - len(owner) + len(boxes)])
+            return shown
+
+        return Originals(self.detailed[owner], read)
 
 
 def approach(
@@ -103,6 +117,7 @@ def compare(
     read: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
     pairs: NDArray[np.int64],
     motions: NDArray[np.float64],
+    inside: NDArray[np.bool_],
     mirrored: bool = False,
 ) -> NDArray[np.float64]:
     """P x 2: the similarity of each pair in the originals, 0 to 1; whether much of them contradicts, 1 or 0.
@@ -111,6 +126,7 @@ def compare(
         read: as of Originals; called once.
         pairs: P x 2 rows (a, b), AT_ONCE at most.
         motions: P x 6, from `approach`.
+        inside: P flags: one of the two is what a border encloses.
         mirrored: each b is compared mirrored.
     """
     rows, ends = np.unique(pairs, return_inverse=True)
@@ -119,16 +135,17 @@ def compare(
     others = prepare(np.ascontiguousarray(grey[:, :, ::-1])) if mirrored else close
     telling = close.corners | (slopes(close.fine)[..., :2].min(axis=-1) >= SLANTED)
 
-    def looks(ends: NDArray[np.int64], motions: NDArray[np.float64], sure: bool) -> NDArray[np.float64]:
+    def looks(rows: NDArray[np.int64], motions: NDArray[np.float64], sure: bool) -> NDArray[np.float64]:
         def look(start: int, stop: int) -> Any:
-            return _look(close, others, telling, ends[start:stop], motions[start:stop], sure)
+            some = rows[start:stop]
+            return _look(close, others, telling, ends[some], motions[start:stop], inside[some], sure)
 
-        return np.concatenate([np.empty((0, 2)), *in_parallel(look, len(ends), BLOCK)])
+        return np.concatenate([np.empty((0, 2)), *in_parallel(look, len(rows), BLOCK)])
 
-    said = looks(ends, motions, sure=False)
+    said = looks(np.arange(len(pairs)), motions, sure=False)
     # Text leads the motion astray at 48 pixels, but is mostly put on pictures that are not moved.
     unsure = np.flatnonzero(said[:, 0] < EVIDENT)
-    again = looks(ends[unsure], np.tile(STILL, (len(unsure), 1)), sure=True)
+    again = looks(unsure, np.tile(STILL, (len(unsure), 1)), sure=True)
     better = again[:, 0] > said[unsure, 0]
     said[unsure[better]] = again[better]
     return np.asarray(np.round(said, DECIMALS))
@@ -181,7 +198,7 @@ def _equal(a: Any, b: Any) -> Any:
 
 
 @kernel
-def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any, sure: bool) -> Any:
+def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any, inside: Any, sure: bool) -> Any:
     """Similarity, and whether much contradicts, of each pair. `sure`: of the motions, but for some pixels."""
     work = workspace(first.smooth.shape[1], first.corners.shape[1])
     motion, cells, used = work.motion, work.cells, work.used
@@ -206,7 +223,7 @@ def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any, sure:
             correlations = by_cell(cells)
             if correlated >= HOPELESS:  # else light matters no more
                 cell_sums(first.smooth[a], smooth, work, work.full)
-            enough, disagree, share = evidence(correlations, cells, telling[a], correlated)
+            enough, disagree, share = evidence(correlations, cells, telling[a], correlated, inside[q])
             score = min(1 - (1 - correlated) * SHORTFALL, EVIDENT * enough)
             gain = score - out[q, 0]
             out[q, 0] = max(out[q, 0], score)
@@ -217,11 +234,11 @@ def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any, sure:
 
 
 @kernel
-def evidence(correlations: Any, cells: Any, telling: Any, fine: float) -> Any:
+def evidence(correlations: Any, cells: Any, telling: Any, fine: float, inside: bool) -> Any:
     """How much agrees, in parts of what must; how many cells disagree; the share of these that agree.
 
     `cells`: sums of light, as of `cell_sums`. `telling`: cells of more than lines. `fine`: correlation of the
-    better half.
+    better half. `inside`: of what a border encloses, which may be a plot.
     """
     grid = round(np.sqrt(len(correlations)))
     varies, misses = _light(correlations, cells)
@@ -248,6 +265,8 @@ def evidence(correlations: Any, cells: Any, telling: Any, fine: float) -> Any:
         seen, shades = (agree + even) / (agree + even + differ), fits / max(agree + even, 1)
         parts = min(agree / EQUAL_CELLS, told / EQUAL_CORNERS, shades / SHADES)
         enough = max(enough, min(parts, added / ADDED, seen / SEEN))
+    if inside and told < PICTURE * agree:
+        enough = 0.0
     return enough, disagree, share
 
 

@@ -28,7 +28,7 @@ from candid.duplicates.hashing import hash_pairs
 from candid.duplicates.parts import alike_in_parts, part_sketches
 from candid.duplicates.settings import Aligned, Hash
 from candid.duplicates.structure import Prepared, halves, prepare
-from candid.duplicates.views import low_contrast, without_borders, working_images
+from candid.duplicates.views import cut, low_contrast, without_borders, working_images
 from candid.errors import CandidError
 
 VERIFIED = 75_000  # pairs at a time, whose images are prepared: 5 KiB each
@@ -159,10 +159,11 @@ class Search:
     def __init__(
         self, grey: NDArray[np.uint8], fresh: Flags, series: Flags, originals: Originals | None
     ) -> None:
-        self.bordered, insides = without_borders(grey)
+        self.bordered, boxes = without_borders(grey)
         self.detailed = originals.detailed if originals else np.zeros(len(grey), np.bool_)
-        self.fresh, self._series, self._originals = fresh, series[self.owner], originals
-        self._shown = np.concatenate([grey, insides])
+        self.fresh, self._series = fresh[self.owner], series[self.owner]
+        self._originals = originals and originals.and_insides(self.owner, boxes)
+        self._shown = np.concatenate([grey, cut(grey[self.bordered], boxes)])
 
     @cached_property
     def owner(self) -> Rows:
@@ -178,12 +179,12 @@ class Search:
             pairs, similarity = found.pairs, self.similarity(found, mirrored)
             if self.detailed.any():
                 accepted = similarity >= least
-                doubtful = (similarity < CLEAR) & (pairs < len(self.detailed)).all(axis=1)
+                doubtful = similarity < CLEAR
                 seen, closely, wrong = self._look_again(
                     pairs[doubtful], found.motions[found.starts[doubtful]], accepted[doubtful], mirrored
                 )
                 similarity[np.flatnonzero(doubtful)[wrong]] = 0.0
-                tables.append(_table(seen, closely, kind))
+                tables.append(_table(self.owner[seen], closely, kind))
             tables.append(_table(self.owner[pairs[similarity > 0]], similarity[similarity > 0], kind))
         return pd.concat(tables, ignore_index=True)
 
@@ -200,8 +201,8 @@ class Search:
             pairs = np.concatenate([pairs, rows[alike]])
             motions = np.concatenate([motions, np.tile(STILL, (len(alike), 1))])
             accepted = np.concatenate([accepted, np.zeros(len(alike), np.bool_)])
-        shown = self.detailed[pairs].all(axis=1) & self.fresh[pairs].any(axis=1) & self._comparable(pairs)
-        seen = np.flatnonzero(shown)
+        detailed = self.detailed[self.owner[pairs]].all(axis=1)
+        seen = np.flatnonzero(detailed & self.fresh[pairs].any(axis=1) & self._comparable(pairs))
         said = self._verified(pairs[seen], motions[seen], mirrored, closer=True)
         likely = likeliest(said[:, 0] * (1 + accepted[seen]))  # what may be contradicted first
         self.unseen += int((said[:, 0] > 0).sum()) - len(likely)
@@ -221,8 +222,8 @@ class Search:
 
     def candidates(self, mirrored: bool) -> Candidates:
         """Pairs worth verifying."""
-        images, fresh = _mirrored(self._shown) if mirrored else None, self.fresh[self.owner]
-        return candidate_pairs(self._shown, images, fresh=fresh, deep=bool(self.detailed.any()))
+        images = _mirrored(self._shown) if mirrored else None
+        return candidate_pairs(self._shown, images, fresh=self.fresh, deep=bool(self.detailed.any()))
 
     def similarity(self, found: Candidates, mirrored: bool) -> Floats:
         """Similarity of each pair; 0 of most, as half the size already tells."""
@@ -258,9 +259,10 @@ class Search:
     def compare(self, pairs: Rows, motions: Floats, mirrored: bool) -> Floats:
         """What closer.compare says of pairs."""
         assert self._originals
+        inside = np.asarray((pairs >= len(self.detailed)).any(axis=1))
         blocks = [slice(start, start + AT_ONCE) for start in range(0, len(pairs), AT_ONCE)]
         scores = [
-            compare(self._originals.read, pairs[block], motions[block], mirrored)
+            compare(self._originals.read, pairs[block], motions[block], inside[block], mirrored)
             for block in tqdm(blocks, desc="looking closer", unit=" blocks", disable=None, leave=False)
         ]
         return np.concatenate([np.empty((0, 2)), *scores])

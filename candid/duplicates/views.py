@@ -89,18 +89,24 @@ def working_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return out
 
 
-def without_borders(grey: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Cut even borders off (frames, letterboxes, margins): rows of the bordered images, and their insides.
+def without_borders(grey: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What even borders (frames, letterboxes, margins) enclose: rows of the bordered images, and boxes.
 
-    The insides are stretched to N x SIZE x SIZE.
+    Boxes are left, top, right, bottom, in pixels of SIZE.
     """
     boxes = _insides(grey)
     rows = np.flatnonzero((boxes != (0, 0, SIZE, SIZE)).any(axis=1))
-    inside = np.empty((len(rows), SIZE, SIZE), np.uint8)
-    for n, row in enumerate(rows):
-        box = tuple(boxes[row].tolist())
-        inside[n] = np.asarray(Image.fromarray(grey[row]).resize((SIZE, SIZE), Image.Resampling.BICUBIC, box))
-    return rows, inside
+    return rows, boxes[rows]
+
+
+def cut(grey: NDArray[np.uint8], boxes: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """What boxes, of `without_borders`, hold of N x S x S images, stretched to S x S."""
+    side = grey.shape[1]
+    out = np.empty_like(grey)
+    for n, box in enumerate((boxes * side / SIZE).tolist()):
+        image = Image.fromarray(grey[n])
+        out[n] = np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, tuple(box)))
+    return out
 
 
 def low_contrast(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -74,6 +74,30 @@ def test_copies_in_doubt_are_found_in_the_originals(pictures, change, only_there
     assert len(found) - len(ends(searched(close, detailed=False))) >= only_there
 
 
+def test_copies_in_a_border_are_found_in_what_it_encloses(pictures):
+    close = np.full((2 * COUNT, SIDE, SIDE), 255, np.uint8)
+    for row, picture in enumerate([*pictures, *(lettered(picture) for picture in pictures)]):
+        close[row, 24:120, 18:126] = Image.fromarray(picture).resize((108, 96), Image.Resampling.BOX)
+    true = {(row, row + COUNT) for row in range(COUNT)}
+    found = ends(searched(close))
+    assert not found - true
+    assert len(found) >= 0.9 * COUNT > len(ends(searched(close, detailed=False)))
+
+
+def test_plots_on_the_same_axes_are_different():
+    random, close = np.random.default_rng(0), []
+    for _ in range(COUNT):
+        sheet = Image.new("L", (SIDE, SIDE), 255)
+        draw = ImageDraw.Draw(sheet)
+        draw.rectangle((21, 12, 135, 126), outline=0)
+        for k, height in enumerate(random.integers(20, 150, 12).clip(0, 108)):
+            draw.rectangle((24 + 9 * k, 125 - height, 30 + 9 * k, 125), fill=20)
+        for k in range(1, 5):
+            draw.text((6, 126 - 23 * k), str(20 * k), 0, ImageFont.load_default(9), "lm")
+        close.append(np.asarray(sheet))
+    assert not ends(searched(np.stack(close)))
+
+
 def test_copies_under_a_label_that_outweighs_the_picture_are_found_by_the_rest(pictures):
     faint = (60 + pictures // 2).astype(np.uint8)
     labelled = faint.copy()
@@ -141,7 +165,7 @@ def test_an_even_picture_and_another_in_one_frame_differ_in_light(soft, other):
     pairs = np.arange(2 * COUNT).reshape(2, -1).T
     for first, second in ((across, others), (others, across)):
         close = in_one_frame(np.concatenate([first, second]))
-        said = compare(close.__getitem__, pairs, np.tile(STILL, (COUNT, 1)))
+        said = compare(close.__getitem__, pairs, np.tile(STILL, (COUNT, 1)), np.zeros(COUNT, np.bool_))
         assert (said[:, 0] < EVIDENT).all()
 
 
