@@ -9,7 +9,8 @@ is the light of even cells, and nearly all cells that disagree vary more in the 
 pictures in one frame differ in light; of two moments of one scene, now this and now that varies more. Cells
 of the rim may disagree, as after a turn or in a new border. Motions of every kind are believed alike: there
 is evidence enough without a prior. Beside the candidates of the search, pairs that look alike in a part get
-this look.
+this look. What even borders enclose may be plots, which share axes and ticks: a part of what agrees there
+must be more.
 """
 
 from __future__ import annotations
@@ -223,11 +224,11 @@ def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any, insid
             correlations = by_cell(cells)
             if correlated >= HOPELESS:  # else light matters no more
                 cell_sums(first.smooth[a], smooth, work, work.full)
-            enough, disagree, share = evidence(correlations, cells, telling[a], correlated, inside[q])
+            enough, against = evidence(correlations, cells, telling[a], correlated, inside[q])
             score = min(1 - (1 - correlated) * SHORTFALL, EVIDENT * enough)
             gain = score - out[q, 0]
             out[q, 0] = max(out[q, 0], score)
-            out[q, 1] = disagree >= CONTRADICT and share < SHARE
+            out[q, 1] = against
             if correlated < HOPELESS or gain < GAIN:
                 break
     return out
@@ -235,7 +236,7 @@ def _look(first: Any, second: Any, telling: Any, pairs: Any, motions: Any, insid
 
 @kernel
 def evidence(correlations: Any, cells: Any, telling: Any, fine: float, inside: bool) -> Any:
-    """How much agrees, in parts of what must; how many cells disagree; the share of these that agree.
+    """How much agrees, in parts of what must; whether so much disagrees that these are no copies.
 
     `cells`: sums of light, as of `cell_sums`. `telling`: cells of more than lines. `fine`: correlation of the
     better half. `inside`: of what a border encloses, which may be a plot.
@@ -265,9 +266,10 @@ def evidence(correlations: Any, cells: Any, telling: Any, fine: float, inside: b
         seen, shades = (agree + even) / (agree + even + differ), fits / max(agree + even, 1)
         parts = min(agree / EQUAL_CELLS, told / EQUAL_CORNERS, shades / SHADES)
         enough = max(enough, min(parts, added / ADDED, seen / SEEN))
+    against = disagree >= CONTRADICT and share < SHARE
     if inside and told < PICTURE * agree:
-        enough = 0.0
-    return enough, disagree, share
+        enough, against = 0.0, disagree >= CORNERS[0]
+    return enough, against
 
 
 @kernel

@@ -171,7 +171,7 @@ class Search:
         return np.concatenate([np.arange(len(self.detailed)), self.bordered])
 
     def run(self, least: float, mirror: bool) -> pd.DataFrame:
-        """a, b, similarity, kind, some pairs several times; those below CLEAR get a second look."""
+        """a, b, similarity, kind, some pairs several times; doubtful ones get a second look."""
         tables = []
         for mirrored in (False, True)[: 1 + mirror]:
             found, kind = self.candidates(mirrored), "mirror" if mirrored else "near"
@@ -179,7 +179,7 @@ class Search:
             pairs, similarity = found.pairs, self.similarity(found, mirrored)
             if self.detailed.any():
                 accepted = similarity >= least
-                doubtful = similarity < CLEAR
+                doubtful = (similarity < CLEAR) | (pairs >= len(self.detailed)).any(axis=1)
                 seen, closely, wrong = self._look_again(
                     pairs[doubtful], found.motions[found.starts[doubtful]], accepted[doubtful], mirrored
                 )

@@ -77,7 +77,8 @@ def test_copies_in_doubt_are_found_in_the_originals(pictures, change, only_there
 def test_copies_in_a_border_are_found_in_what_it_encloses(pictures):
     close = np.full((2 * COUNT, SIDE, SIDE), 255, np.uint8)
     for row, picture in enumerate([*pictures, *(lettered(picture) for picture in pictures)]):
-        close[row, 24:120, 18:126] = Image.fromarray(picture).resize((108, 96), Image.Resampling.BOX)
+        inside = Image.fromarray(picture).resize((108, 96), Image.Resampling.BOX)
+        close[row, 24:120, 18:126] = np.asarray(inside)
     true = {(row, row + COUNT) for row in range(COUNT)}
     found = ends(searched(close))
     assert not found - true
