@@ -34,8 +34,6 @@ def test_the_readme_shows_the_metrics_of_the_committed_run():
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     metrics = json.loads((ROOT / "metrics/metrics.json").read_text(encoding="utf-8"))
     assert "\n".join(numbers(Revision(ROOT))).partition("\n\n")[0] in page
-    (row,) = re.findall(r"^metrics/metrics\.json +(.*)$", page, re.MULTILINE)
-    assert [float(value) for value in row.split()] == [round(metrics[name], 5) for name in sorted(metrics)]
     (row,) = re.findall(r"^ *main +([\d. ]+)$", page, re.MULTILINE)
     expected = [value for name, value in metrics.items() if not name.startswith(("accuracy_", "leaked_"))]
     assert [float(value) for value in row.split()[:-1]] == pytest.approx(expected, rel=1e-4)
