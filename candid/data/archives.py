@@ -29,7 +29,7 @@ DAMAGED = (
     *(EOFError, ValueError, OverflowError, RuntimeError, OSError),
 )
 """What zipfile and tarfile raise over archives that are cut, garbled, encrypted or packed in an unknown way
-(NotImplementedError is a RuntimeError); OSError over a disk that fails, too: see errors.is_disk_fault."""
+(which is a RuntimeError); OSError over a disk that fails, too: see errors.is_disk_fault."""
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others without a bound
 
 MAX_FILE_BYTES = 256 << 20  # no picture of images.MAX_PIXELS is larger as a file

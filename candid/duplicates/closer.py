@@ -60,7 +60,9 @@ FAR = 32  # grey levels by which no cell of a copy does, whatever was done to it
 SHADES, SEEN = 0.85, 0.62  # share of the cells that must fit it, and of those that do not disagree
 ADDED = 0.8  # share of the cells that disagree that must vary more in the same one of the two
 EQUAL_CELLS, EQUAL_CORNERS = 40, 5  # must agree, where all this holds
-PICTURE = 0.25  # share of the cells that agree with more than lines; plots in a white border have a fifth
+# Of what borders enclose, which may be a plot: the share of the cells that agree with more than lines (plots
+# have a fifth), and cells that disagree where it has less.
+PICTURE = (0.25, 12)
 CONTRADICT = 50  # cells that disagree, where no SHARE agrees: different pictures in one frame
 CLEAR = 0.95  # similarity at 48 pixels that needs no second look
 SHORTFALL = 2.33  # counts what the best cells lack: a correlation of 0.94 is a similarity of 0.86
@@ -267,8 +269,8 @@ def evidence(correlations: Any, cells: Any, telling: Any, fine: float, inside: b
         parts = min(agree / EQUAL_CELLS, told / EQUAL_CORNERS, shades / SHADES)
         enough = max(enough, min(parts, added / ADDED, seen / SEEN))
     against = disagree >= CONTRADICT and share < SHARE
-    if inside and told < PICTURE * agree:
-        enough, against = 0.0, disagree >= CORNERS[0]
+    if inside and told < PICTURE[0] * agree:
+        enough, against = 0.0, disagree >= PICTURE[1]
     return enough, against
 
 

@@ -171,18 +171,18 @@ class Search:
         return np.concatenate([np.arange(len(self.detailed)), self.bordered])
 
     def run(self, least: float, mirror: bool) -> pd.DataFrame:
-        """a, b, similarity, kind, some pairs several times; doubtful ones get a second look."""
+        """a, b, similarity, kind, some pairs several times; those below CLEAR get a second look."""
         tables = []
         for mirrored in (False, True)[: 1 + mirror]:
-            found, kind = self.candidates(mirrored), "mirror" if mirrored else "near"
-            found = found.only(self._comparable(found.pairs))
-            pairs, similarity = found.pairs, self.similarity(found, mirrored)
+            candidates, kind = self.candidates(mirrored), "mirror" if mirrored else "near"
+            candidates = candidates.only(self._comparable(candidates.pairs))
+            pairs, similarity = candidates.pairs, self.similarity(candidates, mirrored)
             if self.detailed.any():
                 accepted = similarity >= least
-                doubtful = (similarity < CLEAR) | (pairs >= len(self.detailed)).any(axis=1)
-                seen, closely, wrong = self._look_again(
-                    pairs[doubtful], found.motions[found.starts[doubtful]], accepted[doubtful], mirrored
-                )
+                doubtful = similarity < CLEAR
+                again = candidates.only(doubtful)
+                motions = again.motions[again.starts]
+                seen, closely, wrong = self._look_again(again.pairs, motions, accepted[doubtful], mirrored)
                 similarity[np.flatnonzero(doubtful)[wrong]] = 0.0
                 tables.append(_table(self.owner[seen], closely, kind))
             tables.append(_table(self.owner[pairs[similarity > 0]], similarity[similarity > 0], kind))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from candid.duplicates import candidates as search
-from candid.duplicates.views import CENTRE_VIEW, SKETCH_BITS, View, thumbnails
+from candid.duplicates.views import CENTRE_VIEW, SKETCH_BITS, View, _projection, thumbnails
 from tests.duplicates.made import made_pictures
 
 
@@ -27,6 +27,14 @@ def test_details_say_which_of_two_cells_is_lighter():
     images = made_pictures(5)
     there, back = (thumbnails(each, CENTRE_VIEW).details for each in (images, 255 - images))
     assert (np.diag(unequal_bits(there, back)) > SKETCH_BITS - 12).all()  # but where two are equal
+
+
+@pytest.mark.parametrize("count", [0, 1, 37])
+def test_sketches_are_the_signs_of_sums_of_whole_numbers(count):
+    made = thumbnails(made_pictures(count), CENTRE_VIEW)
+    signs = made.features.astype(np.int64) @ _projection().astype(np.int64) > 0
+    words = np.ascontiguousarray(made.sketches.T).view(np.uint8)
+    np.testing.assert_array_equal(np.unpackbits(words, axis=1, bitorder="little"), signs)
 
 
 @pytest.mark.parametrize("many", [search.MANY, 1], ids=["one cell", "cells of any size"])

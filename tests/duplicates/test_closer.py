@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.copies import plot
 from candid.duplicates.closer import EVIDENT, SIDE, STILL, Originals, compare
 from candid.duplicates.find import find_duplicates
 from tests.duplicates.made import made_pictures
@@ -97,6 +98,15 @@ def test_plots_on_the_same_axes_are_different():
             draw.text((6, 126 - 23 * k), str(20 * k), 0, ImageFont.load_default(9), "lm")
         close.append(np.asarray(sheet))
     assert not ends(searched(np.stack(close)))
+
+
+@pytest.mark.parametrize(("seed", "pair"), [(7, (8, 34)), (31, (7, 36))])
+def test_plots_that_48_pixels_take_for_copies_are_dropped(seed, pair):
+    random = np.random.default_rng(seed)
+    plots = [plot(random).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX) for _ in range(60)]
+    close = np.stack([np.asarray(plots[row]) for row in pair])
+    assert ends(searched(close, detailed=False)) == {(0, 1)}
+    assert not ends(searched(close))
 
 
 def test_copies_under_a_label_that_outweighs_the_picture_are_found_by_the_rest(pictures):
